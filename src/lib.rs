@@ -1,0 +1,1 @@
+//! Starts an application with one Vault path's secrets in its environment.

@@ -1,0 +1,2 @@
+//! The `vault-exec` program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! What the tests put where an application would be.
+fn main() {}
