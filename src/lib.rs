@@ -1,1 +1,5 @@
 //! Starts an application with one Vault path's secrets in its environment.
+pub mod error;
+pub mod json;
+pub mod process;
+pub mod secret;

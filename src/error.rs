@@ -1,0 +1,264 @@
+//! The one error type: what went wrong, the sentence an operator reads, and the exit code.
+
+use std::fmt;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use crate::process::command::CommandFault;
+
+/// The exit codes, after [sysexits(3)](https://man.openbsd.org/sysexits) and the shell's 126, 127 and 128+n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// Unknown flag, no command, modes that do not go together.
+    Usage = 64,
+    /// The secret's data cannot be used.
+    Data = 65,
+    /// A file, the path, a version or a key is not there.
+    Absent = 66,
+    /// Vault cannot be reached.
+    Unreachable = 69,
+    /// A panic.
+    Internal = 70,
+    /// An operating-system call failed.
+    System = 71,
+    /// Vault answered but is not ready.
+    NotReady = 75,
+    /// The peer does not speak Vault.
+    NotVault = 76,
+    /// Vault denies it.
+    Denied = 77,
+    /// A setting, or what it points at, is wrong.
+    Config = 78,
+    /// The command was found but cannot be executed.
+    NotExecutable = 126,
+    /// The command, or its interpreter, was not found.
+    NotFound = 127,
+}
+
+/// Everything that can end a run before the application starts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line cannot be used; the text is complete.
+    #[error("{0}")]
+    Usage(String),
+    /// Every fault of the settings, one line each.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings(Vec<SettingFault>),
+    /// The JWT or token file gave no credential.
+    #[error("{what} {path}: {cause}; {remedy}")]
+    Credential {
+        /// `JWT file` or `token file`.
+        what: &'static str,
+        /// The file.
+        path: String,
+        /// Why it gave none.
+        cause: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Vault, or what stands in its place, did not do what was asked.
+    #[error("vault at {at}: {fault}{effort}")]
+    Vault {
+        /// The address, without credentials.
+        at: String,
+        /// The last fault.
+        fault: Fault,
+        /// What had been tried.
+        effort: Effort,
+    },
+    /// The secret at this path does not make the environment that was asked for.
+    #[error("secret {from}: {}", .problems.join("; "))]
+    Secrets {
+        /// `mount/path version N`.
+        from: String,
+        /// Each with names, cause and remedy, without values.
+        problems: Vec<String>,
+        /// [`Code::Absent`] when keys are missing and nothing else is wrong, else [`Code::Data`].
+        code: Code,
+    },
+    /// COMMAND cannot be started.
+    #[error("command {command}: {fault}")]
+    Command {
+        /// As typed, escaped.
+        command: String,
+        /// Why not.
+        fault: CommandFault,
+    },
+    /// A system call failed that has no reason to.
+    #[error("{doing}: {} ({errno:?}); the container's limits or seccomp profile may forbid it", .errno.desc())]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// A signal ended the start-up.
+    #[error("{0}: ended by it before the command was started")]
+    Signal(Signal),
+}
+
+impl Error {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        let code = match self {
+            Self::Signal(signal) => return 128 + *signal as u8,
+            Self::Usage(_) => Code::Usage,
+            Self::Settings(_) => Code::Config,
+            Self::Credential { .. } => Code::Absent,
+            Self::Vault { fault, .. } => fault.code,
+            Self::Secrets { code, .. } => *code,
+            Self::Command { fault, .. } => match fault {
+                CommandFault::Missing | CommandFault::NotInPath(_) | CommandFault::Interpreter(_) => Code::NotFound,
+                CommandFault::Permission | CommandFault::NotAFile | CommandFault::Format | CommandFault::Busy => {
+                    Code::NotExecutable
+                }
+                CommandFault::TooLong => Code::Data,
+                CommandFault::Other(_) => Code::System,
+            },
+            Self::System { .. } => Code::System,
+        };
+        code as u8
+    }
+}
+
+/// One setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}{}: {cause}", .held.as_ref().map(|held| format!(" = {held}")).unwrap_or_default())]
+pub struct SettingFault {
+    /// The variable or flag it came from.
+    pub name: String,
+    /// What it held, quoted and cut; nothing for a credential.
+    pub held: Option<String>,
+    /// What is wrong and what is accepted.
+    pub cause: String,
+}
+
+/// What Vault's answer, or its absence, comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The exit code it leads to.
+    pub code: Code,
+    /// What happened.
+    pub cause: String,
+    /// What the operator can do.
+    pub remedy: String,
+    /// Whether trying again can help.
+    pub retry: Retry,
+}
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// No: the same question gets the same answer.
+    Never,
+    /// Only by somebody's act, which `VAULT_WAIT` waits for.
+    InWait,
+    /// Yes, after the usual pause.
+    Soon,
+    /// Yes, after the pause the server asked for.
+    After(Duration),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.cause, self.remedy)
+    }
+}
+
+/// What had been tried when a fault became final.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Tries made of the step.
+    pub tries: u32,
+    /// Time spent on the step.
+    pub spent: Duration,
+    /// Why no further try was made, where that was not the number of tries.
+    pub stopped_by: Option<Stop>,
+}
+
+/// A limit that forbade a further try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `VAULT_STARTUP_TIMEOUT` cannot hold the pause that a further try needs.
+    Budget(Duration),
+    /// `VAULT_WAIT` is over.
+    Wait(Duration),
+}
+
+impl fmt::Display for Effort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spent = Seconds(self.spent);
+        match (self.stopped_by, self.tries) {
+            (Some(Stop::Wait(limit)), _) => write!(f, " (waited {spent}, VAULT_WAIT is {})", Seconds(limit)),
+            (Some(Stop::Budget(limit)), tries) => {
+                let s = if tries == 1 { "y" } else { "ies" };
+                let limit = Seconds(limit);
+                write!(
+                    f,
+                    " ({tries} tr{s} in {spent}; VAULT_STARTUP_TIMEOUT of {limit} allows no further one)"
+                )
+            }
+            (None, 0 | 1) => Ok(()),
+            (None, tries) => write!(f, " ({tries} tries in {spent})"),
+        }
+    }
+}
+
+/// A duration as an operator writes it: `350ms`, `2.5s`, `2m`, `1m30s`.
+pub struct Seconds(pub Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        match (millis / 60_000, millis % 60_000) {
+            (0, millis @ 0..1000) => write!(f, "{millis}ms"),
+            (0, millis) => write!(f, "{}s", millis as f64 / 1000.0),
+            (minutes, 0..1000) => write!(f, "{minutes}m"),
+            (minutes, millis) => write!(f, "{minutes}m{}s", millis / 1000),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_they_are_written() {
+        for (millis, text) in [
+            (0, "0ms"),
+            (350, "350ms"),
+            (2500, "2.5s"),
+            (120_000, "2m"),
+            (90_400, "1m30s"),
+        ] {
+            assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_effort_says_what_stopped_it() {
+        let effort = |tries, stopped_by| {
+            Effort {
+                tries,
+                spent: Duration::from_millis(1500),
+                stopped_by,
+            }
+            .to_string()
+        };
+        assert_eq!(effort(1, None), "");
+        assert_eq!(effort(4, None), " (4 tries in 1.5s)");
+        assert_eq!(
+            effort(9, Some(Stop::Wait(Duration::from_secs(1)))),
+            " (waited 1.5s, VAULT_WAIT is 1s)"
+        );
+        assert_eq!(
+            effort(1, Some(Stop::Budget(Duration::from_secs(2)))),
+            " (1 try in 1.5s; VAULT_STARTUP_TIMEOUT of 2s allows no further one)"
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! The operating system's side: what was inherited, how to wait, which program to start. Knows nothing of Vault.
+
+pub mod command;
+pub mod environ;
+pub mod signal;
+mod sys;
+pub mod wait;
+
+use std::ffi::CString;
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+
+/// Keeps core dumps, ptrace and `/proc/self/environ` closed while secrets are held. `execve` undoes it, see
+/// [prctl(2)](https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html).
+///
+/// A kernel that refuses is an error of the system, not a reason to go on without.
+pub fn harden() -> Result<(), Errno> {
+    prctl::set_dumpable(false)
+}
+
+/// Makes a panic print one line with its place, never its payload, which can hold a secret; then exits with `code`,
+/// whatever the panic strategy is.
+pub fn on_panic_exit_with(code: i32) {
+    std::panic::set_hook(Box::new(move |panic| {
+        use std::io::Write;
+        let place = panic
+            .location()
+            .map_or_else(|| "an unknown place".into(), ToString::to_string);
+        let _ = writeln!(
+            std::io::stderr(),
+            "vault-exec: internal error at {place}; please report it"
+        );
+        sys::exit_now(code)
+    }));
+}
+
+/// Becomes `program`, with SIGPIPE as it was before Rust's runtime touched it. Returns only when the kernel refuses.
+///
+/// `environment: None` hands on the inherited block itself, byte for byte.
+pub fn exec<E: AsRef<std::ffi::CStr>>(program: &CString, argv: &[CString], environment: Option<&[E]>) -> Errno {
+    sys::restore_sigpipe();
+    let refused = match environment {
+        Some(environment) => nix::unistd::execve(program, argv, environment),
+        None => nix::unistd::execv(program, argv),
+    };
+    match refused {
+        Err(errno) => errno,
+    }
+}

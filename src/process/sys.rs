@@ -1,0 +1,81 @@
+//! The only unsafe code: what has to happen before `main`, and calls that `nix` has no safe form of.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::libc;
+
+/// SIGPIPE's disposition as inherited; Rust's runtime sets it to ignored before `main` and the child would inherit that.
+static SIGPIPE_BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+
+// SAFETY: the linker section is the one the C library calls constructors from; the function takes no arguments (musl
+// passes none), touches only an atomic and makes system calls.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = before_main;
+
+/// Runs before Rust's runtime, which would otherwise change what the application inherits.
+extern "C" fn before_main() {
+    SIGPIPE_BEFORE.store(disposition(libc::SIGPIPE), Ordering::Relaxed);
+    // The runtime opens /dev/null on a closed standard descriptor, which the application would see, and aborts where
+    // there is no /dev/null. The reading end of a pipe takes the number instead: writing to it fails like writing to a
+    // closed descriptor, no later file or socket can land there, and close-on-exec closes it again for the application.
+    for descriptor in 0..=2 {
+        let mut ends = [0; 2];
+        // SAFETY: fcntl only asks; pipe2 writes two integers into an array of two.
+        unsafe {
+            if libc::fcntl(descriptor, libc::F_GETFD) == -1 && libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) == 0 {
+                libc::close(ends[1]);
+            }
+        }
+    }
+}
+
+/// The disposition of `signal`: `SIG_DFL`, `SIG_IGN` or a handler's address.
+fn disposition(signal: libc::c_int) -> usize {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null new action only asks; the old one is written into memory of its type, and zeroes are valid for it.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction
+    }
+}
+
+/// Whether `signal` is ignored now.
+pub(super) fn is_ignored(signal: libc::c_int) -> bool {
+    disposition(signal) == libc::SIG_IGN
+}
+
+/// Gives SIGPIPE back the disposition it was inherited with.
+pub(super) fn restore_sigpipe() {
+    // SAFETY: the value is SIG_DFL or SIG_IGN, the only ones that survive an execve, so no handler is installed.
+    unsafe {
+        libc::signal(libc::SIGPIPE, SIGPIPE_BEFORE.load(Ordering::Relaxed));
+    }
+}
+
+/// A copy of the inherited environment block, in its order, with entries that have no `=` and repeated ones.
+pub(super) fn environment() -> Vec<CString> {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    let mut entries = Vec::new();
+    // SAFETY: `environ` is null or an array of C strings that ends with a null pointer (POSIX); nothing in this program
+    // changes the environment, and this runs before any other thread exists.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            entries.push(CStr::from_ptr(*entry).to_owned());
+            entry = entry.add(1);
+        }
+    }
+    entries
+}
+
+/// Ends the process without running destructors or exit handlers.
+pub(super) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit takes any integer and does not return.
+    unsafe { libc::_exit(code) }
+}
