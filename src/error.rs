@@ -197,10 +197,7 @@ impl fmt::Display for Effort {
             (Some(Stop::Budget(limit)), tries) => {
                 let s = if tries == 1 { "y" } else { "ies" };
                 let limit = Seconds(limit);
-                write!(
-                    f,
-                    " ({tries} tr{s} in {spent}; VAULT_STARTUP_TIMEOUT of {limit} allows no further one)"
-                )
+                write!(f, " ({tries} tr{s} in {spent}; VAULT_STARTUP_TIMEOUT of {limit} allows no further one)")
             }
             (None, 0 | 1) => Ok(()),
             (None, tries) => write!(f, " ({tries} tries in {spent})"),
@@ -229,33 +226,17 @@ mod tests {
 
     #[test]
     fn durations_read_as_they_are_written() {
-        for (millis, text) in [
-            (0, "0ms"),
-            (350, "350ms"),
-            (2500, "2.5s"),
-            (120_000, "2m"),
-            (90_400, "1m30s"),
-        ] {
+        for (millis, text) in [(0, "0ms"), (350, "350ms"), (2500, "2.5s"), (120_000, "2m"), (90_400, "1m30s")] {
             assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
         }
     }
 
     #[test]
     fn an_effort_says_what_stopped_it() {
-        let effort = |tries, stopped_by| {
-            Effort {
-                tries,
-                spent: Duration::from_millis(1500),
-                stopped_by,
-            }
-            .to_string()
-        };
+        let effort = |tries, stopped_by| Effort { tries, spent: Duration::from_millis(1500), stopped_by }.to_string();
         assert_eq!(effort(1, None), "");
         assert_eq!(effort(4, None), " (4 tries in 1.5s)");
-        assert_eq!(
-            effort(9, Some(Stop::Wait(Duration::from_secs(1)))),
-            " (waited 1.5s, VAULT_WAIT is 1s)"
-        );
+        assert_eq!(effort(9, Some(Stop::Wait(Duration::from_secs(1)))), " (waited 1.5s, VAULT_WAIT is 1s)");
         assert_eq!(
             effort(1, Some(Stop::Budget(Duration::from_secs(2)))),
             " (1 try in 1.5s; VAULT_STARTUP_TIMEOUT of 2s allows no further one)"

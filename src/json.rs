@@ -64,16 +64,8 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax {
-                cut_short,
-                line,
-                column,
-            } => {
-                let what = if *cut_short {
-                    "JSON that ends too early"
-                } else {
-                    "no valid JSON"
-                };
+            Self::Syntax { cut_short, line, column } => {
+                let what = if *cut_short { "JSON that ends too early" } else { "no valid JSON" };
                 write!(f, "{what} (line {line}, column {column})")
             }
             Self::Text => f.write_str("JSON with a string that is not Unicode text"),
@@ -90,59 +82,38 @@ impl<'a> Object<'a> {
     pub fn parse(document: &'a [u8]) -> Result<Self, Fault> {
         let raw = serde_json::from_slice::<&RawValue>(document).map_err(|e| match std::str::from_utf8(document) {
             Err(_) => Fault::Text,
-            Ok(_) => Fault::Syntax {
-                cut_short: e.is_eof(),
-                line: e.line(),
-                column: e.column(),
-            },
+            Ok(_) => Fault::Syntax { cut_short: e.is_eof(), line: e.line(), column: e.column() },
         })?;
         match read(raw, &mut Vec::new(), 0)? {
             Json::Object(object) => Ok(object),
-            _ => Err(Fault::Shape {
-                member: String::new(),
-                expected: "an object",
-            }),
+            _ => Err(Fault::Shape { member: String::new(), expected: "an object" }),
         }
     }
 
     /// The member `key`; `null` counts as absent, as everywhere in Vault's answers.
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        self.0
-            .iter()
-            .find(|(k, v)| k == key && !matches!(v, Json::Null))
-            .map(|(_, v)| v)
+        self.0.iter().find(|(k, v)| k == key && !matches!(v, Json::Null)).map(|(_, v)| v)
     }
 
     /// The object at `path`, whose last name must be there and an object.
     pub fn object(&self, path: &[&str]) -> Result<&Self, Fault> {
-        path.iter()
-            .enumerate()
-            .try_fold(self, |object, (depth, key)| match object.get(key) {
-                Some(Json::Object(inner)) => Ok(inner),
-                _ => Err(Fault::Shape {
-                    member: path[..=depth].join("."),
-                    expected: "an object",
-                }),
-            })
+        path.iter().enumerate().try_fold(self, |object, (depth, key)| match object.get(key) {
+            Some(Json::Object(inner)) => Ok(inner),
+            _ => Err(Fault::Shape { member: path[..=depth].join("."), expected: "an object" }),
+        })
     }
 
     /// The boolean `key`.
     pub fn bool(&self, key: &str) -> Result<bool, Fault> {
         match self.get(key) {
             Some(Json::Bool(value)) => Ok(*value),
-            _ => Err(Fault::Shape {
-                member: key.into(),
-                expected: "a boolean",
-            }),
+            _ => Err(Fault::Shape { member: key.into(), expected: "a boolean" }),
         }
     }
 
     /// The whole number `key`; absent counts as 0, as Go leaves out what is empty.
     pub fn number(&self, key: &str) -> Result<u64, Fault> {
-        let fault = || Fault::Shape {
-            member: key.into(),
-            expected: "a whole number",
-        };
+        let fault = || Fault::Shape { member: key.into(), expected: "a whole number" };
         match self.get(key) {
             None => Ok(0),
             Some(Json::Number(text)) => text.parse().map_err(|_| fault()),
@@ -155,10 +126,7 @@ impl<'a> Object<'a> {
         match self.get(key) {
             None => Ok(""),
             Some(Json::String(text)) => Ok(text),
-            Some(_) => Err(Fault::Shape {
-                member: key.into(),
-                expected: "a string",
-            }),
+            Some(_) => Err(Fault::Shape { member: key.into(), expected: "a string" }),
         }
     }
 
@@ -167,16 +135,7 @@ impl<'a> Object<'a> {
         let Some(Json::Array(elements)) = self.get(key) else {
             return Vec::new();
         };
-        elements
-            .iter()
-            .filter_map(|e| {
-                if let Json::String(text) = e {
-                    Some(text.as_str())
-                } else {
-                    None
-                }
-            })
-            .collect()
+        elements.iter().filter_map(|e| if let Json::String(text) = e { Some(text.as_str()) } else { None }).collect()
     }
 
     /// The members in the order received, `null` ones included.
@@ -258,15 +217,11 @@ fn read<'a>(raw: &'a RawValue, path: &mut Vec<String>, depth: usize) -> Result<J
         }
         Some(b'[') => {
             let Elements(elements) = serde_json::from_str(text).map_err(|_| Fault::Text)?;
-            elements
-                .into_iter()
-                .map(|e| read(e, path, depth + 1))
-                .collect::<Result<_, _>>()
-                .map(Json::Array)
+            elements.into_iter().map(|e| read(e, path, depth + 1)).collect::<Result<_, _>>().map(Json::Array)
         }
-        Some(b'"') => serde_json::from_str(text)
-            .map(|text| Json::String(Zeroizing::new(text)))
-            .map_err(|_| Fault::Text),
+        Some(b'"') => {
+            serde_json::from_str(text).map(|text| Json::String(Zeroizing::new(text))).map_err(|_| Fault::Text)
+        }
         Some(b't') => Ok(Json::Bool(true)),
         Some(b'f') => Ok(Json::Bool(false)),
         Some(b'n') => Ok(Json::Null),
@@ -338,38 +293,15 @@ mod tests {
     #[test]
     fn what_is_no_plain_object_is_refused_without_quoting_it() {
         let duplicate = |names: &[&str]| Fault::Duplicate(names.iter().map(ToString::to_string).collect());
-        let shape = Fault::Shape {
-            member: String::new(),
-            expected: "an object",
-        };
+        let shape = Fault::Shape { member: String::new(), expected: "an object" };
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(64), "]".repeat(64));
         for (document, fault) in [
             (r#"{"a":1,"a":2}"#, duplicate(&["a"])),
-            (
-                r#"{"data":{"data":{"k":1,"\u006b":2}}}"#,
-                duplicate(&["data", "data", "k"]),
-            ),
-            (
-                r#"{"data":{"data":{"k":[{"x":{"y":1,"y":2}}]}}}"#,
-                duplicate(&["data", "data", "k"]),
-            ),
+            (r#"{"data":{"data":{"k":1,"\u006b":2}}}"#, duplicate(&["data", "data", "k"])),
+            (r#"{"data":{"data":{"k":[{"x":{"y":1,"y":2}}]}}}"#, duplicate(&["data", "data", "k"])),
             ("[true,false]", shape),
-            (
-                "{\"a\":\n 1",
-                Fault::Syntax {
-                    cut_short: true,
-                    line: 2,
-                    column: 2,
-                },
-            ),
-            (
-                "{\"a\":nope}",
-                Fault::Syntax {
-                    cut_short: false,
-                    line: 1,
-                    column: 7,
-                },
-            ),
+            ("{\"a\":\n 1", Fault::Syntax { cut_short: true, line: 2, column: 2 }),
+            ("{\"a\":nope}", Fault::Syntax { cut_short: false, line: 1, column: 7 }),
             (r#"{"a":"\ud800"}"#, Fault::Text),
             (deep.as_str(), Fault::TooDeep),
         ] {

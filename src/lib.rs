@@ -3,3 +3,4 @@ pub mod error;
 pub mod json;
 pub mod process;
 pub mod secret;
+pub mod vault;

@@ -34,9 +34,6 @@ mod tests {
 
     #[test]
     fn debug_shows_neither_the_text_nor_its_length() {
-        assert_eq!(
-            format!("{:?} {:#?}", Secret::new("hunter2"), Secret::new("")),
-            "Secret(***) Secret(***)"
-        );
+        assert_eq!(format!("{:?} {:#?}", Secret::new("hunter2"), Secret::new("")), "Secret(***) Secret(***)");
     }
 }

@@ -62,9 +62,7 @@ impl From<Errno> for CommandFault {
 
 impl From<io::Error> for CommandFault {
     fn from(error: io::Error) -> Self {
-        error
-            .raw_os_error()
-            .map_or(Self::Missing, |errno| Errno::from_raw(errno).into())
+        error.raw_os_error().map_or(Self::Missing, |errno| Errno::from_raw(errno).into())
     }
 }
 
@@ -125,11 +123,7 @@ fn check_format(file: &File) -> Result<(), CommandFault> {
     match interpreter {
         None if head.starts_with(b"#!") => Err(CommandFault::Format),
         Some(name) if fs::metadata(OsStr::from_bytes(&name)).is_err() => Err(CommandFault::Interpreter(
-            PathBuf::from(std::ffi::OsString::from_vec(name))
-                .display()
-                .to_string()
-                .escape_debug()
-                .to_string(),
+            PathBuf::from(std::ffi::OsString::from_vec(name)).display().to_string().escape_debug().to_string(),
         )),
         _ => Ok(()),
     }
@@ -148,8 +142,7 @@ fn elf_interpreter(file: &File, head: &[u8]) -> Option<Vec<u8>> {
     let (table, size, count) = (u64_at(head, 32)?, u16_at(head, 54)?, u16_at(head, 56)?);
     for n in 0..u64::from(count) {
         let mut entry = [0; 56];
-        file.read_exact_at(&mut entry, table.checked_add(n * u64::from(size))?)
-            .ok()?;
+        file.read_exact_at(&mut entry, table.checked_add(n * u64::from(size))?).ok()?;
         if entry[..4] == PT_INTERP.to_le_bytes() {
             let mut name = vec![0; usize::try_from(u64_at(&entry, 32)?).ok().filter(|n| *n <= 4096)?];
             file.read_exact_at(&mut name, u64_at(&entry, 8)?).ok()?;

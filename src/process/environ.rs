@@ -18,17 +18,13 @@ impl Environ {
 
     /// One made of pairs, for tests and for callers that have no environment of their own.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let entries = pairs
-            .into_iter()
-            .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok());
+        let entries = pairs.into_iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok());
         Self(entries.map(Zeroizing::new).collect())
     }
 
     /// The value of `name`; of the first one where it is repeated, as `getenv` finds it.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.variables()
-            .find(|(n, _)| *n == name.as_bytes())
-            .map(|(_, value)| value)
+        self.variables().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
     }
 
     /// Every entry that is a variable, in order.
@@ -60,11 +56,8 @@ mod tests {
         let environ = || Environ::from_pairs([("A", "1"), ("B", "x=y"), ("A", "2")]);
         assert_eq!(environ().get("A"), Some(&b"1"[..]));
         assert_eq!(environ().get("B"), Some(&b"x=y"[..]));
-        let left: Vec<_> = environ()
-            .into_entries_without(|n| n == b"A")
-            .iter()
-            .map(|e| e.as_bytes().to_vec())
-            .collect();
+        let left: Vec<_> =
+            environ().into_entries_without(|n| n == b"A").iter().map(|e| e.as_bytes().to_vec()).collect();
         assert_eq!(left, [b"B=x=y"]);
     }
 }

@@ -24,13 +24,8 @@ pub fn harden() -> Result<(), Errno> {
 pub fn on_panic_exit_with(code: i32) {
     std::panic::set_hook(Box::new(move |panic| {
         use std::io::Write;
-        let place = panic
-            .location()
-            .map_or_else(|| "an unknown place".into(), ToString::to_string);
-        let _ = writeln!(
-            std::io::stderr(),
-            "vault-exec: internal error at {place}; please report it"
-        );
+        let place = panic.location().map_or_else(|| "an unknown place".into(), ToString::to_string);
+        let _ = writeln!(std::io::stderr(), "vault-exec: internal error at {place}; please report it");
         sys::exit_now(code)
     }));
 }

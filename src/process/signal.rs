@@ -40,9 +40,7 @@ impl Signals {
     /// A signal that has arrived, taken out of the queue.
     pub fn take(&self) -> Option<Signal> {
         let info = self.descriptor.read_signal().ok().flatten()?;
-        i32::try_from(info.ssi_signo)
-            .ok()
-            .and_then(|number| Signal::try_from(number).ok())
+        i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())
     }
 
     /// Gives the inherited mask back, unless a signal has arrived by now: then that one is returned.

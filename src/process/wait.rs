@@ -58,15 +58,8 @@ struct Rules {
 impl Waiter {
     /// One that watches `signals` beside everything else.
     pub fn new(signals: Option<Signals>) -> Self {
-        let rules = Rules {
-            deadline: Instant::now(),
-            on_signal: OnSignal::Stop,
-            caught: None,
-        };
-        Self {
-            signals: Mutex::new(signals),
-            rules: Mutex::new(rules),
-        }
+        let rules = Rules { deadline: Instant::now(), on_signal: OnSignal::Stop, caught: None };
+        Self { signals: Mutex::new(signals), rules: Mutex::new(rules) }
     }
 
     /// Sets what holds for every wait from now on.
@@ -80,10 +73,7 @@ impl Waiter {
     pub fn caught(&self) -> Option<Signal> {
         let mut rules = lock(&self.rules);
         if rules.caught.is_none() {
-            rules.caught = lock(&self.signals)
-                .as_ref()
-                .and_then(Signals::take)
-                .map(|signal| (signal, Instant::now()));
+            rules.caught = lock(&self.signals).as_ref().and_then(Signals::take).map(|signal| (signal, Instant::now()));
         }
         rules.caught.map(|(signal, _)| signal)
     }
@@ -129,18 +119,11 @@ impl Waiter {
         let timeout = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
         let signals = lock(&self.signals);
         let mut all = descriptors.to_vec();
-        all.extend(
-            signals
-                .as_ref()
-                .filter(|_| watch_signals)
-                .map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)),
-        );
+        all.extend(signals.as_ref().filter(|_| watch_signals).map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
         // The only error with valid arguments is EINTR, from a process that was stopped and goes on; the caller's loop
         // waits for the rest.
         poll(&mut all, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)).ok()?;
-        all.iter()
-            .take(descriptors.len())
-            .position(|fd| fd.any().unwrap_or(true))
+        all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))
     }
 
     /// The deadline in force: a signal that is lingered for brings it nearer.

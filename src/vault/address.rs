@@ -1,0 +1,129 @@
+//! Where Vault is: the checked `VAULT_ADDR`.
+
+use std::fmt;
+
+use ureq::http::Uri;
+
+/// A base URL: scheme, host, port and an optional path prefix, without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    url: String,
+    scheme_end: usize,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Address {
+    /// Checks `text`. The error says what is wrong and what to write; it never repeats the text, which can hold a
+    /// password.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim_end_matches('/');
+        if text.starts_with("unix:") {
+            return Err("unix sockets are not supported; give an https:// or http:// URL");
+        }
+        if !text.contains("://") {
+            return Err("not a URL; write https://host:port or http://host:port");
+        }
+        if text.contains(['?', '#']) {
+            return Err("a URL with a query or fragment; leave out everything from ? or # on");
+        }
+        let uri: Uri = text.parse().map_err(|_| "not a valid URL; write https://host:port or http://host:port")?;
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err("neither https:// nor http://; Vault speaks only these"),
+        };
+        let authority = uri.authority().ok_or("no host; write https://host:port")?;
+        if authority.as_str().contains('@') {
+            return Err("a URL with a user name or password; leave them out, they are not used");
+        }
+        let port = match (authority.as_str().len() > authority.host().len(), authority.port_u16()) {
+            (false, _) => None,
+            (true, Some(port)) if port != 0 => Some(port),
+            (true, _) => return Err("a port that is none; write a number from 1 to 65535, or leave it out"),
+        };
+        if authority.host().is_empty() {
+            return Err("no host; write https://host:port");
+        }
+        if uri.path().ends_with("/v1") {
+            return Err("a URL that ends with /v1; leave that out, it is added to every request");
+        }
+        let scheme_end = if https { 5 } else { 4 };
+        let path = uri.path().trim_end_matches('/');
+        let url = format!("{}://{authority}{path}", &text[..scheme_end].to_ascii_lowercase());
+        Ok(Self { url, scheme_end, host: authority.host().to_owned(), port })
+    }
+
+    /// Whether the scheme is https.
+    pub fn is_https(&self) -> bool {
+        self.scheme_end == 5
+    }
+
+    /// Whether the host is this machine: `localhost` or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    }
+
+    /// The host, an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// `host[:port]`, as the `Host` header has it.
+    pub fn authority(&self) -> String {
+        self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
+    }
+
+    /// The same URL with another host, for a certificate that carries another name.
+    pub fn with_host(&self, host: &str) -> String {
+        let (scheme, rest) = (&self.url[..self.scheme_end], &self.url[self.scheme_end + 3..]);
+        format!("{scheme}://{host}{}", &rest[self.host.len()..])
+    }
+}
+
+/// The URL itself; it holds no credentials.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_addresses_lose_their_last_slash_and_keep_the_rest() {
+        for (text, url, loopback) in [
+            ("https://vault.example:8200/", "https://vault.example:8200", false),
+            ("HTTP://127.0.0.1:8200", "http://127.0.0.1:8200", true),
+            ("http://[::1]:8200/prefix/", "http://[::1]:8200/prefix", true),
+            ("https://vault", "https://vault", false),
+        ] {
+            let address = Address::parse(text).unwrap();
+            assert_eq!((address.to_string().as_str(), address.is_loopback()), (url, loopback));
+        }
+        assert_eq!(Address::parse("https://[::1]:8200/p").unwrap().with_host("vault"), "https://vault:8200/p");
+    }
+
+    #[test]
+    fn bad_addresses_are_refused_with_a_reason_of_their_own() {
+        for (text, reason) in [
+            ("vault:8200", "not a URL"),
+            ("unix:///run/vault.sock", "unix sockets"),
+            ("ftp://vault", "neither https"),
+            ("https://u:p@vault", "a URL with a user name"),
+            ("https://vault/?a=b", "a URL with a query"),
+            ("https://vault/#x", "a URL with a query"),
+            ("https://vault/v1/", "a URL that ends with /v1"),
+            ("https://vault:0", "a port that is none"),
+            ("https://vault:99999", "a port that is none"),
+            ("https://va ult", "not a valid URL"),
+            ("https://", "not a URL"),
+        ] {
+            let error = Address::parse(text).unwrap_err();
+            assert!(error.starts_with(reason), "{text}: {error}");
+        }
+    }
+}

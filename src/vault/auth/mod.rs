@@ -1,0 +1,60 @@
+//! Ways to come by a token. A further one is a file here and a variant of [`Method`].
+
+mod kubernetes;
+mod token;
+
+use std::path::PathBuf;
+
+use super::Client;
+use super::token::Session;
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// How to come by a token.
+pub enum Method {
+    /// One that was handed in.
+    Token(TokenSource),
+    /// A login with the pod's service-account JWT.
+    Kubernetes(Kubernetes),
+}
+
+/// Where a token that was handed in is.
+pub enum TokenSource {
+    /// Here.
+    Given(Secret),
+    /// In this file.
+    File(PathBuf),
+}
+
+/// A login with the service-account JWT of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kubernetes {
+    /// Mount of the auth method.
+    pub mount: String,
+    /// Role to log in with.
+    pub role: String,
+    /// The JWT file, read anew at each try, because the kubelet rotates it.
+    pub jwt: PathBuf,
+    /// Whether the login's token is revoked at the end.
+    pub revoke: bool,
+}
+
+impl Method {
+    /// The method's name, as `VAULT_AUTH_METHOD` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Kubernetes(_) => "kubernetes",
+        }
+    }
+}
+
+impl Client {
+    /// Opens a session.
+    pub fn login(&self, method: &Method) -> Result<Session<'_>, Error> {
+        match method {
+            Method::Token(source) => Ok(Session::handed_in(self, token::read(source)?)),
+            Method::Kubernetes(kubernetes) => self.login_kubernetes(kubernetes),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The one judge of what an answer, or the lack of one, comes to: exit code, sentence, and whether to try again.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use super::http::{Answer, Unresolved};
+use super::text::{Scrubber, escaped};
+use super::tls;
+use crate::error::{Code, Fault, Retry, Seconds};
+use crate::json::{self, Object};
+
+/// What was asked, with the names that its remedies speak of.
+#[derive(Clone, Copy)]
+pub enum Step<'a> {
+    /// `sys/seal-status`
+    Status,
+    /// A login at an auth mount.
+    Login {
+        /// The auth method's mount.
+        mount: &'a str,
+        /// The role asked for.
+        role: &'a str,
+    },
+    /// A KV v2 read.
+    Read {
+        /// The KV mount.
+        mount: &'a str,
+        /// The path in it.
+        path: &'a str,
+        /// The version asked for, if one was.
+        version: Option<u64>,
+    },
+    /// `auth/token/revoke-self`
+    Revoke,
+}
+
+impl Step<'_> {
+    /// The word for the step in messages and log fields.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Login { .. } => "login",
+            Self::Read { .. } => "read",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    /// The step with its object.
+    fn subject(self) -> String {
+        match self {
+            Self::Status => "the status check".into(),
+            Self::Login { mount, role } => format!("the login at auth/{mount} with role {role}"),
+            Self::Read { mount, path, version: None } => format!("the read of {mount}/{path}"),
+            Self::Read { mount, path, version: Some(version) } => {
+                format!("the read of {mount}/{path} version {version}")
+            }
+            Self::Revoke => "the revoke of the login's token".into(),
+        }
+    }
+}
+
+/// A body in an encoding that was not asked for.
+#[derive(Debug)]
+pub struct Encoded(pub String);
+
+impl fmt::Display for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an answer encoded as {}", escaped(&self.0))
+    }
+}
+
+impl std::error::Error for Encoded {}
+
+const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that no proxy answers in its place";
+const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
+
+fn unreachable(cause: String) -> Fault {
+    Fault { code: Code::Unreachable, cause, remedy: UNREACHABLE.into(), retry: Retry::Soon }
+}
+
+fn not_vault(cause: String) -> Fault {
+    Fault { code: Code::NotVault, cause, remedy: NOT_VAULT.into(), retry: Retry::Never }
+}
+
+/// Judges a call that gave no complete answer. `limit` is the time limit that held for it, with its setting.
+pub fn of_transport(error: &ureq::Error, limit: (&str, Duration)) -> Fault {
+    match error {
+        ureq::Error::Rustls(error) => tls::fault(error),
+        ureq::Error::Io(error) => of_io(error, limit),
+        ureq::Error::Other(error) if error.is::<Encoded>() => not_vault(error.to_string()),
+        ureq::Error::BodyExceedsLimit(limit) => not_vault(format!("an answer of more than {} MiB", limit >> 20)),
+        ureq::Error::LargeResponseHeader(..) => not_vault("an answer with too many or too long headers".into()),
+        ureq::Error::ConnectProxyFailed(reason) => Fault {
+            remedy: "check VAULT_PROXY_ADDR, and that the proxy lets CONNECT through to Vault".into(),
+            ..unreachable(format!("the proxy did not connect ({})", escaped(reason)))
+        },
+        // The texts of these can quote the answer.
+        ureq::Error::Protocol(_) | ureq::Error::Http(_) => not_vault("an answer that is no valid HTTP".into()),
+        other => not_vault(format!("the request failed ({})", escaped(&other.to_string()))),
+    }
+}
+
+fn of_io(error: &std::io::Error, (setting, limit): (&str, Duration)) -> Fault {
+    use crate::process::wait::Ended;
+    let inner = error.get_ref();
+    if let Some(error) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        return tls::fault(error);
+    }
+    if let Some(error) = inner.and_then(|e| e.downcast_ref::<ureq::Error>()) {
+        return of_transport(error, (setting, limit));
+    }
+    if let Some(unresolved) = inner.and_then(|e| e.downcast_ref::<Unresolved>()) {
+        let remedy = "check VAULT_ADDR, and the DNS of this host or pod".into();
+        return Fault { remedy, ..unreachable(escaped(&unresolved.to_string())) };
+    }
+    if inner.is_some_and(|e| e.is::<Ended>()) {
+        return unreachable(format!("no complete answer within {} ({setting})", Seconds(limit)));
+    }
+    unreachable(match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".into(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => "connection reset".into(),
+        ErrorKind::UnexpectedEof => "the connection was closed before the answer was complete".into(),
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "no route to it".into(),
+        _ => escaped(&error.to_string()),
+    })
+}
+
+/// Judges a complete answer whose body could not be read as the step needs it.
+pub fn of_body(answer: &Answer, fault: &json::Fault) -> Fault {
+    if answer.ends_with_connection && matches!(fault, json::Fault::Syntax { cut_short: true, .. }) {
+        return unreachable("the connection was closed before the answer was complete".into());
+    }
+    not_vault(format!("{}: {fault}", outline(answer)))
+}
+
+/// Judges a complete answer with another status than the step wants.
+pub fn of_status(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
+    let said = Object::parse(&answer.body);
+    // Vault's own errors have this shape; a proxy's have not.
+    let from_vault = said.as_ref().is_ok_and(|o| o.get("errors").is_some() || o.get("data").is_some());
+    let texts = said.as_ref().map(|o| scrubber.clean(&o.strings("errors"))).unwrap_or_default();
+    let reason = if texts.is_empty() { String::new() } else { format!(": {texts}") };
+    let cause = format!("{} was answered with {}{reason}", step.subject(), answer.status);
+    let fault = |code, remedy: String| Fault { code, cause: cause.clone(), remedy, retry: Retry::Never };
+    match answer.status {
+        300..400 => Fault {
+            remedy: "redirects are not followed; point VAULT_ADDR at the active service".into(),
+            ..not_vault(format!(
+                "{} was redirected to {} ({})",
+                step.subject(),
+                target(&answer.location),
+                answer.status
+            ))
+        },
+        408 | 412 | 429 | 500 | 502.. => Fault {
+            code: Code::NotReady,
+            remedy: not_ready(answer.status).into(),
+            retry: answer.retry_after.map_or(Retry::Soon, Retry::After),
+            cause,
+        },
+        401 | 403 => fault(Code::Denied, denied(step)),
+        400 if from_vault => fault(Code::Config, refused(step)),
+        404 if from_vault => absent(step, said.ok().as_ref(), cause),
+        _ if answer.status == 400 && answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
+            fault(Code::NotVault, "the port speaks TLS: write https:// in VAULT_ADDR".into())
+        }
+        _ => not_vault(format!("{} got {}", step.subject(), outline(answer))),
+    }
+}
+
+/// What an answer looks like, without a byte of its body.
+fn outline(answer: &Answer) -> String {
+    let kind = if answer.content_type.is_empty() { "no content type".into() } else { escaped(&answer.content_type) };
+    format!("an answer that is not Vault's (status {}, {kind}, {} bytes)", answer.status, answer.body.len())
+}
+
+/// Host of a redirect's target; the rest of it is the server's to say and ours to keep out of the log.
+fn target(location: &str) -> String {
+    let uri = location.parse::<ureq::http::Uri>().ok();
+    let host = uri.as_ref().and_then(|u| u.authority()).map(|a| a.as_str().rsplit('@').next().unwrap_or_default());
+    host.map_or_else(|| "another path".into(), escaped)
+}
+
+fn not_ready(status: u16) -> &'static str {
+    match status {
+        429 => "a rate limit: raise the quota, or let VAULT_MAX_RETRIES and VAULT_RETRY_DELAY allow for it",
+        412 => "the node has not caught up yet: try again, or address the active one",
+        502 | 504 => "the proxy in front of Vault got no answer from it: look there first",
+        _ => "look at the server's log: it may be starting, sealed or without a leader",
+    }
+}
+
+fn denied(step: Step) -> String {
+    match step {
+        Step::Login { mount, role } => format!(
+            "check that auth/{mount} is enabled and that its role {role} allows this service account, namespace and audience"
+        ),
+        Step::Read { mount, path, .. } => format!(
+            "check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
+             path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}"
+        ),
+        Step::Status | Step::Revoke => "check what stands between here and Vault".into(),
+    }
+}
+
+fn refused(step: Step) -> String {
+    match step {
+        Step::Login { mount, role } => {
+            format!(
+                "check VAULT_ROLE ({role}), VAULT_K8S_AUTH_MOUNT_POINT ({mount}) and the role's settings on the server"
+            )
+        }
+        Step::Read { .. } => "check VAULT_MOUNT_POINT, VAULT_PATH and VAULT_NAMESPACE".into(),
+        Step::Status | Step::Revoke => NOT_VAULT.into(),
+    }
+}
+
+fn absent(step: Step, said: Option<&Object>, cause: String) -> Fault {
+    let fault = |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.into(), retry: Retry::Never };
+    let Step::Read { mount, path, version } = step else {
+        let remedy = "check VAULT_ADDR's path, VAULT_NAMESPACE and VAULT_K8S_AUTH_MOUNT_POINT";
+        return fault(Code::Config, cause, remedy);
+    };
+    // A deleted or destroyed version answers 404 with the whole envelope.
+    if let Some(metadata) = said.and_then(|o| o.object(&["data", "metadata"]).ok()) {
+        let number = metadata.number("version").unwrap_or_default();
+        let destroyed = metadata.bool("destroyed").unwrap_or_default();
+        let (what, remedy) = if destroyed {
+            ("destroyed".into(), "write a new version, or pin another one with VAULT_SECRET_VERSION")
+        } else {
+            let at = escaped(metadata.string("deletion_time").unwrap_or_default());
+            (
+                format!("deleted at {at}"),
+                "undelete it, write a new version, or pin another one with VAULT_SECRET_VERSION",
+            )
+        };
+        return fault(Code::Absent, format!("{mount}/{path} version {number} was {what}"), remedy);
+    }
+    let what =
+        version.map_or_else(|| format!("nothing at {mount}/{path}"), |v| format!("no version {v} at {mount}/{path}"));
+    let remedy = if path.starts_with("data/") {
+        "leave data/ out of VAULT_PATH: it is added by itself"
+    } else {
+        "check VAULT_PATH and VAULT_SECRET_VERSION, and that VAULT_MOUNT_POINT is a KV version 2 mount"
+    };
+    fault(Code::Absent, what, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status,
+            body: zeroize::Zeroizing::new(body.as_bytes().to_vec()),
+            content_type: "application/json".into(),
+            location: "https://leader.example:8200/v1/secret-path".into(),
+            retry_after: Some(Duration::from_secs(7)).filter(|_| status == 429),
+            ends_with_connection: false,
+        }
+    }
+
+    const LOGIN: Step = Step::Login { mount: "kubernetes", role: "shop" };
+    const READ: Step = Step::Read { mount: "kv", path: "shop/prod", version: None };
+
+    #[test]
+    fn every_status_has_one_code_and_one_rule_for_trying_again() {
+        use Code::{Absent, Config, Denied, NotReady, NotVault};
+        use Retry::{After, Never, Soon};
+        let vault = r#"{"errors":["no"]}"#;
+        for (step, status, body, code, retry) in [
+            (LOGIN, 307, "", NotVault, Never),
+            (LOGIN, 400, vault, Config, Never),
+            (READ, 400, vault, Config, Never),
+            (READ, 400, "Bad Request", NotVault, Never),
+            (READ, 401, "", Denied, Never),
+            (LOGIN, 403, vault, Denied, Never),
+            (Step::Status, 403, "<html>", Denied, Never),
+            (READ, 404, r#"{"errors":[]}"#, Absent, Never),
+            (READ, 404, "<html>", NotVault, Never),
+            (LOGIN, 404, vault, Config, Never),
+            (Step::Status, 404, "<html>", NotVault, Never),
+            (READ, 405, vault, NotVault, Never),
+            (READ, 408, "", NotReady, Soon),
+            (READ, 412, vault, NotReady, Soon),
+            (READ, 418, vault, NotVault, Never),
+            (READ, 429, vault, NotReady, After(Duration::from_secs(7))),
+            (READ, 500, vault, NotReady, Soon),
+            (READ, 501, vault, NotVault, Never),
+            (READ, 502, "<html>", NotReady, Soon),
+            (LOGIN, 503, r#"{"errors":["Vault is sealed"]}"#, NotReady, Soon),
+            (READ, 504, "", NotReady, Soon),
+            (READ, 599, "", NotReady, Soon),
+            (READ, 204, "", NotVault, Never),
+        ] {
+            let fault = of_status(step, &answer(status, body), &Scrubber::default());
+            assert_eq!((fault.code, fault.retry), (code, retry), "{} {status} {body}", step.name());
+        }
+    }
+
+    #[test]
+    fn sentences_name_the_subject_the_cause_and_the_remedy() {
+        let say = |step, status, body: &str| of_status(step, &answer(status, body), &Scrubber::default()).to_string();
+        for (said, sentence) in [
+            (
+                say(READ, 403, r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#),
+                "the read of kv/shop/prod was answered with 403: 1 error occurred: * permission denied; \
+                 check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
+                 path \"kv/data/shop/prod\" { capabilities = [\"read\"] }",
+            ),
+            (
+                say(READ, 404, r#"{"data":{"data":null,"metadata":{"version":3,"destroyed":true}}}"#),
+                "kv/shop/prod version 3 was destroyed; write a new version, or pin another one with VAULT_SECRET_VERSION",
+            ),
+            (
+                say(Step::Read { mount: "kv", path: "data/shop", version: Some(2) }, 404, r#"{"errors":[]}"#),
+                "no version 2 at kv/data/shop; leave data/ out of VAULT_PATH: it is added by itself",
+            ),
+            (
+                say(LOGIN, 307, ""),
+                "the login at auth/kubernetes with role shop was redirected to leader.example:8200 (307); \
+                 redirects are not followed; point VAULT_ADDR at the active service",
+            ),
+        ] {
+            assert_eq!(said, sentence);
+        }
+    }
+
+    #[test]
+    fn a_body_cut_short_is_tried_again_only_where_the_connection_marked_its_end() {
+        let cut = json::Fault::Syntax { cut_short: true, line: 1, column: 9 };
+        let mut answer = answer(200, r#"{"data":"#);
+        assert_eq!(of_body(&answer, &cut).retry, Retry::Never);
+        answer.ends_with_connection = true;
+        assert_eq!((of_body(&answer, &cut).code, of_body(&answer, &cut).retry), (Code::Unreachable, Retry::Soon));
+    }
+}

@@ -1,0 +1,222 @@
+//! One request and its answer: the only place that talks to `ureq`.
+
+mod resolver;
+pub use resolver::Unresolved;
+mod transport;
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ureq::Agent;
+use ureq::http::{Response, header};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
+use zeroize::Zeroizing;
+
+use super::Options;
+use super::fault;
+use crate::error::Fault;
+use crate::process::wait::{OnSignal, Waiter};
+use crate::secret::Secret;
+
+/// Larger answers are refused; Vault's own limit for one secret is 1 MiB.
+const MAX_BODY: u64 = 8 << 20;
+
+/// Talks to one server over one kept connection.
+pub struct Http {
+    agent: Agent,
+    waiter: Arc<Waiter>,
+    base: String,
+    host: String,
+    namespace: Option<String>,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+/// A request under `/v1/`.
+pub struct Request<'a> {
+    pub path: &'a str,
+    pub token: Option<&'a Secret>,
+    /// A body makes it a POST.
+    pub body: Option<&'a [u8]>,
+    pub in_namespace: bool,
+    pub on_signal: OnSignal,
+    /// A nearer limit than the client's own.
+    pub within: Option<Duration>,
+}
+
+impl<'a> Request<'a> {
+    /// A GET of `path` within the namespace, without a token.
+    pub fn get(path: &'a str) -> Self {
+        Self { path, token: None, body: None, in_namespace: true, on_signal: OnSignal::Stop, within: None }
+    }
+}
+
+/// A complete answer, whatever its status.
+pub struct Answer {
+    pub status: u16,
+    pub body: Zeroizing<Vec<u8>>,
+    pub content_type: String,
+    pub location: String,
+    pub retry_after: Option<Duration>,
+    /// The body ended with the connection: a cut is not told from its end.
+    pub ends_with_connection: bool,
+}
+
+impl Http {
+    /// Prepares the connection; nothing is sent. `deadline` ends every request.
+    pub fn new(options: &Options, waiter: Arc<Waiter>, deadline: Instant) -> Self {
+        let server_name = options.tls.server_name.as_deref();
+        Self {
+            agent: agent(options, &waiter),
+            waiter,
+            base: server_name.map_or_else(|| options.address.to_string(), |name| options.address.with_host(name)),
+            host: options.address.authority(),
+            namespace: options.namespace.clone(),
+            timeout: options.timeout,
+            deadline,
+        }
+    }
+
+    /// Sends `request` and reads the answer to its end, so that the connection can be kept.
+    pub fn call(&self, request: &Request) -> Result<Answer, Fault> {
+        let now = Instant::now();
+        let own = now + request.within.unwrap_or(self.timeout);
+        let deadline = if request.within.is_some() { own } else { own.min(self.deadline) };
+        self.waiter.expect(deadline, request.on_signal);
+        let limit =
+            if deadline == own { ("VAULT_TIMEOUT", own - now) } else { ("VAULT_STARTUP_TIMEOUT", deadline - now) };
+        self.exchange(request).map_err(|error| fault::of_transport(&error, limit))
+    }
+
+    fn exchange(&self, request: &Request) -> Result<Answer, ureq::Error> {
+        let url = format!("{}/v1/{}", self.base, request.path);
+        let mut headers = vec![(header::HOST.as_str(), self.host.as_str()), ("x-vault-request", "true")];
+        headers.extend(request.token.map(|token| ("x-vault-token", token.expose())));
+        headers.extend(self.namespace.as_deref().filter(|_| request.in_namespace).map(|n| ("x-vault-namespace", n)));
+        let response = if let Some(body) = request.body {
+            headers.push((header::CONTENT_TYPE.as_str(), "application/json"));
+            headers.into_iter().fold(self.agent.post(url), |r, (name, value)| r.header(name, value)).send(body)
+        } else {
+            headers.into_iter().fold(self.agent.get(url), |r, (name, value)| r.header(name, value)).call()
+        };
+        read(response?)
+    }
+}
+
+fn read(mut response: Response<ureq::Body>) -> Result<Answer, ureq::Error> {
+    let text = |name: header::HeaderName| {
+        response
+            .headers()
+            .get(name)
+            .map_or(String::new(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let framed = response.headers().contains_key(header::CONTENT_LENGTH)
+        || response.headers().contains_key(header::TRANSFER_ENCODING);
+    let status = response.status().as_u16();
+    let encoding = text(header::CONTENT_ENCODING);
+    let mut answer = Answer {
+        status,
+        body: Zeroizing::default(),
+        content_type: text(header::CONTENT_TYPE),
+        location: text(header::LOCATION),
+        retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
+        ends_with_connection: !framed && status != 204,
+    };
+    answer.body = read_wiping(response.body_mut().with_config().limit(MAX_BODY).reader())?;
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Err(ureq::Error::Other(Box::new(fault::Encoded(encoding))));
+    }
+    Ok(answer)
+}
+
+/// Reads to the end; a buffer that is outgrown is wiped, which `Vec` would not do.
+fn read_wiping(mut body: impl Read) -> Result<Zeroizing<Vec<u8>>, ureq::Error> {
+    let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
+    let mut length = 0;
+    loop {
+        if length == buffer.len() {
+            let mut larger = Zeroizing::new(vec![0; length * 2]);
+            larger[..length].copy_from_slice(&buffer);
+            buffer = larger;
+        }
+        match body.read(&mut buffer[length..])? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    buffer.truncate(length);
+    Ok(buffer)
+}
+
+/// The pause that a server asks for, in seconds or as a date;
+/// [RFC 9110, 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3). What is neither is no wish.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        // More seconds than fit are more than any budget holds.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The one place where the HTTP client is set up; what is a default of `ureq` is written out all the same, because a
+/// default may change and none of these may.
+fn agent(options: &Options, waiter: &Arc<Waiter>) -> Agent {
+    let names = Arc::new(resolver::Names::default());
+    let config = Agent::config_builder()
+        // Headers and the body of an error are needed, and an unread body costs the connection.
+        .http_status_as_error(false)
+        // ureq sends X-Vault-Token on to another host.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .save_redirect_history(false)
+        // Never from the environment.
+        .proxy(options.proxy.as_ref().map(|proxy| proxy.0.clone()))
+        .https_only(false)
+        .no_delay(true)
+        .user_agent(concat!("vault-exec/", env!("CARGO_PKG_VERSION")))
+        .accept("application/json")
+        .accept_encoding("identity")
+        .allow_non_standard_methods(false)
+        .max_response_header_size(16 << 10)
+        .input_buffer_size(16 << 10)
+        .output_buffer_size(16 << 10)
+        .max_idle_connections(1)
+        .max_idle_connections_per_host(1)
+        .max_idle_age(Duration::from_secs(15))
+        // The waiter's deadline holds for every phase; ureq's own limits would be counted per phase beside it.
+        .timeout_global(None)
+        .timeout_await_100(None)
+        .tls_config(options.tls.to_ureq())
+        .build();
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(transport::TcpConnector { waiter: Arc::clone(waiter), names: Arc::clone(&names) })
+            .chain(RustlsConnector::default());
+    let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
+    Agent::with_parts(config, connector, resolver::Lookup { waiter: Arc::clone(waiter), names, connect_to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_nothing_else() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            ("99999999999999999999", Some(u64::from(u32::MAX))),
+            ("Sun, 06 Nov 1994 08:50:00 GMT", Some(23)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(value, now), seconds.map(Duration::from_secs), "{value}");
+        }
+    }
+}

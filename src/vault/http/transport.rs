@@ -1,0 +1,149 @@
+//! TCP under `ureq`: sockets that never block, so that each connect, read and write is a wait of [`Waiter`].
+//!
+//! `ureq`'s own transport blocks in the kernel, where a handled signal goes unnoticed and each limit is counted anew.
+//! Here one deadline holds for everything from the first packet to the last, and a signal ends it at once.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+};
+
+use super::resolver::Names;
+use crate::process::wait::Waiter;
+
+/// How long an address has before the next one is tried beside it, as
+/// [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-5) recommends: a dead first address costs this and no more.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Opens connections for `ureq`.
+#[derive(Debug)]
+pub struct TcpConnector {
+    pub waiter: Arc<Waiter>,
+    pub names: Arc<Names>,
+}
+
+impl<In: Transport> Connector<In> for TcpConnector {
+    type Out = Either<In, Tcp>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        if let Some(proxied) = chained {
+            return Ok(Some(Either::A(proxied)));
+        }
+        // A failed connect may mean that the name points elsewhere by now.
+        let stream = race(&details.addrs, &self.waiter).inspect_err(|_| self.names.forget())?;
+        stream.set_nodelay(details.config.no_delay())?;
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Either::B(Tcp { stream, buffers, waiter: Arc::clone(&self.waiter) })))
+    }
+}
+
+/// Connects to the first of `addresses` that answers; each further one starts when the one before it has failed or has
+/// had its head start.
+fn race(addresses: &[SocketAddr], waiter: &Waiter) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter();
+    let mut racing: Vec<OwnedFd> = Vec::new();
+    let mut fault = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        if let Some(address) = waiting.next() {
+            match start(*address) {
+                Ok(socket) => racing.push(socket),
+                Err(errno) => fault = errno.into(),
+            }
+        } else if racing.is_empty() {
+            return Err(fault);
+        }
+        let next_start = Instant::now() + HEAD_START;
+        while !racing.is_empty() {
+            let descriptors: Vec<_> = racing.iter().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLOUT)).collect();
+            let until = Some(next_start).filter(|_| waiting.len() > 0);
+            let Some(index) = waiter.ready(&descriptors, until).map_err(io::Error::other)? else {
+                break;
+            };
+            let stream = TcpStream::from(racing.swap_remove(index));
+            match stream.take_error()? {
+                None => return Ok(stream),
+                Some(error) => fault = error,
+            }
+            if waiting.len() > 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// A socket whose connect is under way, or already done.
+fn start(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(family, SockType::Stream, flags, None)?;
+    match connect(socket.as_raw_fd(), &SockaddrStorage::from(address)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// A connection. `ureq`'s own time limits are not looked at: the waiter's deadline is the only one.
+pub struct Tcp {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    waiter: Arc<Waiter>,
+}
+
+impl Transport for Tcp {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        let mut rest = &self.buffers.output()[..amount];
+        while !rest.is_empty() {
+            let written = patiently(&self.stream, PollFlags::POLLOUT, &self.waiter, |mut s| s.write(rest))?;
+            rest = &rest[written..];
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        let input = self.buffers.input_append_buf();
+        let amount = patiently(&self.stream, PollFlags::POLLIN, &self.waiter, |mut s| s.read(input))?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        // Nothing was asked for, so bytes are as bad as the end of the stream.
+        matches!((&self.stream).read(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Does `io`, waiting before it whenever it would block.
+fn patiently(
+    stream: &TcpStream,
+    event: PollFlags,
+    waiter: &Waiter,
+    mut io: impl FnMut(&TcpStream) -> io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match io(stream) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                waiter.ready(&[PollFd::new(stream.as_fd(), event)], None).map_err(io::Error::other)?;
+            }
+            done => return done,
+        }
+    }
+}
+
+impl fmt::Debug for Tcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tcp").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}

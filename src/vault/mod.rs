@@ -1,0 +1,112 @@
+//! The client: status, login, read and revoke over one connection, each tried again where that can help.
+//!
+//! It takes plain [`Options`] and knows neither flags nor variables. Messages name the settings all the same, because
+//! they are what an operator can turn.
+
+pub mod address;
+pub mod auth;
+mod fault;
+mod http;
+pub mod kv;
+pub mod retry;
+mod status;
+pub(crate) mod text;
+pub mod tls;
+pub mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Fault};
+use crate::process::wait::Waiter;
+use address::Address;
+use fault::Step;
+use http::{Answer, Http, Request};
+use retry::{GivenUp, Policy};
+use text::Scrubber;
+
+/// Where Vault is and how to talk to it.
+pub struct Options {
+    /// Its base URL.
+    pub address: Address,
+    /// Sent with everything except the status check.
+    pub namespace: Option<String>,
+    /// One request, from name resolution to the last byte.
+    pub timeout: Duration,
+    /// Trust and identity.
+    pub tls: tls::Tls,
+    /// The HTTP proxy to go through.
+    pub proxy: Option<Proxy>,
+}
+
+/// A checked proxy URL; it can hold a password and has no `Debug`.
+pub struct Proxy(pub(crate) ureq::Proxy);
+
+impl Proxy {
+    /// Checks `url`: http or https, with or without user and password.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let proxy = ureq::Proxy::new(url).map_err(|_| "not a URL; write http://[user:password@]host:port")?;
+        if matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) {
+            Ok(Self(proxy))
+        } else {
+            Err("not an HTTP proxy; write http://[user:password@]host:port")
+        }
+    }
+
+    /// Whether it carries a password.
+    pub fn has_password(&self) -> bool {
+        self.0.password().is_some()
+    }
+}
+
+/// A Vault or `OpenBao` server.
+pub struct Client {
+    http: Http,
+    waiter: Arc<Waiter>,
+    policy: Policy,
+    scrubber: Scrubber,
+    at: String,
+}
+
+impl Client {
+    /// Prepares the connection; nothing is sent before the first call. Every wait of the client is one of `waiter`'s.
+    pub fn new(options: &Options, policy: Policy, waiter: Arc<Waiter>) -> Self {
+        let http = Http::new(options, Arc::clone(&waiter), policy.budget.0);
+        Self { http, waiter, policy, scrubber: Scrubber::default(), at: options.address.to_string() }
+    }
+
+    /// The address, for messages.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Runs one step under the retry policy.
+    fn step<T>(&self, step: Step, attempt: impl FnMut() -> Result<T, Fault>) -> Result<T, Error> {
+        self.policy.run(step, &*self.waiter, attempt).map_err(|given_up| match given_up {
+            GivenUp::Signal(signal) => Error::Signal(signal),
+            GivenUp::Fault(fault, effort) => Error::Vault { at: self.at.clone(), fault, effort },
+        })
+    }
+
+    /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
+    fn ask(&self, step: Step, request: &Request) -> Result<Answer, Fault> {
+        let answer = self.http.call(request)?;
+        match answer.status {
+            200 | 204 => Ok(answer),
+            _ => Err(fault::of_status(step, &answer, &self.scrubber)),
+        }
+    }
+}
+
+/// Percent-encodes a path for a URL; slashes stay.
+fn encode(path: &str) -> String {
+    use std::fmt::Write;
+    path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}

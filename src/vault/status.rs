@@ -1,0 +1,36 @@
+//! Is Vault initialised and unsealed? One call answers both, in every state of the server.
+
+use super::Client;
+use super::fault::{self, Step};
+use super::http::{Answer, Request};
+use crate::error::{Code, Error, Fault, Retry};
+use crate::json::{self, Object};
+
+impl Client {
+    /// Returns the server's version once it is initialised and unsealed, or why it is not.
+    /// [`GET sys/seal-status`](https://openbao.org/api-docs/system/seal-status/)
+    pub fn status(&self) -> Result<String, Error> {
+        self.step(Step::Status, || {
+            // The namespace header is refused on status paths.
+            let request = Request { in_namespace: false, ..Request::get("sys/seal-status") };
+            judge(&self.ask(Step::Status, &request)?)
+        })
+    }
+}
+
+fn judge(answer: &Answer) -> Result<String, Fault> {
+    let broken = |fault: json::Fault| fault::of_body(answer, &fault);
+    let status = Object::parse(&answer.body).map_err(broken)?;
+    let number = |key| status.number(key).map_err(broken);
+    let not_ready =
+        |cause, remedy: &str| Err(Fault { code: Code::NotReady, cause, remedy: remedy.into(), retry: Retry::InWait });
+    if !status.bool("initialized").map_err(broken)? {
+        not_ready("not initialised".into(), "run `operator init` on it, or let --wait wait for it")
+    } else if status.bool("sealed").map_err(broken)? {
+        let (given, needed) = (number("progress")?, number("t")?);
+        let keys = if needed == 0 { String::new() } else { format!(" ({given} of {needed} keys given)") };
+        not_ready(format!("sealed{keys}"), "unseal it, or let --wait wait for it")
+    } else {
+        Ok(super::text::escaped(status.string("version").map_err(broken)?))
+    }
+}

@@ -1,0 +1,129 @@
+//! Tokens: a session owns one, and revokes it at its end if a login made it.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use super::Client;
+use super::fault::Step;
+use super::http::Request;
+use crate::error::{Fault, Seconds};
+use crate::json::{self, Object};
+use crate::process::wait::OnSignal;
+use crate::secret::Secret;
+
+/// No revoke takes longer, nor than a second more than the budget has left.
+const LONGEST_REVOKE: Duration = Duration::from_secs(2);
+
+/// The same after a signal.
+const LONGEST_REVOKE_AFTER_SIGNAL: Duration = Duration::from_millis(900);
+
+/// A token in use. Dropping the session revokes the token where that is owed, on every way out.
+pub struct Session<'a> {
+    pub(super) client: &'a Client,
+    pub(super) token: Secret,
+    /// What is known of the token.
+    pub info: TokenInfo,
+    /// Nothing as long as a revoke is owed.
+    revoked: Cell<Option<Revoked>>,
+}
+
+/// What a login's answer says of its token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenInfo {
+    /// Its time to live; zero for a token that was handed in.
+    pub ttl: Duration,
+    /// Its policies.
+    pub policies: Vec<String>,
+}
+
+/// What became of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is revoked.
+    Yes,
+    /// It is not, for this reason.
+    No(&'static str),
+}
+
+impl<'a> Session<'a> {
+    /// A session with a token that was handed in, which is its owner's to revoke.
+    pub(super) fn handed_in(client: &'a Client, token: Secret) -> Self {
+        client.scrubber.learn(token.expose());
+        let revoked = Cell::new(Some(Revoked::No("it was handed in")));
+        Self { client, token, info: TokenInfo::default(), revoked }
+    }
+
+    /// The session that a login's answer opens; none if it holds no token, as a login that needs MFA. `revoke` is the
+    /// setting.
+    ///
+    /// The token is taken out before anything else is judged, so that it is revoked whatever else is wrong.
+    pub(super) fn from_login(client: &'a Client, answer: &Object, revoke: bool) -> Result<Option<Self>, json::Fault> {
+        let auth = answer.object(&["auth"])?;
+        let token = auth.string("client_token")?;
+        if token.is_empty() {
+            return Ok(None);
+        }
+        client.scrubber.learn(token);
+        let token = Secret::new(token);
+        let mut session = Self { client, token, info: TokenInfo::default(), revoked: Cell::new(None) };
+        if !revoke {
+            session.revoked.set(Some(Revoked::No("VAULT_REVOKE is false")));
+        } else if auth.string("token_type")? == "batch" {
+            session.revoked.set(Some(Revoked::No("a batch token cannot be")));
+        } else if auth.number("num_uses")? == 1 {
+            session.revoked.set(Some(Revoked::No("the read is its only use")));
+        }
+        session.info.ttl = Duration::from_secs(auth.number("lease_duration")?);
+        session.info.policies = auth.strings("policies").into_iter().map(super::text::escaped).collect();
+        Ok(Some(session))
+    }
+
+    /// Revokes the token where that is owed, within two seconds at most, and says what became of it. A failure is a
+    /// warning, not an error: the secret is there, and the token ends with its time to live.
+    /// [`POST auth/token/revoke-self`](https://openbao.org/api-docs/auth/token/#revoke-a-token-self)
+    pub fn revoke(&self) -> Revoked {
+        if let Some(revoked) = self.revoked.get() {
+            if let Revoked::No(reason) = revoked {
+                log::debug!(step = Step::Revoke.name(); "revoke: the token is not revoked, {reason}");
+            }
+            return revoked;
+        }
+        let revoked = match self.client.revoke_self(&self.token) {
+            Ok(()) => Revoked::Yes,
+            Err(fault) => {
+                let ttl = Seconds(self.info.ttl);
+                log::warn!(step = Step::Revoke.name(); "revoke: {}; the token stays valid for {ttl}", fault.cause);
+                Revoked::No("the revoke failed")
+            }
+        };
+        self.revoked.set(Some(revoked));
+        revoked
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if self.revoked.get().is_none() {
+            self.revoke();
+        }
+    }
+}
+
+impl Client {
+    /// One try: a token that outlives it by its time to live is better than an application that starts late.
+    fn revoke_self(&self, token: &Secret) -> Result<(), Fault> {
+        let left = self.policy.budget.0.saturating_duration_since(Instant::now());
+        let within = match self.waiter.caught() {
+            Some(_) => LONGEST_REVOKE_AFTER_SIGNAL,
+            None => LONGEST_REVOKE.min(left + Duration::from_secs(1)),
+        };
+        let request = Request {
+            token: Some(token),
+            body: Some(b"{}"),
+            on_signal: OnSignal::Finish,
+            within: Some(within),
+            ..Request::get("auth/token/revoke-self")
+        };
+        self.ask(Step::Revoke, &request).map(drop)
+    }
+}
