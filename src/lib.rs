@@ -3,4 +3,6 @@ pub mod error;
 pub mod json;
 pub mod process;
 pub mod secret;
+pub mod secrets;
+pub mod sink;
 pub mod vault;

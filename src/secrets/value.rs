@@ -1,0 +1,17 @@
+//! What a JSON value is as the text of a variable.
+
+use crate::json::Json;
+use crate::secret::Secret;
+
+/// Strings as they are, numbers with the text received, `true` and `false`, null empty, objects and arrays as compact
+/// JSON. Nothing for a text with a NUL byte, which neither an environment nor an env file can hold.
+pub fn text(value: &Json) -> Option<Secret> {
+    let mut text = String::new();
+    match value {
+        Json::Null => {}
+        Json::String(string) => text = string.as_str().to_owned(),
+        other => other.write_compact(&mut text),
+    }
+    let secret = Secret::new(text);
+    (!secret.expose().contains('\0')).then_some(secret)
+}

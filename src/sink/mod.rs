@@ -1,0 +1,3 @@
+//! Where the variables go. Knows nothing of Vault.
+
+pub mod exec;
