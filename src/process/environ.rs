@@ -32,10 +32,10 @@ impl Environ {
         self.0.iter().filter_map(|entry| split(entry))
     }
 
-    /// The entries with those left out whose name `drop` says so of; entries that are no variables stay.
-    pub fn into_entries_without(self, drop: impl Fn(&[u8]) -> bool) -> Vec<Entry> {
+    /// The entries, without the variables whose name and value `drop` says so of; entries that are no variables stay.
+    pub fn into_entries_without(self, drop: impl Fn(&[u8], &[u8]) -> bool) -> Vec<Entry> {
         let mut entries = self.0;
-        entries.retain(|entry| split(entry).is_none_or(|(name, _)| !drop(name)));
+        entries.retain(|entry| split(entry).is_none_or(|(name, value)| !drop(name, value)));
         entries
     }
 }
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(environ().get("A"), Some(&b"1"[..]));
         assert_eq!(environ().get("B"), Some(&b"x=y"[..]));
         let left: Vec<_> =
-            environ().into_entries_without(|n| n == b"A").iter().map(|e| e.as_bytes().to_vec()).collect();
+            environ().into_entries_without(|n, _| n == b"A").iter().map(|e| e.as_bytes().to_vec()).collect();
         assert_eq!(left, [b"B=x=y"]);
     }
 }

@@ -52,28 +52,27 @@ impl Command {
         Err(CommandFault::from(process::exec(&self.program, &self.argv, environment)))
     }
 
-    /// Builds the application's environment: the inherited one, without the variables that `withheld` names, with
+    /// Builds the application's environment: the inherited one, without the variables that `withheld` says so of, with
     /// `variables` added. The problems are complete; with one of them the environment is not to be used.
     pub fn environment(
         &self,
         environ: Environ,
-        withheld: impl Fn(&[u8]) -> bool,
+        withheld: impl Fn(&[u8], &[u8]) -> bool,
         variables: &[Variable],
         on_conflict: OnConflict,
     ) -> (Vec<Entry>, Vec<Problem>) {
         let mut problems = Vec::new();
-        let kept = |variable: &Variable| match environ.get(&variable.name) {
-            Some(value) if !withheld(variable.name.as_bytes()) && value != variable.value.expose().as_bytes() => {
-                on_conflict != OnConflict::Overwrite
-            }
-            _ => false,
+        let kept = |variable: &Variable| {
+            let (name, new) = (variable.name.as_bytes(), variable.value.expose().as_bytes());
+            let conflict = environ.get(&variable.name).is_some_and(|old| old != new && !withheld(name, old));
+            conflict && on_conflict != OnConflict::Overwrite
         };
         let (kept, set): (Vec<_>, Vec<_>) = variables.iter().partition(|variable| kept(variable));
         if on_conflict == OnConflict::Error {
             problems.extend(kept.iter().map(|variable| Problem::Conflict(variable.name.clone())));
         }
         let replaced = |name: &[u8]| set.iter().any(|variable| variable.name.as_bytes() == name);
-        let mut entries = environ.into_entries_without(|name| withheld(name) || replaced(name));
+        let mut entries = environ.into_entries_without(|name, value| withheld(name, value) || replaced(name));
         for variable in set {
             let entry = Zeroizing::new([variable.name.as_bytes(), b"=", variable.value.expose().as_bytes()].concat());
             let bytes = entry.len() + 1;
@@ -131,7 +130,7 @@ mod tests {
 
     fn built(set: &[(&str, &str)], on_conflict: OnConflict) -> (Vec<String>, Vec<Problem>) {
         let environ = Environ::from_pairs([("A", "old"), ("SAME", "s"), ("VAULT_TOKEN", "t"), ("A", "older")]);
-        let withheld = |name: &[u8]| name == b"VAULT_TOKEN";
+        let withheld = |name: &[u8], _: &[u8]| name == b"VAULT_TOKEN";
         let (entries, problems) = command().environment(environ, withheld, &variables(set), on_conflict);
         (entries.iter().map(|e| e.to_str().unwrap().to_owned()).collect(), problems)
     }

@@ -1,0 +1,273 @@
+//! Raw settings become one validated [`Config`], or the complete list of what is wrong with them.
+
+pub mod reader;
+pub mod setting;
+mod tls;
+mod value;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, SettingFault};
+use crate::process::environ::Environ;
+use crate::secret::Secret;
+use crate::secrets::Rules;
+use crate::sink::exec::OnConflict;
+use crate::vault::address::Address;
+use crate::vault::auth::{Kubernetes, Method, TokenSource};
+use crate::vault::kv::Location;
+use crate::vault::text::escaped;
+use crate::vault::{Options, Proxy};
+use reader::{Flags, Found, Reader};
+
+/// What the settings come to.
+pub enum Plan {
+    /// `VAULT_ADDR` is unset: the command runs with the environment as it is.
+    Passthrough,
+    /// Vault is asked.
+    Vault(Box<Config>),
+}
+
+/// Everything a run needs to know, checked.
+pub struct Config {
+    /// Where Vault is and how to talk to it.
+    pub vault: Options,
+    /// How to come by a token.
+    pub auth: Method,
+    /// What to read.
+    pub location: Location,
+    /// What to make of it.
+    pub rules: Rules,
+    /// What to do with variables that are there already.
+    pub on_conflict: OnConflict,
+    /// Tries after the first.
+    pub max_retries: u32,
+    /// The first pause.
+    pub retry_delay: Duration,
+    /// How long to wait for readiness.
+    pub wait: Duration,
+    /// The limit of everything.
+    pub startup_timeout: Duration,
+    /// What is not wrong but deserves a warning.
+    pub warnings: Vec<String>,
+}
+
+/// What is known before anything else is, passthrough included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The lowest level that is written.
+    pub level: log::LevelFilter,
+    /// One object a line instead of text.
+    pub json: bool,
+    /// Where the final error goes as well.
+    pub termination_log: Option<PathBuf>,
+}
+
+/// Whether a variable holds one of Vault's credentials, which never reach the application. A proxy's address is one
+/// only if it holds a password.
+pub fn is_credential(name: &[u8], value: &[u8]) -> bool {
+    match name {
+        b"VAULT_TOKEN" | b"BAO_TOKEN" | b"VAULT_SECRET_ID" | b"BAO_SECRET_ID" => true,
+        b"VAULT_PROXY_ADDR" | b"BAO_PROXY_ADDR" => value.contains(&b'@'),
+        _ => false,
+    }
+}
+
+/// Reads the log's settings. A value that cannot be used is reported by [`load`]; until then the default holds.
+pub fn log(environ: &Environ) -> Log {
+    read_log(&mut Reader::new(environ, &Flags::default()))
+}
+
+/// Reads and checks every setting.
+pub fn load(environ: &Environ, flags: &Flags) -> Result<Plan, Error> {
+    let mut reader = Reader::new(environ, flags);
+    read_log(&mut reader);
+    let required = reader.parse(&setting::REQUIRED, value::boolean).unwrap_or(false);
+    let Some(address) = reader.find(&setting::ADDR) else {
+        if required {
+            reader.fault("VAULT_ADDR", None, "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL");
+        }
+        return finish(reader.faults, Plan::Passthrough);
+    };
+    let config = read(&mut reader, environ, &address);
+    let faults = reader.faults;
+    match config {
+        Some(config) => finish(faults, Plan::Vault(Box::new(config))),
+        None => Err(Error::Settings(faults)),
+    }
+}
+
+fn finish(faults: Vec<SettingFault>, plan: Plan) -> Result<Plan, Error> {
+    if faults.is_empty() { Ok(plan) } else { Err(Error::Settings(faults)) }
+}
+
+/// Nothing only where a fault has been noted; every setting is looked at first.
+fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Config> {
+    let mut warnings: Vec<String> = reader
+        .near_misses()
+        .into_iter()
+        .map(|(name, meant)| format!("{name} is no setting and has no effect; did you mean {meant}?"))
+        .collect();
+    let address = match Address::parse(&address.text) {
+        Ok(address) => Some(address),
+        Err(cause) => {
+            reader.fault(address.name.clone(), None, cause);
+            None
+        }
+    };
+    let tls = tls::read(reader, environ, address.as_ref().is_some_and(Address::is_https));
+    let proxy = reader.parse(&setting::PROXY_ADDR, Proxy::parse);
+    if proxy.is_some() && tls.server_name.is_some() {
+        let cause = "does not work through VAULT_PROXY_ADDR, which connects by the URL's host; unset one of them";
+        reader.fault("VAULT_TLS_SERVER_NAME", None, cause);
+    }
+    let path = reader.parse(&setting::PATH, value::segments);
+    if path.is_none() && reader.find(&setting::PATH).is_none() {
+        reader.fault("VAULT_PATH", None, "unset; set it to the secret's path, e.g. myapp/prod");
+    }
+    let mount = reader.parse(&setting::MOUNT_POINT, value::segments).unwrap_or_else(|| "kv".into());
+    let version = reader.parse(&setting::SECRET_VERSION, |text| match text {
+        "latest" => Ok(None),
+        number => match number.parse() {
+            Ok(0) | Err(_) => Err("not a version; write a number from 1 on, or leave it out for the latest"),
+            Ok(number) => Ok(Some(number)),
+        },
+    });
+    let rules = Rules {
+        keys: reader.parse(&setting::KEYS, value::keys),
+        required: reader.list(&setting::REQUIRED_KEYS),
+        allowed: reader.list(&setting::ALLOW_NAMES),
+    };
+    let on_conflict = reader.parse(&setting::ON_CONFLICT, |text| match text {
+        "overwrite" => Ok(OnConflict::Overwrite),
+        "keep" => Ok(OnConflict::Keep),
+        "error" => Ok(OnConflict::Error),
+        _ => Err("unknown; write overwrite, keep or error"),
+    });
+    let namespace = reader.parse(&setting::NAMESPACE, value::segments);
+    let auth = read_auth(reader, environ);
+    let mut time = |setting, parse: fn(&str) -> Result<Duration, &'static str>, default| {
+        reader.parse(setting, parse).unwrap_or(Duration::from_secs(default))
+    };
+    let timeout = time(&setting::TIMEOUT, value::duration, 30);
+    let retry_delay = time(&setting::RETRY_DELAY, value::duration_or_zero, 5);
+    let wait = time(&setting::WAIT, value::duration_or_zero, 0);
+    let startup_timeout = time(&setting::STARTUP_TIMEOUT, value::duration, 120);
+    if let Some(found) = reader.find(&setting::WAIT).filter(|_| wait > startup_timeout) {
+        reader.fault(found.name, Some(found.text), "longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less");
+    }
+    let not_a_number = "not a number of tries; write 0, 1, 2 ...";
+    let max_retries = reader.parse(&setting::MAX_RETRIES, |text| text.parse().map_err(|_| not_a_number)).unwrap_or(3);
+    let address = address?;
+    if !tls.verify {
+        warnings.push(
+            "VAULT_SKIP_VERIFY: the server's certificate is NOT checked; anybody in between can read the secrets"
+                .into(),
+        );
+    }
+    if !address.is_https() && !address.is_loopback() {
+        warnings.push(format!("VAULT_ADDR {address} is not https: token and secrets cross the network in plain text"));
+    }
+    Some(Config {
+        vault: Options { address, namespace, timeout, tls, proxy },
+        auth: auth?,
+        location: Location { mount, path: path?, version: version.flatten() },
+        rules,
+        on_conflict: on_conflict.unwrap_or(OnConflict::Overwrite),
+        max_retries,
+        retry_delay,
+        wait,
+        startup_timeout,
+        warnings,
+    })
+}
+
+/// The method named, or the first one that there is something for.
+fn read_auth(reader: &mut Reader, environ: &Environ) -> Option<Method> {
+    let token = reader.parse(&setting::TOKEN, |text| value::token(text).map(Secret::new));
+    let given = |token: Option<Secret>| token.map(TokenSource::Given);
+    let file = reader.find(&setting::TOKEN_FILE).map(|found| TokenSource::File(found.text.into()));
+    let home = environ
+        .get("HOME")
+        .filter(|home| !home.is_empty())
+        .map(|home| PathBuf::from(String::from_utf8_lossy(home).into_owned()).join(".vault-token"))
+        .filter(|path| path.exists())
+        .map(TokenSource::File);
+    let jwt: PathBuf = reader
+        .find(&setting::K8S_TOKEN_PATH)
+        .map_or_else(|| setting::K8S_TOKEN_PATH.default.into(), |found| found.text.into());
+    let in_pod = environ.get("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) || jwt.exists();
+    let faults_before = reader.faults.len();
+    let method = reader.parse(&setting::AUTH_METHOD, |text| match text {
+        "auto" => Ok(None),
+        "token" => Ok(Some(false)),
+        "kubernetes" => Ok(Some(true)),
+        _ => Err("unknown; write token, kubernetes or auto"),
+    });
+    if method.is_none() && reader.faults.len() > faults_before {
+        return None;
+    }
+    let kubernetes = match method.flatten() {
+        Some(kubernetes) => kubernetes,
+        None => token.is_none() && file.is_none() && in_pod,
+    };
+    // What is wrong with the kubernetes settings is worth saying only where they are used; their syntax always is.
+    let role = reader.parse(&setting::ROLE, value::segments);
+    let mount = reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
+    let revoke = reader.parse(&setting::REVOKE, value::boolean).unwrap_or(true);
+    if kubernetes {
+        if role.is_none() && reader.find(&setting::ROLE).is_none() {
+            reader.fault("VAULT_ROLE", None, "unset; the kubernetes login needs a role");
+        }
+        return Some(Method::Kubernetes(Kubernetes { mount, role: role?, jwt, revoke }));
+    }
+    let source = given(token).or(file).or(home);
+    if source.is_none() && !reader.faults.iter().any(|fault| fault.name.ends_with("_TOKEN")) {
+        let cause = format!(
+            "no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a service-account token at {}, \
+             or log in with the official client ($HOME/.vault-token)",
+            escaped(&jwt.to_string_lossy())
+        );
+        reader.fault("VAULT_AUTH_METHOD", None, cause);
+    }
+    source.map(Method::Token)
+}
+
+fn read_log(reader: &mut Reader) -> Log {
+    let level =
+        reader.parse(&setting::LOG_LEVEL, |text| level(text).ok_or("write off, error, warn, info, debug or trace"));
+    let json = reader.parse(&setting::LOG_FORMAT, |text| match text {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err("unknown; write text or json"),
+    });
+    let termination_log = match reader.find(&setting::TERMINATION_LOG) {
+        Some(found) if found.text == "none" => None,
+        Some(found) => Some(found.text.into()),
+        None => Some(PathBuf::from(setting::TERMINATION_LOG.default)).filter(|path| path.exists()),
+    };
+    let level = level.or_else(|| rust_log(reader)).unwrap_or(log::LevelFilter::Info);
+    Log { level, json: json.unwrap_or(false), termination_log }
+}
+
+fn level(text: &str) -> Option<log::LevelFilter> {
+    match text.to_ascii_lowercase().as_str() {
+        "warning" => Some(log::LevelFilter::Warn),
+        other => other.parse().ok(),
+    }
+}
+
+/// `RUST_LOG` belongs to the application; of it only the level for everything or for `vault_exec` counts.
+fn rust_log(reader: &mut Reader) -> Option<log::LevelFilter> {
+    let directives = reader.environment("RUST_LOG")?;
+    let directives = directives.split('/').next().unwrap_or_default().split(',').map(str::trim);
+    let (mut all, mut own) = (None, None);
+    for directive in directives {
+        match directive.split_once('=') {
+            None => all = level(directive).or(all),
+            Some(("vault_exec", text)) => own = level(text).or(own),
+            Some(_) => {}
+        }
+    }
+    own.or(all)
+}

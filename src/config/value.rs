@@ -1,0 +1,178 @@
+//! The texts that settings are written in: durations, booleans, names in paths, key lists.
+
+use std::time::Duration;
+
+use super::reader::items;
+use crate::secrets::Selected;
+use crate::vault::text::escaped;
+
+/// Longer ones are typing errors.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// `30` (seconds), `30s`, `500ms`, `1m30s`, `1.5s`, `2h`; not zero.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
+    let duration = duration_or_zero(text)?;
+    if duration.is_zero() { Err("zero; write a duration such as 500ms, 30s or 1m30s") } else { Ok(duration) }
+}
+
+/// The same, zero included.
+pub fn duration_or_zero(text: &str) -> Result<Duration, &'static str> {
+    const WRONG: &str = "not a duration; write one such as 500ms, 30s or 1m30s";
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len()));
+        let (unit, tail) = tail.split_at(tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len()));
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "" if number == text => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(WRONG),
+        };
+        if number.starts_with('.') || number.ends_with('.') {
+            return Err(WRONG);
+        }
+        let number: f64 = number.parse().map_err(|_| WRONG)?;
+        let part = Duration::try_from_secs_f64(number * seconds).map_err(|_| WRONG)?;
+        total = total.checked_add(part).filter(|total| *total <= LONGEST).ok_or("longer than a year; write less")?;
+        rest = tail;
+    }
+    if text.is_empty() { Err(WRONG) } else { Ok(total) }
+}
+
+/// 1, t, true, 0, f, false, in any case.
+pub fn boolean(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" => Ok(true),
+        "0" | "f" | "false" => Ok(false),
+        _ => Err("not a boolean; write true or false"),
+    }
+}
+
+/// A path, mount, role or namespace, without the slashes at both ends.
+///
+/// Vault decodes and cleans what it gets: `..`, `%2F` or `?` would make it another path than the one written here.
+pub fn segments(text: &str) -> Result<String, &'static str> {
+    let text = text.trim_matches('/');
+    if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        return Err("a part of it is empty, . or ..; write it without these");
+    }
+    if text.contains(['%', '?', '#', '\\']) || text.chars().any(char::is_control) {
+        return Err("it holds %, ?, #, \\ or a control character; write it without these");
+    }
+    Ok(text.to_owned())
+}
+
+/// A token as a header can carry it.
+pub fn token(text: &str) -> Result<&str, &'static str> {
+    if text.bytes().all(|b| b.is_ascii_graphic()) { Ok(text) } else { Err("holds bytes that no token has") }
+}
+
+/// `key` or `key:NAME`, comma-separated; no two may become the same variable.
+pub fn keys(text: &str) -> Result<Vec<Selected>, String> {
+    let mut selected: Vec<Selected> = Vec::new();
+    for item in items(text) {
+        let (key, name) = item.rsplit_once(':').unwrap_or((item, item));
+        let (key, name) = (key.trim(), name.trim());
+        if key.is_empty() || name.is_empty() {
+            return Err("a part of it is empty; write key or key:NAME, separated by commas".into());
+        }
+        if name.contains('=') || !name.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+            return Err("a name in it cannot be a variable's; write printable ASCII without =".into());
+        }
+        if selected.iter().any(|s| s.name == name) {
+            return Err(format!("two keys become {}; give one of them another name", escaped(name)));
+        }
+        selected.push(Selected { key: key.to_owned(), name: name.to_owned() });
+    }
+    if selected.is_empty() {
+        Err("no key in it; write key or key:NAME, separated by commas".into())
+    } else {
+        Ok(selected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_in_each_way_of_writing_them() {
+        for (text, millis) in [
+            ("30", Some(30_000)),
+            ("30s", Some(30_000)),
+            ("500ms", Some(500)),
+            ("1m30s", Some(90_000)),
+            ("1.5s", Some(1500)),
+            ("1.5", Some(1500)),
+            ("2h", Some(7_200_000)),
+            ("0", Some(0)),
+            ("0s", Some(0)),
+            ("", None),
+            ("s", None),
+            ("-1s", None),
+            ("1 s", None),
+            ("1m30", None),
+            ("1.s", None),
+            (".5s", None),
+            ("1.2.3s", None),
+            ("1d", None),
+            ("1e3s", None),
+            ("9999h", None),
+            ("99999999999999999999999999", None),
+            ("३s", None),
+        ] {
+            assert_eq!(duration_or_zero(text).ok(), millis.map(Duration::from_millis), "{text}");
+        }
+        assert!(duration("0s").is_err() && duration("0").is_err() && duration("1ms").is_ok());
+    }
+
+    #[test]
+    fn booleans_are_these_and_no_others() {
+        for (text, value) in [
+            ("1", Some(true)),
+            ("T", Some(true)),
+            ("True", Some(true)),
+            ("0", Some(false)),
+            ("f", Some(false)),
+            ("FALSE", Some(false)),
+            ("yes", None),
+            ("on", None),
+            ("2", None),
+        ] {
+            assert_eq!(boolean(text).ok(), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_lose_their_outer_slashes_and_refuse_what_vault_would_read_otherwise() {
+        for (text, path) in [
+            ("/myapp/prod/", Some("myapp/prod")),
+            ("a b/ü+~", Some("a b/ü+~")),
+            ("/", None),
+            ("a//b", None),
+            ("a/../b", None),
+            ("./a", None),
+            ("a%2fb", None),
+            ("a?b", None),
+            ("a#b", None),
+            ("a\\b", None),
+            ("a\nb", None),
+        ] {
+            assert_eq!(segments(text).ok().as_deref(), path, "{text}");
+        }
+    }
+
+    #[test]
+    fn key_lists_rename_and_refuse_two_keys_for_one_variable() {
+        let read =
+            |text| keys(text).map(|s| s.iter().map(|s| format!("{}>{}", s.key, s.name)).collect::<Vec<_>>().join(" "));
+        assert_eq!(read("a, b.c:D ,x:y:Z,"), Ok("a>a b.c>D x:y>Z".into()));
+        assert_eq!(read("a:X,b:X"), Err("two keys become X; give one of them another name".into()));
+        for text in [",", ":A", "a:", "a:B=C", "a:É"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The log: standard error only, text or JSON, and of this program's own records only.
+//!
+//! Other crates' records are dropped: `ureq` and `rustls` would show what goes over the wire.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::SystemTime;
+
+use env_logger::{Builder, Target};
+use log::kv::{Error, Key, Value, VisitSource};
+use log::{Level, LevelFilter, Record};
+
+/// Sets the log up, once in a process; a second call changes nothing.
+pub fn init(level: LevelFilter, json: bool) {
+    let line = if json { json_line } else { text_line };
+    let _ = Builder::new()
+        .filter_module("vault_exec", level)
+        .target(Target::Stderr)
+        .format(move |out, record| writeln!(out, "{}", line(record)))
+        .try_init();
+}
+
+fn now() -> impl std::fmt::Display {
+    humantime::format_rfc3339_millis(SystemTime::now())
+}
+
+/// `2026-11-22T09:48:23.123Z ERROR vault-exec: message`
+fn text_line(record: &Record) -> String {
+    format!("{} {:5} vault-exec: {}", now(), record.level(), record.args())
+}
+
+/// `{"time":…,"level":…,"message":…}` and the record's fields.
+fn json_line(record: &Record) -> String {
+    let level = match record.level() {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
+    };
+    let mut line =
+        format!(r#"{{"time":"{}","level":"{level}","message":{}"#, now(), quoted(&record.args().to_string()));
+    let _ = record.key_values().visit(&mut Fields(&mut line));
+    line.push('}');
+    line
+}
+
+struct Fields<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let bare = value.to_u64().is_some() || value.to_bool().is_some();
+        let value = if bare { value.to_string() } else { quoted(&value.to_string()) };
+        let _ = write!(self.0, ",{}:{value}", quoted(key.as_str()));
+        Ok(())
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_whatever_it_says() {
+        let fields: &[(&str, Value)] = &[("step", "login".into()), ("attempt", 2.into()), ("done", true.into())];
+        let args = format_args!("two\nlines \"quoted\"");
+        let record = Record::builder().level(Level::Warn).args(args).key_values(&fields).build();
+        let json = json_line(&record);
+        let (time, rest) = json.split_once(r#"Z","#).unwrap();
+        assert!(time.starts_with(r#"{"time":"20"#), "{json}");
+        assert_eq!(rest, r#""level":"warn","message":"two\nlines \"quoted\"","step":"login","attempt":2,"done":true}"#);
+    }
+}

@@ -1,0 +1,88 @@
+//! How a run ended: the one line when all went well, and the one place that prints an error, to the log and to the file
+//! that `kubectl describe` shows.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+
+use crate::error::{Error, Seconds};
+use crate::secrets::{Variable, name};
+use crate::vault::kv::{Location, Version};
+use crate::vault::token::Revoked;
+
+/// Prints `error`, one record a line, and writes the same lines to `termination_log`.
+pub fn error(error: &Error, termination_log: Option<&Path>) {
+    let (text, code) = (error.to_string(), error.exit_code());
+    for line in text.lines() {
+        log::error!(exit_code = code; "{line}");
+    }
+    if let Some(path) = termination_log
+        && let Err(fault) = write(path, &text)
+    {
+        log::warn!("termination log {}: {fault}; correct VAULT_TERMINATION_LOG, or set it to none", path.display());
+    }
+}
+
+/// The kubelet makes the file and mounts it, so it is written in place.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(flags.bits()).open(path)?;
+    file.write_all(format!("vault-exec: {text}\n").as_bytes())
+}
+
+/// The one line of a run that went well, and at debug one line a variable.
+pub fn done(variables: &[Variable], location: &Location, secret: &Version, revoked: Revoked, times: &Times) {
+    for variable in variables {
+        log::debug!("{}", name::masked(&variable.name));
+    }
+    let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
+    let path = format!("{}/{}", location.mount, location.path);
+    let token = match revoked {
+        Revoked::Yes => "revoked".to_owned(),
+        Revoked::No(reason) => format!("not revoked ({reason})"),
+    };
+    log::info!(
+        variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_str(),
+        token = token.as_str(), elapsed_ms = times.elapsed_ms();
+        "{count} variable{s} from {path} version {} of {}; {times}; token {token}", secret.number, secret.created
+    );
+}
+
+/// How long each step took.
+pub struct Times {
+    /// When the run began.
+    pub begun: Instant,
+    last: Instant,
+    laps: Vec<(&'static str, Duration)>,
+}
+
+impl Times {
+    /// Begins to measure.
+    pub fn start() -> Self {
+        let begun = Instant::now();
+        Self { begun, last: begun, laps: Vec::new() }
+    }
+
+    /// Notes the end of `step`.
+    pub fn lap(&mut self, step: &'static str) {
+        let now = Instant::now();
+        self.laps.push((step, now - self.last));
+        self.last = now;
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let laps: Vec<_> = self.laps.iter().map(|(step, time)| format!("{step} {}", Seconds(*time))).collect();
+        f.write_str(&laps.join(", "))
+    }
+}
