@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use crate::config::reader::Flags;
-use crate::config::setting;
+use crate::config::setting::{self, Setting};
 use crate::error::Error;
 
 const USAGE: &str = "vault-exec [OPTIONS] [--] COMMAND [ARG]...";
@@ -27,24 +27,16 @@ const USAGE: &str = "vault-exec [OPTIONS] [--] COMMAND [ARG]...";
     after_long_help = variables_help()
 )]
 struct Cli {
-    /// Inject only these keys, comma-separated; key:NAME renames
-    /// [env: VAULT_KEYS] [default: all]
-    #[arg(long, value_name = "KEYS", verbatim_doc_comment, help_heading = "Secrets")]
+    #[arg(long, value_name = "KEYS", help = setting_help(&setting::KEYS), help_heading = "Secrets")]
     keys: Option<String>,
 
-    /// Variables that must be there, comma-separated or repeated
-    /// [env: VAULT_REQUIRED_KEYS, added to]
-    #[arg(long, value_name = "NAMES", verbatim_doc_comment, help_heading = "Secrets")]
+    #[arg(long, value_name = "NAMES", help = setting_help(&setting::REQUIRED_KEYS), help_heading = "Secrets")]
     require: Vec<String>,
 
-    /// Permit names that are denied by default, such as PATH
-    /// [env: VAULT_ALLOW_NAMES, added to]
-    #[arg(long, value_name = "NAMES", verbatim_doc_comment, help_heading = "Secrets")]
+    #[arg(long, value_name = "NAMES", help = setting_help(&setting::ALLOW_NAMES), help_heading = "Secrets")]
     allow_name: Vec<String>,
 
-    /// Poll up to this long until Vault is reachable, unsealed, taking logins
-    /// [env: VAULT_WAIT] [default: 0s]
-    #[arg(long, value_name = "DURATION", verbatim_doc_comment, help_heading = "Start-up")]
+    #[arg(long, value_name = "DURATION", help = setting_help(&setting::WAIT), help_heading = "Start-up")]
     wait: Option<String>,
 
     /// The application and its arguments, passed through untouched
@@ -106,41 +98,46 @@ fn usage(error: &clap::Error) -> Error {
     Error::Usage(format!("{}{tip}; usage: {USAGE}", crate::vault::text::escaped(&first)))
 }
 
-/// The settings without a flag and the exit codes, for `--help`, at most 80 columns wide.
-fn variables_help() -> String {
-    let mut out = String::from("Variables without a flag (BAO_X beats VAULT_X where official clients know it):\n");
-    for setting in setting::ALL.iter().filter(|setting| setting.flag.is_none()) {
-        let default = if setting.default == "-" { String::new() } else { format!(" [default: {}]", setting.default) };
-        let alias = setting.aliases.first().map(|alias| format!(" [alias: {alias}]")).unwrap_or_default();
-        out.push_str(&format!("  {}{}\n", setting.name, wrapped(&format!("{}{default}{alias}", setting.meaning))));
+/// A setting's help: what it means, the variable where a flag has one, default and alias; 70 columns wide.
+fn setting_help(setting: &Setting) -> String {
+    let mut pieces: Vec<String> = setting.meaning.split(' ').map(str::to_owned).collect();
+    if setting.flag.is_some() {
+        pieces.push(format!("[env: {}]", setting.name));
     }
-    out.push_str("\nExit codes, before COMMAND starts:");
-    out.push_str(&wrapped(EXIT_CODES));
-    out
+    if setting.default != "-" {
+        pieces.push(format!("[default: {}]", setting.default));
+    }
+    pieces.extend(setting.aliases.iter().map(|alias| format!("[alias: {alias}]")));
+    let mut text = String::new();
+    let mut column = 0;
+    for piece in pieces {
+        if column > 0 {
+            let fits = column + 1 + piece.len() <= 70;
+            text.push(if fits { ' ' } else { '\n' });
+            column = if fits { column + 1 } else { 0 };
+        }
+        text.push_str(&piece);
+        column += piece.len();
+    }
+    text
+}
+
+/// The settings without a flag and the exit codes, for `--help`.
+fn variables_help() -> String {
+    let line = |setting: &&Setting| {
+        format!("  {}\n          {}\n", setting.name, setting_help(setting).replace('\n', "\n          "))
+    };
+    let settings = setting::ALL.iter().filter(|setting| setting.flag.is_none()).map(line).collect::<Vec<_>>().concat();
+    format!("Variables without a flag (BAO_X beats VAULT_X where official clients know it):\n{settings}\n{EXIT_CODES}")
 }
 
 /// The exit codes in short.
-const EXIT_CODES: &str = "64 usage; 65 data of the secret; 66 file, path or key absent; 69 Vault unreachable; \
-    70 internal error; 71 operating system; 75 Vault not ready; 76 not Vault; 77 denied; 78 settings; \
-    126 COMMAND not executable; 127 COMMAND not found; 128+n signal n.";
-
-/// `text` in lines of 10 and 70 columns, each begun with a line feed.
-fn wrapped(text: &str) -> String {
-    let mut out = String::new();
-    let mut column = usize::MAX;
-    for word in text.split(' ') {
-        if column.saturating_add(word.len() + 1) > 79 {
-            out.push_str("\n          ");
-            column = 10;
-        } else {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += word.len();
-    }
-    out
-}
+const EXIT_CODES: &str = "\
+Exit codes, before COMMAND starts:
+  64 usage                 71 operating system      78 settings
+  65 data of the secret    75 Vault not ready       126 COMMAND not executable
+  66 something is absent   76 not Vault             127 COMMAND not found
+  69 Vault unreachable     77 denied                128+n ended by signal n";
 
 /// The definitions behind `--help`, for a manual page and completions.
 pub fn definitions() -> clap::Command {

@@ -213,7 +213,8 @@ impl fmt::Display for Seconds {
         let millis = self.0.as_millis();
         match (millis / 60_000, millis % 60_000) {
             (0, millis @ 0..1000) => write!(f, "{millis}ms"),
-            (0, millis) => write!(f, "{}s", millis as f64 / 1000.0),
+            (0, millis) if millis % 1000 == 0 => write!(f, "{}s", millis / 1000),
+            (0, millis) => write!(f, "{}.{}s", millis / 1000, format!("{:03}", millis % 1000).trim_end_matches('0')),
             (minutes, 0..1000) => write!(f, "{minutes}m"),
             (minutes, millis) => write!(f, "{minutes}m{}s", millis / 1000),
         }

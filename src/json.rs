@@ -152,7 +152,7 @@ impl Json<'_> {
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Number(text) => out.push_str(text),
             Self::String(text) => write_string(text, out),
-            Self::Array(elements) => write_list(out, ['[', ']'], elements, |element, out| element.write_compact(out)),
+            Self::Array(elements) => write_list(out, ['[', ']'], elements, Json::write_compact),
             Self::Object(object) => write_list(out, ['{', '}'], &object.0, |(key, value), out| {
                 write_string(key, out);
                 out.push(':');

@@ -26,7 +26,10 @@ use crate::vault::retry::Policy;
 pub fn run(args: Vec<OsString>, environ: Environ) -> Result<(), Error> {
     match cli::parse(args)? {
         // A reader that has gone away wants no more help.
-        Ask::Print(text) => Ok(drop(std::io::stdout().write_all(text.as_bytes()))),
+        Ask::Print(text) => {
+            let _: () = drop(std::io::stdout().write_all(text.as_bytes()));
+            Ok(())
+        }
         Ask::Run { command, flags } => {
             let named = command.first().cloned().unwrap_or_default();
             let fault = |fault| Error::Command { command: named.to_string_lossy().escape_debug().to_string(), fault };

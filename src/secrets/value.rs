@@ -6,12 +6,15 @@ use crate::secret::Secret;
 /// Strings as they are, numbers with the text received, `true` and `false`, null empty, objects and arrays as compact
 /// JSON. Nothing for a text with a NUL byte, which neither an environment nor an env file can hold.
 pub fn text(value: &Json) -> Option<Secret> {
-    let mut text = String::new();
-    match value {
-        Json::Null => {}
-        Json::String(string) => text = string.as_str().to_owned(),
-        other => other.write_compact(&mut text),
-    }
+    let text = match value {
+        Json::Null => String::new(),
+        Json::String(string) => string.as_str().to_owned(),
+        other => {
+            let mut text = String::new();
+            other.write_compact(&mut text);
+            text
+        }
+    };
     let secret = Secret::new(text);
     (!secret.expose().contains('\0')).then_some(secret)
 }

@@ -114,7 +114,7 @@ fn of_io(error: &std::io::Error, (setting, limit): (&str, Duration)) -> Fault {
         let remedy = "check VAULT_ADDR, and the DNS of this host or pod".into();
         return Fault { remedy, ..unreachable(escaped(&unresolved.to_string())) };
     }
-    if inner.is_some_and(|e| e.is::<Ended>()) {
+    if inner.and_then(|e| e.downcast_ref::<Ended>()).is_some() {
         return unreachable(format!("no complete answer within {} ({setting})", Seconds(limit)));
     }
     unreachable(match error.kind() {

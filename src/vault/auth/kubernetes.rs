@@ -92,8 +92,11 @@ fn claims(jwt: &str, now: Duration) -> Option<String> {
     let subject = escaped(claims.string("sub").ok()?);
     let expiry = match Duration::from_secs(claims.number("exp").ok()?) {
         Duration::ZERO => "never expires".into(),
-        at if at > now => format!("expires in {}", Seconds(at - now)),
-        at => format!("expired {} ago by the clock here", Seconds(Duration::from_secs((now - at).as_secs()))),
+        at if at > now => format!("expires in {}", Seconds(at.checked_sub(now).unwrap())),
+        at => format!(
+            "expired {} ago by the clock here",
+            Seconds(Duration::from_secs(now.checked_sub(at).unwrap().as_secs()))
+        ),
     };
     let or_none = |text: String| if text.is_empty() { "none".into() } else { text };
     Some(format!("audience {}, subject {}, {expiry}", or_none(audience), or_none(subject)))

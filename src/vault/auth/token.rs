@@ -72,7 +72,7 @@ mod tests {
             (b"\n", Err("empty")),
             (b"two\nlines", Err("holds more than one line, or bytes that no token has")),
             (b"caf\xc3\xa9", Err("holds more than one line, or bytes that no token has")),
-            (&[b'x'; (64 << 10) + 1], Err("larger than 64 KiB")),
+            (&vec![b'x'; (64 << 10) + 1], Err("larger than 64 KiB")),
         ] {
             std::fs::write(&path, content).unwrap();
             assert_eq!(read_file(&path), expected.map(str::to_owned).map_err(str::to_owned));
