@@ -24,7 +24,10 @@ impl Kubernetes {
     pub(crate) fn handle(&mut self, target: &Target, path: &str) -> Answer {
         match (path.split_once('/').unwrap_or((path, "")), target.operation()) {
             (("config", ""), "update") => self.configured = true,
-            (("role", name), "update") => drop(self.roles.insert(name.to_owned(), role(&target.body)?)),
+            (("role", name), "update") => {
+                let role = role(self.roles.get(name), &target.body)?;
+                self.roles.insert(name.to_owned(), role);
+            }
             (("role", name), "read") => {
                 return self
                     .roles
@@ -83,7 +86,12 @@ impl Kubernetes {
             return Err(Reply::forbidden());
         }
         let display = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mount = target.path.trim_start_matches("auth/").trim_end_matches("/login");
+        let full = target.full();
+        let mount = full
+            .strip_prefix("auth/")
+            .unwrap_or(&full)
+            .trim_end_matches("/login")
+            .replace('/', "-");
         let name_shown = format!("{mount}-{}-{}", display(namespace), display(&account["name"]));
         let mut policies = strings(&role["token_policies"]);
         policies.push("default".to_owned());
@@ -117,28 +125,41 @@ fn bound(names: &Value, name: &Value) -> bool {
     strings(names).iter().any(|it| it == "*" || name == it)
 }
 
-/// A role as it is kept and read back.
-fn role(body: &Value) -> Result<Value, Reply> {
-    let list = |name: &str| {
-        let list = strings(&body[name]);
-        if list.is_empty() {
-            Err(Reply::error(400, format!("\"{name}\" can not be empty")))
-        } else {
-            Ok(list)
-        }
-    };
-    let mut role = json!({
-        "alias_name_source": "serviceaccount_uid", "bound_service_account_names": list("bound_service_account_names")?,
-        "bound_service_account_namespace_selector": "",
-        "bound_service_account_namespaces": list("bound_service_account_namespaces")?,
-        "token_bound_cidrs": [], "token_explicit_max_ttl": 0, "token_max_ttl": 0, "token_no_default_policy": false,
-        "token_num_uses": body["token_num_uses"].as_u64().unwrap_or(0), "token_period": 0,
-        "token_policies": strings(&body["token_policies"]), "token_strictly_bind_ip": false,
-        "token_ttl": seconds(&body["token_ttl"])?.unwrap_or(0),
-        "token_type": body["token_type"].as_str().unwrap_or("default"),
+/// A role as it is kept and read back. What a later write does not mention stays.
+fn role(before: Option<&Value>, body: &Value) -> Result<Value, Reply> {
+    let mut role = before.cloned().unwrap_or_else(|| {
+        json!({
+            "alias_name_source": "serviceaccount_uid", "bound_service_account_names": [],
+            "bound_service_account_namespace_selector": "", "bound_service_account_namespaces": [],
+            "token_bound_cidrs": [], "token_explicit_max_ttl": 0, "token_max_ttl": 0,
+            "token_no_default_policy": false, "token_num_uses": 0, "token_period": 0, "token_policies": [],
+            "token_strictly_bind_ip": false, "token_ttl": 0, "token_type": "default",
+        })
     });
-    if let Some(audience) = body["audience"].as_str().filter(|audience| !audience.is_empty()) {
-        role["audience"] = json!(audience);
+    for (name, value) in body.as_object().into_iter().flatten() {
+        role[name] = match name.as_str() {
+            "bound_service_account_names" | "bound_service_account_namespaces" | "token_policies" => {
+                json!(strings(value))
+            }
+            "token_ttl" => json!(seconds(value)?.unwrap_or(0)),
+            _ => value.clone(),
+        };
+    }
+    let unbound = |name: &str| role[name].as_array().is_none_or(Vec::is_empty);
+    if unbound("bound_service_account_names") {
+        return Err(Reply::error(
+            400,
+            "\"bound_service_account_names\" can not be empty",
+        ));
+    }
+    if unbound("bound_service_account_namespaces") {
+        let text = "\"bound_service_account_namespaces\" can not be empty if \
+                    \"bound_service_account_namespace_selector\" is not set";
+        return Err(Reply::error(400, text));
+    }
+    if role["token_type"] == "batch" && role["token_num_uses"] != 0 {
+        let text = "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count";
+        return Err(Reply::error(400, text));
     }
     Ok(role)
 }

@@ -10,6 +10,9 @@ use super::reply::{Answer, Reply, one_error};
 use super::token::DEFAULT_TTL;
 use super::vault::Target;
 
+const INVALID_PATH: &str = "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API \
+                            endpoints to use. If using the OpenBao CLI, use 'bao kv get' for this operation.";
+
 /// KV version 1.
 #[derive(Default)]
 pub(crate) struct Kv1(BTreeMap<String, Value>);
@@ -57,7 +60,10 @@ impl Kv2 {
     pub(crate) fn handle(&mut self, target: &Target, path: &str) -> Answer {
         let Some((area, path)) = path.split_once('/') else {
             let text = "Non-listing operations on the root of a K/V v2 mount are not supported.";
-            return Err(Reply::warning(404, text));
+            return Err(Reply::warning(
+                404,
+                if path.is_empty() { INVALID_PATH } else { text },
+            ));
         };
         match (area, target.operation()) {
             ("data", "read") => self.read(target, path),
@@ -89,11 +95,7 @@ impl Kv2 {
                 secret.custom_metadata = target.body["custom_metadata"].clone();
                 Ok(Reply::empty(204))
             }
-            _ => Err(Reply::warning(
-                404,
-                "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints \
-                 to use. If using the OpenBao CLI, use 'bao kv get' for this operation.",
-            )),
+            _ => Err(Reply::warning(404, INVALID_PATH)),
         }
     }
 

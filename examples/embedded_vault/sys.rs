@@ -1,12 +1,15 @@
 //! `sys/`: initialising and sealing, namespaces, mounts and policies.
 
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_nanos;
 use serde_json::{Value, json};
 
 use super::kubernetes::Kubernetes;
 use super::kv::{Kv1, Kv2};
 use super::policy;
 use super::reply::{Answer, Reply, one_error};
-use super::vault::{Mount, Request, Target, Vault, random_id, random_text};
+use super::vault::{Mount, Policy, Request, Target, Vault, random_id, random_text};
 
 const VERSION: &str = "2.7.2";
 
@@ -152,14 +155,22 @@ fn policies(vault: &mut Vault, target: &Target, name: &str, operation: &str) -> 
             let rules = policy::parse(text);
             let rules =
                 rules.map_err(|error| Reply::error(400, format!("failed to parse policy: {error}")))?;
-            vault.policies.insert(full, (text.to_owned(), rules));
+            let version = vault.policies.get(&full).map_or(1, |before| before.version + 1);
+            let policy = Policy {
+                text: text.to_owned(),
+                rules,
+                version,
+                modified: SystemTime::now(),
+            };
+            vault.policies.insert(full, policy);
             Ok(Reply::empty(204))
         }
         "read" => {
-            let (text, _) = vault.policies.get(&full).ok_or_else(Reply::not_found)?;
+            let policy = vault.policies.get(&full).ok_or_else(Reply::not_found)?;
             Ok(Reply::data(json!({
                 "allow_slashes_in_identity_templates": false, "allow_wildcards_in_identity_templates": false,
-                "cas_required": false, "modified": "", "name": name, "policy": text, "version": 1,
+                "cas_required": false, "modified": format_rfc3339_nanos(policy.modified).to_string(), "name": name, "policy": policy.text,
+                "version": policy.version,
             })))
         }
         _ => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use super::kv::{Kv1, Kv2};
 use super::policy::{self, Rule};
 use super::reply::{Answer, Reply};
 use super::sys;
-use super::token::{Token, Tokens};
+use super::token::{self, Token, Tokens};
 
 /// A request as the rest of the server sees it.
 pub(crate) struct Request {
@@ -63,6 +64,15 @@ pub(crate) enum Mount {
     Kubernetes(Kubernetes),
 }
 
+/// A policy as it was last written.
+pub(crate) struct Policy {
+    pub(crate) text: String,
+    pub(crate) rules: Vec<Rule>,
+    /// Counts the writes.
+    pub(crate) version: u64,
+    pub(crate) modified: SystemTime,
+}
+
 /// The server. Mounts, policies and rules are keyed by their path from the root namespace.
 #[derive(Default)]
 pub(crate) struct Vault {
@@ -72,7 +82,7 @@ pub(crate) struct Vault {
     /// Paths with a slash at the end.
     pub(crate) namespaces: BTreeSet<String>,
     pub(crate) mounts: BTreeMap<String, Mount>,
-    pub(crate) policies: BTreeMap<String, (String, Vec<Rule>)>,
+    pub(crate) policies: BTreeMap<String, Policy>,
     pub(crate) tokens: Tokens,
     pub(crate) audit: Vec<Entry>,
 }
@@ -148,6 +158,10 @@ impl Vault {
             return Err(Reply::error(503, "Vault is sealed"));
         }
         let mut target = self.target(request, path)?;
+        if let Some(byte) = request.token.as_deref().and_then(token::malformed) {
+            let text = format!("error performing token check: illegal base64 data at input byte {byte}");
+            return Err(Reply::error(500, text));
+        }
         if let Some(answer) = self.login(&mut target) {
             return answer;
         }
@@ -244,7 +258,7 @@ impl Vault {
     /// Everything that the token's policies say.
     pub(crate) fn rules(&self, token: &Token) -> Vec<Rule> {
         let rules = |name: &String| match self.policies.get(&format!("{}{name}", token.namespace)) {
-            Some((_, rules)) => rules.clone(),
+            Some(policy) => policy.rules.clone(),
             None if name == "default" => policy::default_rules(),
             None => Vec::new(),
         };
