@@ -66,11 +66,11 @@ impl Kv2 {
             ));
         };
         match (area, target.operation()) {
-            ("data", "read") => self.read(target, path),
-            ("data", "update") => self.write(target, path),
+            ("data", "read") => return self.read(target, path),
+            ("data", "update") => return self.write(target, path),
             ("data", _) => {
                 let latest = self.0.get(path).map_or(0, |secret| secret.versions.len());
-                self.change(path, &[latest], delete)
+                self.change(path, &[latest], delete);
             }
             ("delete", "update") => self.change(path, &versions(target)?, delete),
             ("undelete", "update") => {
@@ -80,23 +80,22 @@ impl Kv2 {
                 version.destroyed = true;
                 version.data = Value::Null;
             }),
-            ("metadata", "list") => list(self.0.keys(), path),
-            ("metadata", "read") => self
-                .0
-                .get(path)
-                .map(Secret::metadata)
-                .ok_or_else(Reply::not_found),
-            ("metadata", "delete") => {
-                self.0.remove(path);
-                Ok(Reply::empty(204))
+            ("metadata", "list") => return list(self.0.keys(), path),
+            ("metadata", "read") => {
+                return self
+                    .0
+                    .get(path)
+                    .map(Secret::metadata)
+                    .ok_or_else(Reply::not_found);
             }
+            ("metadata", "delete") => drop(self.0.remove(path)),
             ("metadata", _) => {
                 let secret = self.0.entry(path.to_owned()).or_default();
                 secret.custom_metadata = target.body["custom_metadata"].clone();
-                Ok(Reply::empty(204))
             }
-            _ => Err(Reply::warning(404, INVALID_PATH)),
+            _ => return Err(Reply::warning(404, INVALID_PATH)),
         }
+        Ok(Reply::empty(204))
     }
 
     fn read(&self, target: &Target, path: &str) -> Answer {
@@ -158,7 +157,7 @@ impl Kv2 {
     }
 
     /// Applies `change` to those of `numbers` that exist; the others are not an error.
-    fn change(&mut self, path: &str, numbers: &[usize], change: impl Fn(&mut Version)) -> Answer {
+    fn change(&mut self, path: &str, numbers: &[usize], change: impl Fn(&mut Version)) {
         if let Some(secret) = self.0.get_mut(path) {
             for number in numbers {
                 number
@@ -167,7 +166,6 @@ impl Kv2 {
                     .map(&change);
             }
         }
-        Ok(Reply::empty(204))
     }
 }
 

@@ -110,8 +110,8 @@ pub(crate) fn handle(vault: &mut Vault, target: &Target, path: &str) -> Answer {
                 "uuid": random_id(),
             })));
         }
-        ("mounts", "update") => mount(vault, target, format!("{name}/"))?,
-        ("auth", "update") => mount(vault, target, format!("auth/{name}/"))?,
+        ("mounts", "update") => mount(vault, target, &format!("{name}/"))?,
+        ("auth", "update") => mount(vault, target, &format!("auth/{name}/"))?,
         ("mounts", "delete") => drop(vault.mounts.remove(&format!("{}{name}/", target.namespace))),
         ("auth", "delete") => drop(vault.mounts.remove(&format!("{}auth/{name}/", target.namespace))),
         ("policies", operation) => {
@@ -123,7 +123,7 @@ pub(crate) fn handle(vault: &mut Vault, target: &Target, path: &str) -> Answer {
     Ok(Reply::empty(204))
 }
 
-fn mount(vault: &mut Vault, target: &Target, path: String) -> Result<(), Reply> {
+fn mount(vault: &mut Vault, target: &Target, path: &str) -> Result<(), Reply> {
     let full = format!("{}{path}", target.namespace);
     if vault.mounts.contains_key(&full) {
         let text = format!("path is already in use at {}", path.trim_start_matches("auth/"));

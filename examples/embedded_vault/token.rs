@@ -135,7 +135,8 @@ impl Tokens {
             random_text(24)
         };
         let id = token.id.clone();
-        self.0.entry(id).insert_entry(token).into_mut()
+        self.0.insert(id.clone(), token);
+        &self.0[&id]
     }
 
     /// A token that is still good.

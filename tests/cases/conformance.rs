@@ -390,7 +390,7 @@ agree! {
         both.post("auth/{n}/login", &json!({"role": "r", "jwt": good.encode()}));
     }
 
-    a_token_sent_with_a_login_is_not_looked_at, |both| {
+    a_malformed_batch_token_spoils_even_a_login, |both| {
         both.role(&json!({}));
         for token in ["s.unknown", "b.malformed"] {
             both.token = [Some(token.to_owned()), Some(token.to_owned())];

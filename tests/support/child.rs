@@ -46,7 +46,9 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
             .collect()
     };
     let arguments = records(&arguments);
-    arguments.iter().for_each(|argument| record("argv", argument));
+    for argument in &arguments {
+        record("argv", argument);
+    }
     match fs::read("/proc/self/environ") {
         Ok(environment) => records(&environment)
             .iter()

@@ -56,6 +56,12 @@ impl Expect {
         self
     }
 
+    /// A variable that is taken out beside the credentials.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.without.push(name.to_owned());
+        self
+    }
+
     /// Nothing is taken out of the environment, because the program did not look at it.
     pub(crate) fn untouched(mut self) -> Self {
         self.without.clear();

@@ -44,6 +44,7 @@ pub(crate) struct Scenario<'a> {
     namespace: String,
     addr: String,
     env: BTreeMap<String, OsString>,
+    program: PathBuf,
     options: Vec<OsString>,
     /// `None`: no COMMAND at all.
     command: Option<Vec<OsString>>,
@@ -78,6 +79,7 @@ impl<'a> Scenario<'a> {
             namespace: namespace.to_owned(),
             addr: server.map_or_else(String::new, |server| server.addr(Listener::Plain)),
             env: BTreeMap::new(),
+            program: PROGRAM.into(),
             options: Vec::new(),
             command: Some(Vec::new()),
             limit: LIMIT,
@@ -192,6 +194,12 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    /// Another program in the place of the built one, a copy of it for instance.
+    pub(crate) fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// What stands before COMMAND.
     pub(crate) fn options<T: AsRef<OsStr>>(mut self, options: impl IntoIterator<Item = T>) -> Self {
         self.options
@@ -293,7 +301,7 @@ impl<'a> Scenario<'a> {
         let options = self.options.iter().map(|it| self.expand_os(it));
         let arguments = options.chain(separator).chain(self.application());
         let mut process = self
-            .command(PROGRAM, arguments)
+            .command(&self.program, arguments)
             .spawn()
             .expect("the program starts");
         let output = [collect(process.stdout.take()), collect(process.stderr.take())];
