@@ -74,7 +74,7 @@ impl Kv2 {
             }
             ("delete", "update") => self.change(path, &versions(target)?, delete),
             ("undelete", "update") => {
-                self.change(path, &versions(target)?, |version| version.deleted.clear())
+                self.change(path, &versions(target)?, |version| version.deleted.clear());
             }
             ("destroy", "update") => self.change(path, &versions(target)?, |version| {
                 version.destroyed = true;

@@ -13,7 +13,7 @@ pub(crate) struct ChildReport {
     pub(crate) cwd: Vec<u8>,
     /// Descriptor → what it leads to.
     pub(crate) descriptors: BTreeMap<u32, String>,
-    /// SigBlk, SigIgn, SigCgt, ShdPnd, Threads, Umask, … of `/proc/self/status`.
+    /// The chosen lines of `/proc/self/status`.
     pub(crate) status: BTreeMap<String, String>,
     pub(crate) limits: Vec<String>,
     pub(crate) dumpable: bool,

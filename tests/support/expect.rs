@@ -93,7 +93,7 @@ impl Expect {
     }
 
     /// Panics with the whole outcome where it is another one.
-    pub(crate) fn check(&self, outcome: &Outcome) {
+    pub(crate) fn check(self, outcome: &Outcome) {
         let scenario = outcome.scenario;
         let whole = outcome.describe();
         assert_eq!(outcome.code(), self.code, "exit code\n{whole}");

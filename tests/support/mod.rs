@@ -20,25 +20,20 @@ pub(crate) mod server;
 pub(crate) mod tally;
 mod token_review;
 
-/// Makes two tests of each scenario: `name::embedded` and `name::openbao`.
+/// Makes two tests of each scenario, a function that takes a server: `name::embedded` and `name::openbao`.
 macro_rules! on_both {
-    ($($(#[$attribute:meta])* $name:ident, |$server:ident| $body:block)+) => {$(
-        $(#[$attribute])*
-        mod $name {
-            #[allow(unused_imports, clippy::wildcard_imports, reason = "a scenario sees what its file imports")]
-            use super::*;
-            use $crate::support::server::{Kind, Server};
-
-            fn scenario($server: &Server) $body
+    ($($scenario:ident),+ $(,)?) => {$(
+        mod $scenario {
+            use $crate::support::server::{Kind, on};
 
             #[test]
             fn embedded() {
-                $crate::support::server::on(Kind::Embedded, stringify!($name), scenario);
+                on(Kind::Embedded, stringify!($scenario), super::$scenario);
             }
 
             #[test]
             fn openbao() {
-                $crate::support::server::on(Kind::OpenBao, stringify!($name), scenario);
+                on(Kind::OpenBao, stringify!($scenario), super::$scenario);
             }
         }
     )+};

@@ -1,4 +1,4 @@
-//! The real server: OpenBao from its package, on free ports of this machine, and gone when the tests are.
+//! The real server, from its package, on free ports of this machine, and gone when the tests are.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -54,12 +54,12 @@ pub(crate) struct Scenario<'a> {
 }
 
 impl<'a> Scenario<'a> {
-    /// With VAULT_ADDR and VAULT_PATH set and a policy to read that path, but without a login.
+    /// With `VAULT_ADDR` and `VAULT_PATH` set and a policy to read that path, but without a login.
     pub(crate) fn new(server: &'a Server) -> Self {
         Self::prepare(Some(server), "")
     }
 
-    /// The same in a namespace of its own, which VAULT_NAMESPACE names.
+    /// The same in a namespace of its own, which `VAULT_NAMESPACE` names.
     pub(crate) fn in_namespace(server: &'a Server) -> Self {
         let namespace = unique();
         server.create_namespace(&namespace);
@@ -105,7 +105,7 @@ impl<'a> Scenario<'a> {
         self.server().must_in(&self.namespace, method, path, body)
     }
 
-    /// The KV path that VAULT_PATH names.
+    /// The KV path that `VAULT_PATH` names.
     pub(crate) fn path(&self) -> String {
         format!("{}/app", self.name)
     }

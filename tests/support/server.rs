@@ -1,4 +1,4 @@
-//! One surface for both servers: the embedded one and the real OpenBao.
+//! One surface for both servers: the embedded one and the real one.
 
 use std::sync::LazyLock;
 use std::sync::OnceLock;

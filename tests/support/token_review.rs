@@ -1,4 +1,4 @@
-//! Plays the part of the Kubernetes API that a real server's Kubernetes auth asks: TokenReview. It takes every JWT
+//! Plays the part of the Kubernetes API that a real server's Kubernetes auth asks, the review of tokens. It takes every JWT
 //! for good but a forged one.
 
 use std::convert::Infallible;
