@@ -1,4 +1,5 @@
-//! Keeps a small Vault running with a sample secret and a Kubernetes role, and prints what to paste to use it.
+//! Keeps a small Vault running with a sample secret and a Kubernetes role, and prints what to paste to
+//! use it.
 
 use std::error::Error;
 use std::path::Path;

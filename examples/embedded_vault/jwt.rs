@@ -46,8 +46,10 @@ impl Jwt {
         } = self;
         let now = unix_now();
         let claims = json!({
-            "aud": self.audience, "exp": now.saturating_add_signed(self.expires_in), "iat": now.saturating_sub(7200),
-            "iss": "https://kubernetes.default.svc", "sub": format!("system:serviceaccount:{namespace}:{name}"),
+            "aud": self.audience, "exp": now.saturating_add_signed(self.expires_in),
+            "iat": now.saturating_sub(7200),
+            "iss": "https://kubernetes.default.svc",
+            "sub": format!("system:serviceaccount:{namespace}:{name}"),
             "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid(namespace, name)}},
         });
         let signature = URL_SAFE_NO_PAD.encode(if self.forged { FORGED } else { "signature" });

@@ -181,7 +181,8 @@ impl Secret {
         Reply::data(json!({
             "cas_required": false, "created_time": time(self.versions.first()), "current_metadata_version": 0,
             "current_version": self.versions.len(), "custom_metadata": self.custom_metadata,
-            "delete_version_after": "0s", "max_versions": 0, "metadata_cas_required": false, "oldest_version": 0,
+            "delete_version_after": "0s", "max_versions": 0, "metadata_cas_required": false,
+            "oldest_version": 0,
             "updated_time": time(self.versions.last()), "versions": versions,
         }))
     }

@@ -32,7 +32,8 @@ pub(crate) fn before_the_seal(vault: &mut Vault, request: &Request, path: &str) 
 fn seal_status(vault: &Vault) -> Value {
     let shares = u8::from(vault.key.is_some());
     let mut status = json!({
-        "type": "shamir", "initialized": vault.key.is_some(), "sealed": !vault.unsealed, "t": shares, "n": shares,
+        "type": "shamir", "initialized": vault.key.is_some(), "sealed": !vault.unsealed, "t": shares,
+        "n": shares,
         "progress": 0, "nonce": "", "recovery_seal": false, "version": VERSION,
         "commit_date": "2026-10-26T20:32:27Z", "migration": false, "storage_type": "inmem",
     });
@@ -169,7 +170,8 @@ fn policies(vault: &mut Vault, target: &Target, name: &str, operation: &str) -> 
             let policy = vault.policies.get(&full).ok_or_else(Reply::not_found)?;
             Ok(Reply::data(json!({
                 "allow_slashes_in_identity_templates": false, "allow_wildcards_in_identity_templates": false,
-                "cas_required": false, "modified": format_rfc3339_nanos(policy.modified).to_string(), "name": name, "policy": policy.text,
+                "cas_required": false, "modified": format_rfc3339_nanos(policy.modified).to_string(),
+                "name": name, "policy": policy.text,
                 "version": policy.version,
             })))
         }

@@ -82,7 +82,8 @@ impl Token {
     pub(crate) fn auth(&self) -> Value {
         json!({
             "client_token": self.id, "accessor": self.accessor, "policies": self.policies,
-            "token_policies": self.policies, "metadata": self.meta, "lease_duration": self.renewed.map(|it| it.1).or(self.ttl).unwrap_or(0),
+            "token_policies": self.policies, "metadata": self.meta,
+            "lease_duration": self.renewed.map(|it| it.1).or(self.ttl).unwrap_or(0),
             "renewable": self.renewable && !self.batch, "entity_id": self.entity, "token_type": self.kind(),
             "orphan": self.orphan, "mfa_requirement": null, "num_uses": self.uses,
         })
@@ -98,10 +99,12 @@ impl Token {
                 .as_secs()
         });
         let mut data = json!({
-            "accessor": self.accessor, "creation_time": seconds(self.created), "creation_ttl": self.ttl.unwrap_or(0),
+            "accessor": self.accessor, "creation_time": seconds(self.created),
+            "creation_ttl": self.ttl.unwrap_or(0),
             "display_name": self.display_name, "entity_id": self.entity,
             "expire_time": self.expiry().map(|time| format_rfc3339_nanos(time).to_string()),
-            "explicit_max_ttl": 0, "id": id, "meta": self.meta, "num_uses": self.uses_left, "orphan": self.orphan,
+            "explicit_max_ttl": 0, "id": id, "meta": self.meta, "num_uses": self.uses_left,
+            "orphan": self.orphan,
             "path": self.path, "policies": self.policies, "ttl": left, "type": self.kind(),
         });
         if self.path != "auth/token/root" {
@@ -256,7 +259,8 @@ impl Tokens {
     }
 }
 
-/// A time to live: a number of seconds, or a text like `90`, `60s`, `1h30m`; zero and nothing mean the default.
+/// A time to live: a number of seconds, or a text like `90`, `60s`, `1h30m`; zero and nothing mean the
+/// default.
 pub(crate) fn seconds(value: &Value) -> Result<Option<u64>, Reply> {
     let seconds = match value {
         Value::String(text) if text.is_empty() => 0,
@@ -270,7 +274,8 @@ pub(crate) fn seconds(value: &Value) -> Result<Option<u64>, Reply> {
     Ok(Some(seconds).filter(|seconds| *seconds > 0))
 }
 
-/// Where a batch token, which is encrypted data, is no base64; the real server fails on it even before a login.
+/// Where a batch token, which is encrypted data, is no base64; the real server fails on it even before a
+/// login.
 pub(crate) fn malformed(id: &str) -> Option<usize> {
     let data = id.strip_prefix("b.").or_else(|| id.strip_prefix("hvb."))?;
     let odd = data.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-' && letter != '_');

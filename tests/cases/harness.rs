@@ -1,5 +1,5 @@
-//! The tests' own tools: what the observed application reports has to be true, a builder has to see what a run leaves
-//! behind, and an expectation has to be able to fail.
+//! The tests' own tools: what the observed application reports has to be true, a builder has to see what
+//! a run leaves behind, and an expectation has to be able to fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;

@@ -21,7 +21,8 @@ pub(crate) struct Pair {
     pub(crate) key_file: PathBuf,
 }
 
-/// All that the tests use. Server certificates are for 127.0.0.1 and `localhost` unless their name says otherwise.
+/// All that the tests use. Server certificates are for 127.0.0.1 and `localhost` unless their name says
+/// otherwise.
 pub(crate) struct Certs {
     /// Signed all of them but `stranger`.
     pub(crate) ca: Pair,

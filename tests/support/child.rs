@@ -1,5 +1,6 @@
-//! What the tests put where an application would be: it writes down everything that it inherited, NUL-terminated,
-//! and ends. `main` is C's, because Rust's own start-up changes SIGPIPE and opens closed descriptors.
+//! What the tests put where an application would be: it writes down everything that it inherited,
+//! NUL-terminated, and ends. `main` is C's, because Rust's own start-up changes SIGPIPE and opens closed
+//! descriptors.
 //!
 //! `--report=PATH` says where to (standard output otherwise), `--exit=N` with which code; other arguments are
 //! only reported. Each record is `kind:value`; the kinds are those that `child_report.rs` reads.

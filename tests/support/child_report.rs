@@ -77,7 +77,8 @@ impl ChildReport {
         env
     }
 
-    /// What must be as it would be without `vault-exec` in between: everything but arguments, environment and pid.
+    /// What must be as it would be without `vault-exec` in between: everything but arguments, environment
+    /// and pid.
     pub(crate) fn surroundings(&self) -> Self {
         let mut report = Self {
             argv: Vec::new(),

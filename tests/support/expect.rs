@@ -1,4 +1,5 @@
-//! What a run is expected to come to. Nothing is left unsaid: what an expectation does not mention has to be absent.
+//! What a run is expected to come to. Nothing is left unsaid: what an expectation does not mention has to
+//! be absent.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -8,7 +9,8 @@ use super::outcome::Outcome;
 /// Settings that are taken out of the application's environment.
 const TAKEN_OUT: [&str; 4] = ["VAULT_TOKEN", "BAO_TOKEN", "VAULT_SECRET_ID", "BAO_SECRET_ID"];
 
-/// An expected outcome. In texts, `{any}` stands for anything within a line; other placeholders as in the scenario.
+/// An expected outcome. In texts, `{any}` stands for anything within a line; other placeholders as in the
+/// scenario.
 pub(crate) struct Expect {
     code: i32,
     started: bool,
@@ -20,8 +22,9 @@ pub(crate) struct Expect {
 }
 
 impl Expect {
-    /// The application ran in the place of the program, ended with 0, and printed nothing; its environment is what the
-    /// program was given, without credentials, and what [`Expect::env`] adds. Everything else is as without the program.
+    /// The application ran in the place of the program, ended with 0, and printed nothing; its
+    /// environment is what the program was given, without credentials, and what [`Expect::env`] adds.
+    /// Everything else is as without the program.
     pub(crate) fn started() -> Self {
         Self {
             code: 0,

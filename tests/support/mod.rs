@@ -1,4 +1,5 @@
-//! What the cases stand on: two servers with one surface, a scenario builder, certificates, the observed application.
+//! What the cases stand on: two servers with one surface, a scenario builder, certificates, the observed
+//! application.
 
 use std::fs;
 use std::path::{Path, PathBuf};

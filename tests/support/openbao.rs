@@ -45,7 +45,8 @@ pub(crate) fn program() -> Option<&'static PathBuf> {
 }
 
 impl OpenBao {
-    /// Starts an uninitialised server: plain HTTP, and one listener for each of `tls`. `None` when it is not installed.
+    /// Starts an uninitialised server: plain HTTP, and one listener for each of `tls`. `None` when it is
+    /// not installed.
     pub(crate) fn start(name: &str, tls: &[Tls]) -> Option<Self> {
         let program = program()?;
         let folder = scratch(name);
@@ -85,7 +86,8 @@ impl OpenBao {
         format!("https://127.0.0.1:{}", self.ports[1 + index])
     }
 
-    /// The answers in the audit log, each as its line and what it says. A line is written before its answer is sent.
+    /// The answers in the audit log, each as its line and what it says. A line is written before its
+    /// answer is sent.
     pub(crate) fn audit(&self) -> Vec<(String, Value)> {
         let Ok(log) = fs::File::open(&self.audit_log) else {
             return Vec::new();
@@ -175,8 +177,8 @@ fn free_ports(count: usize) -> Vec<u16> {
 
 /// Spawns a process that the kernel kills when this one ends, however it ends.
 ///
-/// The kernel's promise is to the thread that spawned, and a test's thread ends with its test: hence one of its own,
-/// which never ends.
+/// The kernel's promise is to the thread that spawned, and a test's thread ends with its test: hence one
+/// of its own, which never ends.
 #[allow(
     unsafe_code,
     reason = "a child can ask for its parent-death signal only between fork and exec"

@@ -108,7 +108,8 @@ pub(crate) fn skip(scenario: &str) {
 }
 
 impl Server {
-    /// The server that all tests share: unsealed, with the KV v2 mount `kv`, the KV v1 mount `kv1` and Kubernetes auth.
+    /// The server that all tests share: unsealed, with the KV v2 mount `kv`, the KV v1 mount `kv1` and
+    /// Kubernetes auth.
     pub(crate) fn shared(kind: Kind) -> Option<&'static Self> {
         static EMBEDDED: LazyLock<Option<Server>> =
             LazyLock::new(|| Server::prepared(Kind::Embedded, "shared"));
@@ -279,8 +280,9 @@ impl Server {
         accessors.iter().filter(carries).count()
     }
 
-    /// The requests that have to do with `name` (in their path, their token's policies or the role they ask for), in
-    /// order and without those of the test itself. The status call is in neither server's log.
+    /// The requests that have to do with `name` (in their path, their token's policies or the role they
+    /// ask for), in order and without those of the test itself. The status call is in neither server's
+    /// log.
     pub(crate) fn asked(&self, name: &str) -> Vec<Asked> {
         let root = |policies: &Value| policies.as_array().is_some_and(|it| it.contains(&json!("root")));
         match &self.running {

@@ -1,10 +1,10 @@
-//! Plays the part of the Kubernetes API that a real server's Kubernetes auth asks, the review of tokens. It takes every JWT
-//! for good but a forged one.
+//! Plays the part of the Kubernetes API that a real server's Kubernetes auth asks to review tokens. It takes
+//! every JWT for good but a forged one.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, TcpListener};
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -45,7 +45,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         .into_body()
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(Collected::to_bytes)
         .unwrap_or_default();
     let review: Value = serde_json::from_slice(&body).unwrap_or_default();
     let review = json!({

@@ -1,5 +1,5 @@
-//! The embedded server against the real one: the same requests, and whole answers compared. What the program's
-//! scenarios prove on the embedded server is worth as much as this file is thorough.
+//! The embedded server against the real one: the same requests, and whole answers compared. What the
+//! program's scenarios prove on the embedded server is worth as much as this file is thorough.
 
 mod auth;
 mod kv;
@@ -84,8 +84,8 @@ impl Both {
         );
     }
 
-    /// Sends a request to both; `{n}` in path and body is this test's name. Where the answers differ, the test fails
-    /// in the end.
+    /// Sends a request to both; `{n}` in path and body is this test's name. Where the answers differ, the
+    /// test fails in the end.
     fn same(&self, method: &str, path: &str, body: &Value) -> [Answer; 2] {
         let body = if body.is_null() {
             None

@@ -97,7 +97,9 @@ fn namespaces(both: &mut Both) {
         both.get("kv/data/none");
     }
     both.namespace = None;
-    both.servers.map(|server| server.create_namespace(&both.name));
+    for server in both.servers {
+        server.create_namespace(&both.name);
+    }
     both.namespace = Some(both.name.clone());
     both.get("kv/data/a");
     both.post("kv/data/a", &json!({"data": {"A": "inside"}}));
