@@ -194,9 +194,12 @@ impl Tokens {
             ("accessors", "list") => {
                 let kept = self.0.values().filter(|it| !it.batch && !it.expired());
                 let here = kept.filter(|it| it.namespace == target.namespace);
-                Ok(Reply::data(
-                    json!({"keys": here.map(|it| it.accessor.as_str()).collect::<Vec<_>>()}),
-                ))
+                let accessors: Vec<_> = here.map(|it| it.accessor.as_str()).collect();
+                if accessors.is_empty() {
+                    Err(Reply::not_found())
+                } else {
+                    Ok(Reply::data(json!({"keys": accessors})))
+                }
             }
             _ => Err(Reply::error(405, one_error("unsupported operation"))),
         }

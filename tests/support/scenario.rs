@@ -26,9 +26,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The program of `child.rs`.
 pub(crate) fn child_program() -> PathBuf {
     let program = Path::new(PROGRAM).with_file_name("examples").join("child");
+    // With `--test it`, cargo builds no examples.
     assert!(
         program.is_file(),
-        "cargo builds {} before the tests",
+        "{} is missing: `cargo build --example child` makes it",
         program.display()
     );
     program

@@ -266,8 +266,9 @@ impl Server {
 
     /// How many tokens with this policy are alive. Batch tokens cannot be counted.
     pub(crate) fn live_tokens(&self, namespace: &str, policy: &str) -> usize {
-        let listed = self.must_in(namespace, "GET", "auth/token/accessors?list=true", &Value::Null);
-        let accessors = listed["data"]["keys"].as_array().expect("a list");
+        let (_, listed) = self.admin_in(namespace, "GET", "auth/token/accessors?list=true", &Value::Null);
+        // None at all is a 404.
+        let accessors = listed["data"]["keys"].as_array().cloned().unwrap_or_default();
         let carries = |accessor: &&Value| {
             let body = json!({"accessor": accessor});
             // One that another test has revoked meanwhile is not found, and not this one's.
