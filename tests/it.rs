@@ -1,1 +1,4 @@
-//! The integration tests.
+//! The integration tests: one binary, so that all of them share one real server.
+
+mod cases;
+mod support;

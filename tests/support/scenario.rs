@@ -1,0 +1,391 @@
+//! A scenario: a secret, a login, settings; then the built program in front of the observed application.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::child_report::ChildReport;
+use super::embedded_vault::jwt::Jwt;
+use super::outcome::Outcome;
+use super::server::{Listener, Server};
+use super::unique;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");
+
+/// How long a run may take before it is killed and the test fails.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The program of `child.rs`.
+pub(crate) fn child_program() -> PathBuf {
+    let program = Path::new(PROGRAM).with_file_name("examples").join("child");
+    // With `--test it`, cargo builds no examples.
+    assert!(
+        program.is_file(),
+        "{} is missing: `cargo build --example child` makes it",
+        program.display()
+    );
+    program
+}
+
+/// What to run and how. Texts given to it may hold `{addr}`, `{name}`, `{path}` and `{folder}`.
+pub(crate) struct Scenario<'a> {
+    server: Option<&'a Server>,
+    /// The name of this scenario's policy and role, and the first part of its KV path.
+    pub(crate) name: String,
+    /// Gone when the scenario is dropped.
+    folder: TempDir,
+    namespace: String,
+    addr: String,
+    env: BTreeMap<String, OsString>,
+    program: PathBuf,
+    options: Vec<OsString>,
+    /// `None`: no COMMAND at all.
+    command: Option<Vec<OsString>>,
+    limit: Duration,
+    /// Values that may be seen in no log line.
+    secrets: Vec<String>,
+}
+
+impl<'a> Scenario<'a> {
+    /// With `VAULT_ADDR` and `VAULT_PATH` set and a policy to read that path, but without a login.
+    pub(crate) fn new(server: &'a Server) -> Self {
+        Self::prepare(Some(server), "")
+    }
+
+    /// The same in a namespace of its own, which `VAULT_NAMESPACE` names.
+    pub(crate) fn in_namespace(server: &'a Server) -> Self {
+        let namespace = unique();
+        server.create_namespace(&namespace);
+        Self::prepare(Some(server), &namespace).env("VAULT_NAMESPACE", &namespace)
+    }
+
+    /// Without any server and any setting.
+    pub(crate) fn offline() -> Self {
+        Self::prepare(None, "")
+    }
+
+    fn prepare(server: Option<&'a Server>, namespace: &str) -> Self {
+        let scenario = Self {
+            server,
+            name: unique(),
+            folder: tempfile::tempdir().expect("a folder"),
+            namespace: namespace.to_owned(),
+            addr: server.map_or_else(String::new, |server| server.addr(Listener::Plain)),
+            env: BTreeMap::new(),
+            program: PROGRAM.into(),
+            options: Vec::new(),
+            command: Some(Vec::new()),
+            limit: LIMIT,
+            secrets: Vec::new(),
+        };
+        if server.is_none() {
+            return scenario;
+        }
+        let rules = format!(
+            "path \"kv/data/{}/*\" {{ capabilities = [\"read\"] }}",
+            scenario.name
+        );
+        let policy = format!("sys/policies/acl/{}", scenario.name);
+        scenario.must("PUT", &policy, &json!({"policy": rules}));
+        scenario.env("VAULT_ADDR", "{addr}").env("VAULT_PATH", "{path}")
+    }
+
+    fn server(&self) -> &'a Server {
+        self.server.expect("a scenario with a server")
+    }
+
+    fn must(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.server().must_in(&self.namespace, method, path, body)
+    }
+
+    /// The KV path that `VAULT_PATH` names.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/app", self.name)
+    }
+
+    /// A file in this scenario's folder, there or not.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a version of the secret.
+    pub(crate) fn secret(mut self, data: &Value) -> Self {
+        self.must(
+            "POST",
+            &format!("kv/data/{}", self.path()),
+            &json!({"data": data}),
+        );
+        let texts = data
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, value)| value.as_str());
+        // Shorter ones are in every line by accident.
+        self.secrets
+            .extend(texts.filter(|text| text.len() >= 6).map(str::to_owned));
+        self
+    }
+
+    /// A login with a pod's JWT.
+    pub(crate) fn kubernetes(self) -> Self {
+        self.role(&json!({}))
+            .jwt(&Jwt::default())
+            .env("VAULT_ROLE", "{name}")
+    }
+
+    /// Writes the role, with these fields changed.
+    pub(crate) fn role(self, changes: &Value) -> Self {
+        let mut role = json!({
+            "bound_service_account_names": "app", "bound_service_account_namespaces": "default",
+            "token_policies": self.name,
+        });
+        for (field, value) in changes.as_object().into_iter().flatten() {
+            role[field] = value.clone();
+        }
+        self.must("POST", &format!("auth/kubernetes/role/{}", self.name), &role);
+        self
+    }
+
+    /// Writes the JWT file.
+    pub(crate) fn jwt(self, jwt: &Jwt) -> Self {
+        self.jwt_text(&jwt.encode())
+    }
+
+    /// Writes anything in place of a JWT.
+    pub(crate) fn jwt_text(mut self, text: &str) -> Self {
+        fs::write(self.file("jwt"), text).expect("the JWT is written");
+        self.secrets
+            .extend(Some(text.trim().to_owned()).filter(|text| text.len() >= 6));
+        self.env("VAULT_K8S_TOKEN_PATH", "{folder}/jwt")
+    }
+
+    /// A token handed in, with these fields of `auth/token/create` changed.
+    pub(crate) fn token(mut self, changes: &Value) -> Self {
+        let mut fields = json!({"policies": [self.name], "ttl": "10m"});
+        for (field, value) in changes.as_object().into_iter().flatten() {
+            fields[field] = value.clone();
+        }
+        let token = self.server().create_token(&self.namespace, &fields);
+        self.secrets.push(token.clone());
+        self.env("VAULT_TOKEN", &token)
+    }
+
+    /// Goes to a TLS listener and trusts the test CA.
+    pub(crate) fn tls(mut self, listener: Listener) -> Self {
+        self.addr = self.server().addr(listener);
+        let ca = &super::certs::certs().ca.certificate_file;
+        self.env("VAULT_CACERT", ca)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env.insert(name.to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    pub(crate) fn unset(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+
+    /// Another program in the place of the built one, a copy of it for instance.
+    pub(crate) fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// What stands before COMMAND.
+    pub(crate) fn options<T: AsRef<OsStr>>(mut self, options: impl IntoIterator<Item = T>) -> Self {
+        self.options
+            .extend(options.into_iter().map(|option| option.as_ref().to_owned()));
+        self
+    }
+
+    /// Further arguments for the observed application.
+    pub(crate) fn args<T: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
+        self.command.get_or_insert_default().extend(arguments);
+        self
+    }
+
+    pub(crate) fn no_command(mut self) -> Self {
+        self.command = None;
+        self
+    }
+
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Fills in the placeholders.
+    pub(crate) fn expand(&self, text: &str) -> String {
+        let folder = self.folder.path().display().to_string();
+        [
+            ("{addr}", &self.addr),
+            ("{name}", &self.name),
+            ("{path}", &self.path()),
+            ("{folder}", &folder),
+        ]
+        .iter()
+        .fold(text.to_owned(), |text, (placeholder, value)| {
+            text.replace(placeholder, value)
+        })
+    }
+
+    fn expand_os(&self, text: &OsStr) -> OsString {
+        text.to_str()
+            .map_or_else(|| text.to_owned(), |text| self.expand(text).into())
+    }
+
+    /// The environment that the program is given.
+    pub(crate) fn given_env(&self) -> BTreeMap<String, OsString> {
+        self.env
+            .iter()
+            .map(|(name, value)| (name.clone(), self.expand_os(value)))
+            .collect()
+    }
+
+    /// What no log line may hold.
+    pub(crate) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    fn report(&self) -> PathBuf {
+        self.file("report")
+    }
+
+    /// The observed application and its arguments.
+    fn application(&self) -> Vec<OsString> {
+        let Some(arguments) = &self.command else {
+            return Vec::new();
+        };
+        let report = format!("--report={}", self.report().display());
+        let fixed = [child_program().into_os_string(), report.into()];
+        fixed
+            .into_iter()
+            .chain(arguments.iter().map(|it| self.expand_os(it)))
+            .collect()
+    }
+
+    fn command(&self, program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = OsString>) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().envs(self.given_env());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// What the application reports when nothing stands before it.
+    pub(crate) fn baseline(&self) -> ChildReport {
+        let application = self.application();
+        let mut command = self.command(&application[0], application[1..].iter().cloned());
+        assert!(command.output().expect("the child runs").status.code().is_some());
+        let report = fs::read(self.report()).expect("the child reports");
+        fs::remove_file(self.report()).expect("a report can be removed");
+        ChildReport::parse(&report)
+    }
+
+    /// Starts the program; tests that send signals do it between this and [`Started::finish`].
+    pub(crate) fn start(&self) -> Started<'_> {
+        let tokens_before = self.live_tokens();
+        let separator = self.command.is_some().then(|| OsString::from("--"));
+        let options = self.options.iter().map(|it| self.expand_os(it));
+        let arguments = options.chain(separator).chain(self.application());
+        let mut process = self
+            .command(&self.program, arguments)
+            .spawn()
+            .expect("the program starts");
+        let output = [collect(process.stdout.take()), collect(process.stderr.take())];
+        Started {
+            scenario: self,
+            process,
+            output,
+            begin: Instant::now(),
+            tokens_before,
+        }
+    }
+
+    /// Starts it and waits for its end.
+    pub(crate) fn run(&self) -> Outcome<'_> {
+        self.start().finish()
+    }
+
+    fn live_tokens(&self) -> usize {
+        self.server
+            .map_or(0, |server| server.live_tokens(&self.namespace, &self.name))
+    }
+}
+
+/// A program under way.
+pub(crate) struct Started<'a> {
+    scenario: &'a Scenario<'a>,
+    process: Child,
+    output: [JoinHandle<Vec<u8>>; 2],
+    begin: Instant,
+    tokens_before: usize,
+}
+
+impl<'a> Started<'a> {
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(self.process.id().try_into().expect("a pid"))
+    }
+
+    /// Waits for the end, within the scenario's limit.
+    pub(crate) fn finish(mut self) -> Outcome<'a> {
+        let status = self.wait();
+        let elapsed = self.begin.elapsed();
+        let [stdout, stderr] = self.output.map(|it| it.join().expect("output is read"));
+        let scenario = self.scenario;
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+        Outcome {
+            scenario,
+            status,
+            elapsed,
+            stdout: text(stdout),
+            stderr: text(stderr),
+            pid: self.process.id(),
+            child: fs::read(scenario.report())
+                .ok()
+                .map(|report| ChildReport::parse(&report)),
+            asked: scenario
+                .server
+                .map_or_else(Vec::new, |server| server.asked(&scenario.name)),
+            tokens_before: self.tokens_before,
+            tokens_after: scenario.live_tokens(),
+        }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child can be asked") {
+                return status;
+            }
+            if self.begin.elapsed() > self.scenario.limit {
+                let _ = self.process.kill();
+                let _ = self.process.wait();
+                panic!("still running after {:?}", self.scenario.limit);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Reads to the end beside the waiting, so that a full pipe stops nobody.
+fn collect(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    let mut stream = stream.expect("a piped stream");
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("output can be read");
+        bytes
+    })
+}

@@ -1,0 +1,336 @@
+//! One surface for both servers: the embedded one and the real one.
+
+use std::sync::LazyLock;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::certs::certs;
+use super::embedded_vault::{EmbeddedVault, Tls};
+use super::http::{Answer, Call};
+use super::openbao::OpenBao;
+use super::{tally, token_review};
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Embedded,
+    OpenBao,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::OpenBao => "openbao",
+        }
+    }
+}
+
+/// Where a server listens. All but the first show a certificate; `certs` says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    Plain,
+    Tls,
+    /// Wants the client certificate.
+    MutualTls,
+    Expired,
+    NotYetValid,
+    WrongName,
+    Stranger,
+    Impostor,
+    SelfSigned,
+}
+
+/// The TLS listeners, in the order of [`Listener`].
+fn listeners() -> Vec<Tls> {
+    let certs = certs();
+    let shown = [
+        (&certs.good, None),
+        (&certs.good, Some(certs.ca.certificate.clone())),
+        (&certs.expired, None),
+        (&certs.not_yet_valid, None),
+        (&certs.wrong_name, None),
+        (&certs.stranger, None),
+        (&certs.impostor, None),
+        (&certs.self_signed, None),
+    ];
+    let tls = shown.map(|(pair, client_ca)| Tls {
+        certificate: pair.certificate.clone(),
+        key: pair.key.clone(),
+        client_ca,
+    });
+    tls.to_vec()
+}
+
+enum Running {
+    Embedded(EmbeddedVault),
+    OpenBao(OpenBao),
+}
+
+/// A running server.
+pub(crate) struct Server {
+    running: Running,
+    /// Root token and unseal key, once it is initialised.
+    secrets: OnceLock<(String, String)>,
+}
+
+/// A request that a server has seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// `read`, `list`, `update` or `delete`.
+    pub(crate) operation: String,
+    pub(crate) path: String,
+    pub(crate) namespace: String,
+    pub(crate) with_token: bool,
+    /// Two requests with the same number came over one connection.
+    pub(crate) connection: u64,
+    /// Only the embedded server knows it.
+    pub(crate) user_agent: Option<String>,
+}
+
+/// Runs one scenario on the shared server of its kind, and notes that it did or that it could not.
+pub(crate) fn on(kind: Kind, scenario: &str, body: impl FnOnce(&Server)) {
+    match Server::shared(kind) {
+        Some(server) => {
+            body(server);
+            tally::note(kind.name(), scenario);
+        }
+        None => skip(scenario),
+    }
+}
+
+/// Says that a scenario could not run for want of the real server.
+pub(crate) fn skip(scenario: &str) {
+    eprintln!("skipped: {scenario}: OpenBao is not installed in target/tools");
+    tally::note("skipped", scenario);
+}
+
+impl Server {
+    /// The server that all tests share: unsealed, with the KV v2 mount `kv`, the KV v1 mount `kv1` and
+    /// Kubernetes auth.
+    pub(crate) fn shared(kind: Kind) -> Option<&'static Self> {
+        static EMBEDDED: LazyLock<Option<Server>> =
+            LazyLock::new(|| Server::prepared(Kind::Embedded, "shared"));
+        static OPENBAO: LazyLock<Option<Server>> =
+            LazyLock::new(|| Server::prepared(Kind::OpenBao, "shared"));
+        let shared = if kind == Kind::Embedded {
+            &EMBEDDED
+        } else {
+            &OPENBAO
+        };
+        shared.as_ref()
+    }
+
+    /// A server of one's own, uninitialised.
+    pub(crate) fn fresh(kind: Kind) -> Option<Self> {
+        Self::start(kind, &super::unique())
+    }
+
+    fn start(kind: Kind, name: &str) -> Option<Self> {
+        let running = match kind {
+            Kind::Embedded => Running::Embedded(EmbeddedVault::start(&listeners())),
+            Kind::OpenBao => Running::OpenBao(OpenBao::start(name, &listeners())?),
+        };
+        Some(Self {
+            running,
+            secrets: OnceLock::new(),
+        })
+    }
+
+    fn prepared(kind: Kind, name: &str) -> Option<Self> {
+        let server = Self::start(kind, name)?;
+        server.initialise();
+        server.unseal();
+        server.prepare("");
+        Some(server)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.running {
+            Running::Embedded(_) => Kind::Embedded,
+            Running::OpenBao(_) => Kind::OpenBao,
+        }
+    }
+
+    /// The URL of a listener.
+    pub(crate) fn addr(&self, listener: Listener) -> String {
+        match (&self.running, (listener as usize).checked_sub(1)) {
+            (Running::Embedded(server), None) => server.http_addr(),
+            (Running::OpenBao(server), None) => server.http_addr(),
+            (Running::Embedded(server), Some(index)) => server.tls_addr(index),
+            (Running::OpenBao(server), Some(index)) => server.tls_addr(index),
+        }
+    }
+
+    /// Sends any request to the plain listener.
+    pub(crate) fn send(&self, call: &Call) -> Answer {
+        call.send(&self.addr(Listener::Plain))
+    }
+
+    pub(crate) fn initialise(&self) {
+        let (status, made) = self.admin(
+            "PUT",
+            "sys/init",
+            &json!({"secret_shares": 1, "secret_threshold": 1}),
+        );
+        assert_eq!(status, 200, "{made}");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let secrets = (text(&made["root_token"]), text(&made["keys_base64"][0]));
+        self.secrets.set(secrets).expect("initialised once");
+    }
+
+    /// Unseals it and waits until it takes requests.
+    pub(crate) fn unseal(&self) {
+        let key = &self.secrets.get().expect("initialised").1;
+        self.must("PUT", "sys/unseal", &json!({"key": key}));
+        eventually("the server takes tokens", || {
+            self.admin("GET", "auth/token/lookup-self", &Value::Null).0 == 200
+        });
+    }
+
+    pub(crate) fn seal(&self) {
+        self.must("PUT", "sys/seal", &json!({}));
+    }
+
+    pub(crate) fn root_token(&self) -> &str {
+        self.secrets.get().map_or("", |(token, _)| token)
+    }
+
+    /// A request with the root token; status and JSON of the answer.
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.admin_in("", method, path, body)
+    }
+
+    /// The same in a namespace.
+    pub(crate) fn admin_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let call = Call {
+            token: filled(self.root_token()),
+            namespace: filled(namespace),
+            body: (!body.is_null()).then(|| body.to_string()),
+            ..Call::new(method, path)
+        };
+        let answer = self.send(&call);
+        (answer.status, answer.json())
+    }
+
+    /// A request that has to succeed.
+    pub(crate) fn must(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.must_in("", method, path, body)
+    }
+
+    /// The same in a namespace.
+    pub(crate) fn must_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.admin_in(namespace, method, path, body);
+        assert!(matches!(status, 200 | 204), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Creates a namespace with the same mounts as the root's.
+    pub(crate) fn create_namespace(&self, namespace: &str) {
+        self.must("POST", &format!("sys/namespaces/{namespace}"), &json!({}));
+        self.prepare(namespace);
+    }
+
+    fn prepare(&self, namespace: &str) {
+        static TOKEN_REVIEW: LazyLock<String> = LazyLock::new(token_review::start);
+        let put = |path: &str, body: Value| self.must_in(namespace, "POST", path, &body);
+        put(
+            "sys/mounts/kv",
+            json!({"type": "kv", "options": {"version": "2"}}),
+        );
+        put(
+            "sys/mounts/kv1",
+            json!({"type": "kv", "options": {"version": "1"}}),
+        );
+        put("sys/auth/kubernetes", json!({"type": "kubernetes"}));
+        let config = json!({
+            "kubernetes_host": *TOKEN_REVIEW, "kubernetes_ca_cert": "none", "token_reviewer_jwt": "reviewer",
+        });
+        put("auth/kubernetes/config", config);
+        // A real v2 mount refuses writes for a moment, while it is upgraded.
+        eventually("the KV mount takes writes", || {
+            self.admin_in(namespace, "POST", "kv/data/ready", &json!({"data": {}}))
+                .0
+                == 200
+        });
+    }
+
+    /// Creates a service or batch token from the fields of `auth/token/create`.
+    pub(crate) fn create_token(&self, namespace: &str, fields: &Value) -> String {
+        let made = self.must_in(namespace, "POST", "auth/token/create", fields);
+        made["auth"]["client_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// How many tokens with this policy are alive. Batch tokens cannot be counted.
+    pub(crate) fn live_tokens(&self, namespace: &str, policy: &str) -> usize {
+        let (_, listed) = self.admin_in(namespace, "GET", "auth/token/accessors?list=true", &Value::Null);
+        // None at all is a 404.
+        let accessors = listed["data"]["keys"].as_array().cloned().unwrap_or_default();
+        let carries = |accessor: &&Value| {
+            let body = json!({"accessor": accessor});
+            // One that another test has revoked meanwhile is not found, and not this one's.
+            let (status, found) = self.admin_in(namespace, "POST", "auth/token/lookup-accessor", &body);
+            status == 200
+                && found["data"]["policies"]
+                    .as_array()
+                    .is_some_and(|it| it.contains(&json!(policy)))
+        };
+        accessors.iter().filter(carries).count()
+    }
+
+    /// The requests that have to do with `name` (in their path, their token's policies or the role they
+    /// ask for), in order and without those of the test itself. The status call is in neither server's
+    /// log.
+    pub(crate) fn asked(&self, name: &str) -> Vec<Asked> {
+        let root = |policies: &Value| policies.as_array().is_some_and(|it| it.contains(&json!("root")));
+        match &self.running {
+            Running::Embedded(server) => {
+                let entries = server.audit().into_iter().filter(|entry| {
+                    let texts = entry.policies.iter().chain([&entry.path, &entry.role]);
+                    texts.into_iter().any(|text| text.contains(name)) && !root(&json!(entry.policies))
+                });
+                let asked = entries.map(|entry| Asked {
+                    operation: entry.operation.to_owned(),
+                    path: entry.path,
+                    namespace: entry.namespace.trim_matches('/').to_owned(),
+                    with_token: entry.token,
+                    connection: entry.connection,
+                    user_agent: Some(entry.user_agent),
+                });
+                asked.collect()
+            }
+            Running::OpenBao(server) => {
+                let entries = server.audit().into_iter().filter(|(line, _)| line.contains(name));
+                let entries = entries
+                    .map(|(_, entry)| entry)
+                    .filter(|entry| !root(&entry["auth"]["policies"]));
+                entries.map(|entry| seen(&entry)).collect()
+            }
+        }
+    }
+}
+
+fn seen(entry: &Value) -> Asked {
+    let request = &entry["request"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Asked {
+        operation: text(&request["operation"]).replace("create", "update"),
+        path: text(&request["path"]),
+        namespace: text(&request["namespace"]["path"]).trim_matches('/').to_owned(),
+        with_token: request["client_token"].is_string(),
+        connection: request["remote_port"].as_u64().unwrap_or_default(),
+        user_agent: None,
+    }
+}
+
+/// Waits up to ten seconds for something that comes about by itself.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
