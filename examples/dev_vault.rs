@@ -25,20 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let request = ureq::post(format!("{address}/v1/{path}")).header("X-Vault-Token", &root);
         request.send(body.to_string()).map(drop)
     };
-    put(
-        "sys/mounts/kv",
-        json!({"type": "kv", "options": {"version": "2"}}),
-    )?;
-    put(
-        "kv/data/myapp/prod",
-        json!({"data": {"DATABASE_URL": "postgres://app:s3cret@db/app", "WORKERS": 4}}),
-    )?;
+    put("sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}))?;
+    put("kv/data/myapp/prod", json!({"data": {"DATABASE_URL": "postgres://app:s3cret@db/app", "WORKERS": 4}}))?;
     put("sys/policies/acl/myapp", json!({"policy": POLICY}))?;
     put("sys/auth/kubernetes", json!({"type": "kubernetes"}))?;
-    put(
-        "auth/kubernetes/config",
-        json!({"kubernetes_host": address, "kubernetes_ca_cert": "x"}),
-    )?;
+    put("auth/kubernetes/config", json!({"kubernetes_host": address, "kubernetes_ca_cert": "x"}))?;
     put(
         "auth/kubernetes/role/myapp",
         json!({
