@@ -159,7 +159,7 @@ impl fmt::Display for Problem {
             | Self::Denied(name)
             | Self::Nul(name)
             | Self::Duplicate(name)
-            | Self::Conflict(name) => f.write_str(name),
+            | Self::Conflict(name) => write!(f, "{}", name.escape_debug()),
             Self::TooLong { name, bytes } => write!(f, "{name} ({bytes} bytes)"),
             Self::TooLongInAll { bytes, limit } => write!(f, "{bytes} of {limit} bytes"),
         }
@@ -228,6 +228,15 @@ mod tests {
             "missing key: none (add it to the secret, or take it out of VAULT_KEYS); \
              missing: k (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)"
         );
+    }
+
+    #[test]
+    fn a_name_cannot_begin_a_line_of_its_own() {
+        let name = || "A\nERROR \u{1b}[31m".to_owned();
+        for problem in [Problem::Duplicate(name()), Problem::MissingKey(name()), Problem::BadName(name())] {
+            let sentence = sentences(&[problem]).concat();
+            assert!(sentence.contains(r"A\nERROR \u{1b}[31m"), "{sentence}");
+        }
     }
 
     #[test]
