@@ -2,3 +2,7 @@
 
 mod conformance;
 mod harness;
+mod log;
+mod logins;
+mod refusals;
+mod values;

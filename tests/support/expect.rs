@@ -19,6 +19,7 @@ pub(crate) struct Expect {
     stdout: Option<String>,
     /// `None`: lines at info only.
     stderr: Option<Vec<String>>,
+    tokens_left: usize,
 }
 
 impl Expect {
@@ -33,6 +34,7 @@ impl Expect {
             without: TAKEN_OUT.map(str::to_owned).to_vec(),
             stdout: Some(String::new()),
             stderr: None,
+            tokens_left: 0,
         }
     }
 
@@ -67,6 +69,12 @@ impl Expect {
     /// The exit code, the application's own included.
     pub(crate) fn code(mut self, code: i32) -> Self {
         self.code = code;
+        self
+    }
+
+    /// The login's token is alive afterwards.
+    pub(crate) fn token_left(mut self) -> Self {
+        self.tokens_left = 1;
         self
     }
 
@@ -108,7 +116,7 @@ impl Expect {
         for secret in scenario.secrets() {
             assert!(!outcome.stderr.contains(secret), "a secret in the log: {secret:?}\n{whole}");
         }
-        assert_eq!(outcome.tokens_after, outcome.tokens_before, "a token is left behind\n{whole}");
+        assert_eq!(outcome.tokens_after, outcome.tokens_before + self.tokens_left, "a token is left behind\n{whole}");
         match &outcome.child {
             None => assert!(!self.started, "the application was not started\n{whole}"),
             Some(_) => assert!(self.started, "the application was started\n{whole}"),

@@ -14,11 +14,14 @@ pub(crate) mod certs;
 pub(crate) mod child_report;
 pub(crate) mod expect;
 pub(crate) mod http;
+pub(crate) mod launch;
 mod openbao;
 pub(crate) mod outcome;
+pub(crate) mod raw;
 pub(crate) mod scenario;
 pub(crate) mod server;
 pub(crate) mod tally;
+pub(crate) mod tap;
 mod token_review;
 
 /// Makes two tests of each scenario, a function that takes a server: `name::embedded` and `name::openbao`.

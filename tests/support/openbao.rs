@@ -70,15 +70,14 @@ impl OpenBao {
         format!("https://127.0.0.1:{}", self.ports[1 + index])
     }
 
-    /// The answers in the audit log, each as its line and what it says. A line is written before its
-    /// answer is sent.
-    pub(crate) fn audit(&self) -> Vec<(String, Value)> {
+    /// The answers in the audit log whose line holds `name`. A line is written before its answer is sent.
+    pub(crate) fn audit(&self, name: &str) -> Vec<Value> {
         let Ok(log) = fs::File::open(&self.audit_log) else {
             return Vec::new();
         };
-        let lines = BufReader::new(log).lines().map_while(Result::ok);
-        let entries = lines.filter_map(|line| Some((serde_json::from_str::<Value>(&line).ok()?, line)));
-        entries.filter(|(entry, _)| entry["type"] == "response").map(|(entry, line)| (line, entry)).collect()
+        let lines = BufReader::new(log).lines().map_while(Result::ok).filter(|line| line.contains(name));
+        let entries = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        entries.filter(|entry| entry["type"] == "response").collect()
     }
 
     fn await_answer(&mut self, folder: &std::path::Path) {

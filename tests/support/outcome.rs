@@ -14,6 +14,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) scenario: &'a Scenario<'a>,
     pub(crate) status: ExitStatus,
     pub(crate) elapsed: Duration,
+    /// From the last signal to the end.
+    pub(crate) after_signal: Duration,
     pub(crate) stdout: String,
     /// As it was written, with timestamps.
     pub(crate) stderr: String,

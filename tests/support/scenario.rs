@@ -6,19 +6,24 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::child_report::ChildReport;
 use super::embedded_vault::jwt::Jwt;
+use super::launch::{self, Inherit};
 use super::outcome::Outcome;
+use super::raw::{self, Raw};
 use super::server::{Listener, Server};
 use super::unique;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");
 
 /// How long a run may take before it is killed and the test fails.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -45,6 +50,9 @@ pub(crate) struct Scenario<'a> {
     options: Vec<OsString>,
     /// `None`: no COMMAND at all.
     command: Option<Vec<OsString>>,
+    /// What COMMAND is when it is not the observed application.
+    instead: Option<Vec<OsString>>,
+    inherited: Vec<Inherit>,
     limit: Duration,
     /// Values that may be seen in no log line.
     secrets: Vec<String>,
@@ -68,6 +76,18 @@ impl<'a> Scenario<'a> {
         Self::prepare(None, "")
     }
 
+    /// Against a scripted server, with a login.
+    pub(crate) fn against(raw: &Raw) -> Self {
+        Self::offline()
+            .at(&raw.addr())
+            .env("VAULT_PATH", "shop/app")
+            .env("VAULT_ROLE", "shop")
+            .env("VAULT_RETRY_DELAY", "0")
+            .jwt(&Jwt::default())
+            .hides(raw::TOKEN)
+            .hides("a-raw-secret")
+    }
+
     fn prepare(server: Option<&'a Server>, namespace: &str) -> Self {
         let scenario = Self {
             server,
@@ -79,6 +99,8 @@ impl<'a> Scenario<'a> {
             program: PROGRAM.into(),
             options: Vec::new(),
             command: Some(Vec::new()),
+            instead: None,
+            inherited: Vec::new(),
             limit: LIMIT,
             secrets: Vec::new(),
         };
@@ -176,6 +198,30 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    /// Goes to this address, a proxy's or a stand-in's.
+    pub(crate) fn at(mut self, addr: &str) -> Self {
+        addr.clone_into(&mut self.addr);
+        self.env("VAULT_ADDR", "{addr}")
+    }
+
+    /// What the program inherits beside arguments and environment.
+    pub(crate) fn inherit(mut self, inherited: impl IntoIterator<Item = Inherit>) -> Self {
+        self.inherited.extend(inherited);
+        self
+    }
+
+    /// A text that no log line may hold.
+    pub(crate) fn hides(mut self, secret: &str) -> Self {
+        self.secrets.push(secret.to_owned());
+        self
+    }
+
+    /// Another COMMAND than the observed application.
+    pub(crate) fn command<T: AsRef<OsStr>>(mut self, command: impl IntoIterator<Item = T>) -> Self {
+        self.instead = Some(command.into_iter().map(|word| word.as_ref().to_owned()).collect());
+        self
+    }
+
     /// Another program in the place of the built one, a copy of it for instance.
     pub(crate) fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
@@ -236,22 +282,26 @@ impl<'a> Scenario<'a> {
         let Some(arguments) = &self.command else {
             return Vec::new();
         };
+        if let Some(command) = &self.instead {
+            return command.iter().map(|it| self.expand_os(it)).collect();
+        }
         let report = format!("--report={}", self.report().display());
         let fixed = [child_program().into_os_string(), report.into()];
         fixed.into_iter().chain(arguments.iter().map(|it| self.expand_os(it))).collect()
     }
 
-    fn command(&self, program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = OsString>) -> Command {
+    fn process(&self, program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = OsString>) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(self.given_env());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        launch::apply(&mut command, &self.inherited);
         command
     }
 
     /// What the application reports when nothing stands before it.
     pub(crate) fn baseline(&self) -> ChildReport {
         let application = self.application();
-        let mut command = self.command(&application[0], application[1..].iter().cloned());
+        let mut command = self.process(&application[0], application[1..].iter().cloned());
         assert!(command.output().expect("the child runs").status.code().is_some());
         let report = fs::read(self.report()).expect("the child reports");
         fs::remove_file(self.report()).expect("a report can be removed");
@@ -264,9 +314,10 @@ impl<'a> Scenario<'a> {
         let separator = self.command.is_some().then(|| OsString::from("--"));
         let options = self.options.iter().map(|it| self.expand_os(it));
         let arguments = options.chain(separator).chain(self.application());
-        let mut process = self.command(&self.program, arguments).spawn().expect("the program starts");
-        let output = [collect(process.stdout.take()), collect(process.stderr.take())];
-        Started { scenario: self, process, output, begin: Instant::now(), tokens_before }
+        let mut process = self.process(&self.program, arguments).spawn().expect("the program starts");
+        let output = [Stream::of(process.stdout.take()), Stream::of(process.stderr.take())];
+        let begin = Instant::now();
+        Started { scenario: self, process, output, begin, signalled: begin, tokens_before }
     }
 
     /// Starts it and waits for its end.
@@ -283,27 +334,46 @@ impl<'a> Scenario<'a> {
 pub(crate) struct Started<'a> {
     scenario: &'a Scenario<'a>,
     process: Child,
-    output: [JoinHandle<Vec<u8>>; 2],
+    output: [Stream; 2],
     begin: Instant,
+    /// When the last signal was sent.
+    signalled: Instant,
     tokens_before: usize,
 }
 
 impl<'a> Started<'a> {
-    pub(crate) fn pid(&self) -> nix::unistd::Pid {
-        nix::unistd::Pid::from_raw(self.process.id().try_into().expect("a pid"))
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.process.id().try_into().expect("a pid"))
+    }
+
+    /// Waits until a line on standard error holds `text`.
+    pub(crate) fn await_log(&self, text: &str) {
+        self.output[1].await_text(text, self.scenario.limit);
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.signal_to(self.pid(), signal);
+    }
+
+    /// The same where the program is not the process that was started, but one below it.
+    pub(crate) fn signal_to(&mut self, pid: Pid, signal: Signal) {
+        nix::sys::signal::kill(pid, signal).expect("a signal is sent");
+        self.signalled = Instant::now();
     }
 
     /// Waits for the end, within the scenario's limit.
     pub(crate) fn finish(mut self) -> Outcome<'a> {
         let status = self.wait();
         let elapsed = self.begin.elapsed();
-        let [stdout, stderr] = self.output.map(|it| it.join().expect("output is read"));
+        let after_signal = self.signalled.elapsed();
+        let [stdout, stderr] = self.output.map(Stream::whole);
         let scenario = self.scenario;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
         Outcome {
             scenario,
             status,
             elapsed,
+            after_signal,
             stdout: text(stdout),
             stderr: text(stderr),
             pid: self.process.id(),
@@ -329,12 +399,39 @@ impl<'a> Started<'a> {
     }
 }
 
-/// Reads to the end beside the waiting, so that a full pipe stops nobody.
-fn collect(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    let mut stream = stream.expect("a piped stream");
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("output can be read");
-        bytes
-    })
+/// An output, read beside everything else, so that a full pipe stops nobody.
+struct Stream {
+    read: Arc<(Mutex<Vec<u8>>, Condvar)>,
+    reader: JoinHandle<()>,
+}
+
+impl Stream {
+    fn of(stream: Option<impl Read + Send + 'static>) -> Self {
+        let mut stream = stream.expect("a piped stream");
+        let read: Arc<(Mutex<Vec<u8>>, Condvar)> = Arc::default();
+        let shared = Arc::clone(&read);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                match stream.read(&mut buffer).expect("output can be read") {
+                    0 => break,
+                    n => shared.0.lock().expect("no panic").extend_from_slice(&buffer[..n]),
+                }
+                shared.1.notify_all();
+            }
+        });
+        Self { read, reader }
+    }
+
+    fn await_text(&self, text: &str, limit: Duration) {
+        let absent = |read: &mut Vec<u8>| !String::from_utf8_lossy(read).contains(text);
+        let read = self.read.0.lock().expect("no panic");
+        let (read, waited) = self.read.1.wait_timeout_while(read, limit, absent).expect("no panic");
+        assert!(!waited.timed_out(), "never said: {text}\n{}", String::from_utf8_lossy(&read));
+    }
+
+    fn whole(self) -> Vec<u8> {
+        self.reader.join().expect("output is read");
+        std::mem::take(&mut *self.read.0.lock().expect("no panic"))
+    }
 }

@@ -1,7 +1,7 @@
 //! One surface for both servers: the embedded one and the real one.
 
-use std::sync::LazyLock;
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -71,6 +71,8 @@ pub(crate) struct Server {
     running: Running,
     /// Root token and unseal key, once it is initialised.
     secrets: OnceLock<(String, String)>,
+    /// The policies of each accessor seen so far; they never change.
+    policies: Mutex<HashMap<String, Value>>,
 }
 
 /// A request that a server has seen.
@@ -124,7 +126,7 @@ impl Server {
             Kind::Embedded => Running::Embedded(EmbeddedVault::start(&listeners())),
             Kind::OpenBao => Running::OpenBao(OpenBao::start(name, &listeners())?),
         };
-        Some(Self { running, secrets: OnceLock::new() })
+        Some(Self { running, secrets: OnceLock::new(), policies: Mutex::default() })
     }
 
     fn prepared(kind: Kind, name: &str) -> Option<Self> {
@@ -217,19 +219,29 @@ impl Server {
     }
 
     fn prepare(&self, namespace: &str) {
-        static TOKEN_REVIEW: LazyLock<String> = LazyLock::new(token_review::start);
         let put = |path: &str, body: Value| self.must_in(namespace, "POST", path, &body);
         put("sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}));
         put("sys/mounts/kv1", json!({"type": "kv", "options": {"version": "1"}}));
-        put("sys/auth/kubernetes", json!({"type": "kubernetes"}));
+        self.enable_kubernetes(namespace, "kubernetes");
+        self.await_writes(namespace, "kv");
+    }
+
+    /// A real v2 mount refuses writes for a moment, while it is upgraded.
+    pub(crate) fn await_writes(&self, namespace: &str, mount: &str) {
+        eventually("the KV mount takes writes", || {
+            let path = format!("{mount}/data/ready");
+            self.admin_in(namespace, "POST", &path, &json!({"data": {}})).0 == 200
+        });
+    }
+
+    /// Enables Kubernetes auth at this mount.
+    pub(crate) fn enable_kubernetes(&self, namespace: &str, mount: &str) {
+        static TOKEN_REVIEW: LazyLock<String> = LazyLock::new(token_review::start);
         let config = json!({
             "kubernetes_host": *TOKEN_REVIEW, "kubernetes_ca_cert": "none", "token_reviewer_jwt": "reviewer",
         });
-        put("auth/kubernetes/config", config);
-        // A real v2 mount refuses writes for a moment, while it is upgraded.
-        eventually("the KV mount takes writes", || {
-            self.admin_in(namespace, "POST", "kv/data/ready", &json!({"data": {}})).0 == 200
-        });
+        self.must_in(namespace, "POST", &format!("sys/auth/{mount}"), &json!({"type": "kubernetes"}));
+        self.must_in(namespace, "POST", &format!("auth/{mount}/config"), &config);
     }
 
     /// Creates a service or batch token from the fields of `auth/token/create`.
@@ -243,13 +255,17 @@ impl Server {
         let (_, listed) = self.admin_in(namespace, "GET", "auth/token/accessors?list=true", &Value::Null);
         // None at all is a 404.
         let accessors = listed["data"]["keys"].as_array().cloned().unwrap_or_default();
-        let carries = |accessor: &&Value| {
-            let body = json!({"accessor": accessor});
-            // One that another test has revoked meanwhile is not found, and not this one's.
-            let (status, found) = self.admin_in(namespace, "POST", "auth/token/lookup-accessor", &body);
-            status == 200 && found["data"]["policies"].as_array().is_some_and(|it| it.contains(&json!(policy)))
+        let mut known = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut carries = |accessor: &&Value| {
+            let key = accessor.as_str().unwrap_or_default().to_owned();
+            let policies = known.entry(key).or_insert_with(|| {
+                // One that another test has revoked meanwhile is not found, and not this one's.
+                let body = json!({"accessor": accessor});
+                self.admin_in(namespace, "POST", "auth/token/lookup-accessor", &body).1["data"]["policies"].take()
+            });
+            policies.as_array().is_some_and(|it| it.contains(&json!(policy)))
         };
-        accessors.iter().filter(carries).count()
+        accessors.iter().filter(|it| carries(it)).count()
     }
 
     /// The requests that have to do with `name` (in their path, their token's policies or the role they
@@ -274,8 +290,7 @@ impl Server {
                 asked.collect()
             }
             Running::OpenBao(server) => {
-                let entries = server.audit().into_iter().filter(|(line, _)| line.contains(name));
-                let entries = entries.map(|(_, entry)| entry).filter(|entry| !root(&entry["auth"]["policies"]));
+                let entries = server.audit(name).into_iter().filter(|entry| !root(&entry["auth"]["policies"]));
                 entries.map(|entry| seen(&entry)).collect()
             }
         }

@@ -1,0 +1,94 @@
+//! What a process inherits beside its arguments and a map of variables. It is set between fork and exec, for the
+//! program and for the application alone, so that the two can be compared.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+
+/// One thing that is not as it usually is.
+#[derive(Clone, Debug)]
+pub(crate) enum Inherit {
+    Ignored(Signal),
+    Blocked(Signal),
+    Closed(RawFd),
+    /// This descriptor leads to `/dev/null`.
+    Open(RawFd),
+    /// This descriptor leads to a pipe that nobody reads.
+    NoReader(RawFd),
+    /// The soft limit.
+    Limit(Resource, u64),
+    /// An environment entry after the usual ones, whatever it holds.
+    Entry(&'static [u8]),
+    /// Root without the right to read what its mode forbids. Others never have that right.
+    NoOverride,
+}
+
+/// Makes `command`, whose program is a full path, start with all of `inherited`.
+#[allow(unsafe_code, reason = "only between fork and exec can a child be given what Command has no method for")]
+pub(crate) fn apply(command: &mut Command, inherited: &[Inherit]) {
+    if inherited.is_empty() {
+        return;
+    }
+    let text = |text: &OsStr| CString::new(text.as_bytes()).expect("no NUL");
+    let program = text(command.get_program());
+    let argv: Vec<_> = std::iter::once(program.clone()).chain(command.get_args().map(text)).collect();
+    let pairs =
+        command.get_envs().filter_map(|(name, value)| Some([name.as_bytes(), b"=", value?.as_bytes()].concat()));
+    let raw =
+        inherited.iter().filter_map(|it| if let Inherit::Entry(entry) = it { Some(entry.to_vec()) } else { None });
+    let env: Vec<_> = pairs.chain(raw).map(|entry| CString::new(entry).expect("no NUL")).collect();
+    let inherited = inherited.to_vec();
+    let exec = move || {
+        for one in &inherited {
+            set(one)?;
+        }
+        match nix::unistd::execve(&program, &argv, &env) {
+            Err(errno) => Err(errno.into()),
+        }
+    };
+    // SAFETY: system calls, and the one allocation that execve's array of pointers needs: the C library keeps its
+    // allocator usable across fork.
+    unsafe { command.pre_exec(exec) };
+}
+
+#[allow(unsafe_code, reason = "signal dispositions and prctl have no safe form")]
+fn set(one: &Inherit) -> nix::Result<()> {
+    match one {
+        // SAFETY: no handler is installed.
+        Inherit::Ignored(number) => unsafe { signal(*number, SigHandler::SigIgn) }.map(drop),
+        Inherit::Blocked(number) => SigSet::from(*number).thread_block(),
+        Inherit::Closed(descriptor) => nix::unistd::close(*descriptor),
+        Inherit::Open(descriptor) => {
+            let null = nix::fcntl::open(c"/dev/null", nix::fcntl::OFlag::O_RDWR, nix::sys::stat::Mode::empty())?;
+            lead(null.as_raw_fd(), *descriptor)
+        }
+        Inherit::NoReader(descriptor) => {
+            let (reader, writer) = nix::unistd::pipe()?;
+            drop(reader);
+            lead(writer.as_raw_fd(), *descriptor)
+        }
+        Inherit::Limit(resource, soft) => setrlimit(*resource, *soft, getrlimit(*resource)?.1),
+        Inherit::Entry(_) => Ok(()),
+        Inherit::NoOverride => {
+            const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
+            const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
+            for capability in [CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH] {
+                // SAFETY: takes two integers. It fails only for those who have not got the capability anyway.
+                unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability) };
+            }
+            Ok(())
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "the safe dup2 wants to own a descriptor that is nobody's here")]
+fn lead(from: RawFd, to: RawFd) -> nix::Result<()> {
+    // SAFETY: takes two integers.
+    nix::Error::result(unsafe { libc::dup2(from, to) }).map(drop)
+}

@@ -1,0 +1,342 @@
+//! A server that does what its script says, byte for byte: what no real server can be made to do. It answers as a
+//! Vault that is well would, but for the requests that the script names.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+/// No test waits longer for a request.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The token that its logins hand out.
+pub(crate) const TOKEN: &str = "hvs.raw-token-0123456789";
+
+/// What happens after a request was read.
+#[derive(Clone)]
+pub(crate) enum Reply {
+    /// These bytes are sent, and the next request is read.
+    Bytes(Vec<u8>),
+    /// These bytes are sent, and the connection is closed.
+    Last(Vec<u8>),
+    /// The same, but closed with a reset.
+    Reset(Vec<u8>),
+    /// These bytes are sent, and then nothing ever again.
+    Hang(Vec<u8>),
+    /// The first bytes are sent at once, the others one by one until the client has enough.
+    Drip(Vec<u8>, Vec<u8>),
+    /// The first bytes are sent, then the others again and again until the client has enough.
+    Endless(Vec<u8>, Vec<u8>),
+    /// What the gate lets through, when it is opened.
+    Held(Gate, Box<Self>),
+}
+
+impl Reply {
+    /// A JSON answer with its length.
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::with(status, "Content-Type: application/json\r\n", body.to_string().as_bytes())
+    }
+
+    /// An answer with further header lines and its length.
+    pub(crate) fn with(status: u16, headers: &str, body: &[u8]) -> Self {
+        Self::Bytes(whole(status, headers, body))
+    }
+
+    /// A secret, its `data` given as text.
+    pub(crate) fn secret(data: &str) -> Self {
+        let metadata = r#"{"created_time":"2026-01-02T03:04:05.678Z","destroyed":false,"version":7}"#;
+        let body = format!(r#"{{"data":{{"data":{data},"metadata":{metadata}}}}}"#);
+        Self::with(200, "Content-Type: application/json\r\n", body.as_bytes())
+    }
+
+    /// The login's answer with these members of `auth` changed.
+    pub(crate) fn login(changes: &Value) -> Self {
+        let mut auth = json!({
+            "client_token": TOKEN, "accessor": "a", "policies": ["default"], "lease_duration": 60, "renewable": true,
+            "token_type": "service", "num_uses": 0, "mfa_requirement": null,
+        });
+        for (name, value) in changes.as_object().into_iter().flatten() {
+            auth[name] = value.clone();
+        }
+        Self::json(200, &json!({"auth": auth}))
+    }
+
+    pub(crate) fn held(self, gate: &Gate) -> Self {
+        Self::Held(gate.clone(), Box::new(self))
+    }
+}
+
+/// The bytes of an answer.
+pub(crate) fn whole(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status} Words\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// Closed until somebody opens it.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<Option<Option<(Pid, Signal)>>>, Condvar)>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.open_behind(None);
+    }
+
+    /// The server sends this signal right before the answer.
+    pub(crate) fn open_after(&self, pid: Pid, signal: Signal) {
+        self.open_behind(Some((pid, signal)));
+    }
+
+    fn open_behind(&self, signal: Option<(Pid, Signal)>) {
+        *self.0.0.lock().expect("no panic") = Some(signal);
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = self.0.0.lock().expect("no panic");
+        let (open, _) = self.0.1.wait_timeout_while(closed, PATIENCE, |it| it.is_none()).expect("no panic");
+        if let Some(Some((pid, signal))) = *open {
+            nix::sys::signal::kill(pid, signal).expect("a signal is sent");
+        }
+    }
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// `GET /v1/sys/seal-status`
+    pub(crate) line: String,
+    /// All header lines.
+    pub(crate) head: String,
+    pub(crate) body: String,
+    /// Counts from 0.
+    pub(crate) connection: usize,
+}
+
+#[derive(Default)]
+struct Log {
+    requests: Vec<Request>,
+    connections: usize,
+    /// Connections on which anything at all was received.
+    spoken: usize,
+}
+
+/// Path below `/v1/` → its answers, one for each request; the last one stays.
+type Script = BTreeMap<&'static str, Vec<Reply>>;
+
+/// A running server. Its threads end with the process.
+pub(crate) struct Raw {
+    port: u16,
+    log: Arc<(Mutex<Log>, Condvar)>,
+}
+
+/// The paths that it is asked for.
+pub(crate) const STATUS: &str = "sys/seal-status";
+pub(crate) const LOGIN: &str = "auth/kubernetes/login";
+pub(crate) const READ: &str = "kv/data/shop/app";
+pub(crate) const REVOKE: &str = "auth/token/revoke-self";
+
+impl Raw {
+    /// One that deviates from a good Vault in these answers.
+    pub(crate) fn start<const N: usize>(deviations: [(&'static str, Vec<Reply>); N]) -> Self {
+        let mut script = Script::from([
+            (STATUS, vec![Reply::json(200, &json!({"initialized": true, "sealed": false, "version": "2.7.2"}))]),
+            (LOGIN, vec![Reply::login(&json!({}))]),
+            (READ, vec![Reply::secret(r#"{"A":"a-raw-secret"}"#)]),
+            (REVOKE, vec![Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]),
+        ]);
+        script.extend(deviations);
+        let script = Arc::new(Mutex::new(script));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        let log: Arc<(Mutex<Log>, Condvar)> = Arc::default();
+        let shared = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = note(&shared, |log| {
+                    log.connections += 1;
+                    log.connections - 1
+                });
+                let (script, log) = (Arc::clone(&script), Arc::clone(&shared));
+                std::thread::spawn(move || serve(&stream, connection, &script, &log));
+            }
+        });
+        Self { port, log }
+    }
+
+    pub(crate) fn addr(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `["GET sys/seal-status", …]`
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let requests = self.whole_requests();
+        requests.iter().map(|it| it.line.replace("/v1/", "")).collect()
+    }
+
+    pub(crate) fn whole_requests(&self) -> Vec<Request> {
+        self.log.0.lock().expect("no panic").requests.clone()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.log.0.lock().expect("no panic").connections
+    }
+
+    /// It was asked exactly this, e.g. `["GET sys/seal-status"]`.
+    pub(crate) fn expect_requests<const N: usize>(&self, requests: [&str; N]) {
+        assert_eq!(self.requests(), requests);
+    }
+
+    /// It was asked for status, login and read, and the token was revoked.
+    pub(crate) fn expect_whole_run(&self) {
+        self.expect_requests([
+            "GET sys/seal-status",
+            "POST auth/kubernetes/login",
+            "GET kv/data/shop/app",
+            "POST auth/token/revoke-self",
+        ]);
+        let token = format!("x-vault-token: {TOKEN}");
+        let requests = self.whole_requests();
+        let revoke = requests.last().expect("a request");
+        assert!(revoke.head.to_lowercase().lines().any(|line| line == token), "{revoke:?}");
+    }
+
+    /// Waits until this many requests have come.
+    pub(crate) fn await_requests(&self, count: usize) {
+        self.wait(|log| log.requests.len() >= count);
+    }
+
+    /// Waits until somebody has sent anything, HTTP or not.
+    pub(crate) fn await_bytes(&self) {
+        self.wait(|log| log.spoken > 0);
+    }
+
+    fn wait(&self, enough: impl Fn(&Log) -> bool) {
+        let log = self.log.0.lock().expect("no panic");
+        let (log, waited) = self.log.1.wait_timeout_while(log, PATIENCE, |log| !enough(log)).expect("no panic");
+        assert!(!waited.timed_out(), "only this was asked: {:?}", log.requests);
+    }
+}
+
+fn note<T>(log: &(Mutex<Log>, Condvar), change: impl FnOnce(&mut Log) -> T) -> T {
+    let done = change(&mut log.0.lock().expect("no panic"));
+    log.1.notify_all();
+    done
+}
+
+fn serve(stream: &TcpStream, connection: usize, script: &Mutex<Script>, log: &(Mutex<Log>, Condvar)) {
+    let mut received = Vec::new();
+    while let Some(request) = receive(stream, &mut received, connection, log) {
+        let path = request.line.split_once("/v1/").map_or("", |it| it.1);
+        let path = path.split('?').next().unwrap_or_default().to_owned();
+        let reply = next_reply(script, &path);
+        note(log, |log| log.requests.push(request));
+        if !perform(stream, reply) {
+            return;
+        }
+    }
+}
+
+fn next_reply(script: &Mutex<Script>, path: &str) -> Reply {
+    let mut script = script.lock().expect("no panic");
+    match script.get_mut(path) {
+        None => Reply::json(404, &json!({"errors": []})),
+        Some(replies) if replies.len() > 1 => replies.remove(0),
+        Some(replies) => replies[0].clone(),
+    }
+}
+
+/// One request with its body; `None` at the end of the connection.
+fn receive(
+    mut stream: &TcpStream,
+    received: &mut Vec<u8>,
+    connection: usize,
+    log: &(Mutex<Log>, Condvar),
+) -> Option<Request> {
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some(request) = take_request(received, connection) {
+            return Some(request);
+        }
+        let first = received.is_empty();
+        match stream.read(&mut buffer) {
+            Ok(n) if n > 0 => received.extend_from_slice(&buffer[..n]),
+            _ => return None,
+        }
+        if first {
+            note(log, |log| log.spoken += 1);
+        }
+    }
+}
+
+fn take_request(received: &mut Vec<u8>, connection: usize) -> Option<Request> {
+    let end = received.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&received[..end]).into_owned();
+    let (line, head) = head.split_once("\r\n")?;
+    let length = |line: &str| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok();
+    let length = head.lines().find_map(length).unwrap_or(0);
+    let body = received.get(end..end + length)?.to_vec();
+    let request = Request {
+        line: line.trim_end_matches(" HTTP/1.1").to_owned(),
+        head: head.to_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        connection,
+    };
+    received.drain(..end + length);
+    Some(request)
+}
+
+/// Whether the connection goes on.
+fn perform(mut stream: &TcpStream, reply: Reply) -> bool {
+    match reply {
+        Reply::Bytes(bytes) => stream.write_all(&bytes).is_ok(),
+        Reply::Last(bytes) => {
+            let _ = stream.write_all(&bytes);
+            let _ = stream.shutdown(Shutdown::Both);
+            false
+        }
+        Reply::Reset(bytes) => {
+            let _ = stream.write_all(&bytes);
+            let abrupt = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+            let _ = nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::Linger, &abrupt);
+            false
+        }
+        Reply::Hang(bytes) => {
+            let _ = stream.write_all(&bytes);
+            // Until the client has hung up.
+            while stream.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
+            false
+        }
+        Reply::Drip(first, then) => {
+            let _ = stream.write_all(&first);
+            let _ = stream.set_read_timeout(Some(Duration::from_millis(20)));
+            for byte in then {
+                // Waits for the client to hang up, and for no longer than a drop takes.
+                let gone = stream.read(&mut [0; 64]).is_ok();
+                if gone || stream.write_all(&[byte]).is_err() {
+                    break;
+                }
+            }
+            false
+        }
+        Reply::Endless(first, again) => {
+            let mut sent = stream.write_all(&first);
+            while sent.is_ok() {
+                sent = stream.write_all(&again);
+            }
+            false
+        }
+        Reply::Held(gate, reply) => {
+            gate.pass();
+            perform(stream, *reply)
+        }
+    }
+}
