@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -65,6 +66,7 @@ pub(crate) async fn serve(
         tokio::spawn(async move {
             match acceptor {
                 None => connection(stream, vault, number).await,
+                Some(_) if !begins_tls(&stream).await => refuse_plain_http(stream).await,
                 // A failed handshake is the client's to report.
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
@@ -74,6 +76,22 @@ pub(crate) async fn serve(
             }
         });
     }
+}
+
+/// Whether the client's first byte is that of a TLS handshake.
+async fn begins_tls(stream: &TcpStream) -> bool {
+    const HANDSHAKE: u8 = 0x16;
+    let mut first = [0];
+    stream.peek(&mut first).await.is_ok_and(|n| n == 1) && first[0] == HANDSHAKE
+}
+
+/// What the real server says to those who have forgotten the `s` of `https`.
+async fn refuse_plain_http(stream: TcpStream) {
+    let answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    // Read first: a socket closed with bytes unread resets the connection, and the answer would be lost. The peek has
+    // seen that there are some, and a new connection takes this little at once.
+    let _ = stream.try_read(&mut [0; 4096]);
+    let _ = stream.try_write(answer);
 }
 
 async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, vault: Arc<Mutex<Vault>>, number: u64) {

@@ -1,8 +1,11 @@
 //! What is tested, a file for each subject.
 
 mod conformance;
+mod files;
 mod harness;
 mod log;
 mod logins;
+mod readiness;
 mod refusals;
+mod tls;
 mod values;

@@ -218,7 +218,8 @@ impl Server {
         self.prepare(namespace);
     }
 
-    fn prepare(&self, namespace: &str) {
+    /// The mounts that all scenarios count on.
+    pub(crate) fn prepare(&self, namespace: &str) {
         let put = |path: &str, body: Value| self.must_in(namespace, "POST", path, &body);
         put("sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}));
         put("sys/mounts/kv1", json!({"type": "kv", "options": {"version": "1"}}));

@@ -1,0 +1,113 @@
+//! Files that hold a credential, and those that do not: missing, empty, garbage, a directory, a FIFO, unreadable.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use nix::sys::stat::Mode;
+use serde_json::json;
+
+use crate::support::embedded_vault::jwt::Jwt;
+use crate::support::expect::Expect;
+use crate::support::launch::Inherit;
+use crate::support::raw::{Gate, LOGIN, Raw, Reply};
+use crate::support::scenario::Scenario;
+
+const MOUNT: &str = "check automountServiceAccountToken and the projected volume, or correct VAULT_K8S_TOKEN_PATH";
+const TOKEN: &str = "write a token into it, or correct VAULT_TOKEN_FILE";
+
+/// What stands in the place of the file.
+enum Content<'a> {
+    Nothing,
+    Bytes(&'a [u8]),
+    Directory,
+    Fifo,
+    Unreadable,
+}
+
+/// Runs with it and expects a failure that names file, cause and remedy, after the status call and before a login.
+fn refused(setting: &str, content: &Content, message: &str) {
+    let raw = Raw::start([]);
+    let scenario = Scenario::against(&raw).env(setting, "{folder}/file").hides("garbage");
+    let scenario = scenario.env("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    let file = scenario.file("file");
+    match content {
+        Content::Nothing => {}
+        Content::Bytes(bytes) => fs::write(&file, bytes).expect("a file is written"),
+        Content::Directory => fs::create_dir(&file).expect("a directory is made"),
+        Content::Fifo => nix::unistd::mkfifo(&file, Mode::S_IRWXU).expect("a FIFO is made"),
+        Content::Unreadable => {
+            fs::write(&file, "garbage").expect("a file is written");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0)).expect("a mode is set");
+        }
+    }
+    scenario.inherit([Inherit::NoOverride]).run().expect_failure(66, message);
+    raw.expect_requests(["GET sys/seal-status"]);
+}
+
+#[test]
+fn a_file_without_a_jwt_is_named_with_its_likely_cause() {
+    let large = vec![b'x'; (64 << 10) + 1];
+    for (content, cause, remedy) in [
+        (Content::Nothing, "not found", MOUNT),
+        (Content::Bytes(b""), "empty", MOUNT),
+        (Content::Bytes(b" \n\t"), "empty", MOUNT),
+        (Content::Bytes(b"garbage garbage"), "holds more than one line, or bytes that no token has", MOUNT),
+        (Content::Bytes(b"gar\xffbage"), "holds more than one line, or bytes that no token has", MOUNT),
+        (Content::Bytes(b"garbage.without-third"), "not a JWT", "correct VAULT_K8S_TOKEN_PATH"),
+        (Content::Bytes(&large), "larger than 64 KiB", MOUNT),
+        (Content::Directory, "not a regular file", MOUNT),
+        (Content::Fifo, "not a regular file", MOUNT),
+        (
+            Content::Unreadable,
+            "no permission to read it",
+            "set fsGroup, or run as the user that the token is projected for",
+        ),
+    ] {
+        refused("VAULT_K8S_TOKEN_PATH", &content, &format!("JWT file {{folder}}/file: {cause}; {remedy}"));
+    }
+}
+
+#[test]
+fn a_file_without_a_token_is_named_with_the_setting() {
+    for (content, cause) in [
+        (Content::Nothing, "not found"),
+        (Content::Bytes(b"\n"), "empty"),
+        (Content::Bytes(b"garbage\ngarbage"), "holds more than one line, or bytes that no token has"),
+        (Content::Directory, "not a regular file"),
+        (Content::Fifo, "not a regular file"),
+        (Content::Unreadable, "no permission to read it"),
+    ] {
+        refused("VAULT_TOKEN_FILE", &content, &format!("token file {{folder}}/file: {cause}; {TOKEN}"));
+    }
+}
+
+#[test]
+fn white_space_around_a_jwt_is_no_part_of_it() {
+    let raw = Raw::start([]);
+    let jwt = Jwt::default().encode();
+    let scenario = Scenario::against(&raw).jwt_text(&format!("\n {jwt}\r\n"));
+    scenario.run().expect(Expect::started().env([("A", "a-raw-secret")]));
+    let sent: serde_json::Value = serde_json::from_str(&raw.whole_requests()[1].body).expect("JSON");
+    assert_eq!(sent, json!({"role": "shop", "jwt": jwt}));
+    raw.expect_whole_run();
+}
+
+#[test]
+fn the_jwt_is_read_anew_at_each_try() {
+    let gate = Gate::default();
+    let not_yet = Reply::json(500, &json!({"errors": ["local node not active but active cluster node not found"]}));
+    let raw = Raw::start([(LOGIN, vec![not_yet.held(&gate), Reply::login(&json!({}))])]);
+    let scenario = Scenario::against(&raw);
+    let started = scenario.start();
+    raw.await_requests(2);
+    let rotated = Jwt { namespace: "rotated".to_owned(), ..Jwt::default() }.encode();
+    fs::write(scenario.file("jwt"), &rotated).expect("the JWT is rotated");
+    gate.open();
+    started.finish().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
+        "WARN  vault-exec: login: the login at auth/kubernetes with role shop was answered with 500: \
+         local node not active but active cluster node not found; try 1 of 4, the next in 0ms",
+        "INFO  vault-exec: {any}; token revoked",
+    ]));
+    let sent: Vec<_> = raw.whole_requests().iter().map(|request| request.body.contains(&rotated)).collect();
+    assert_eq!(sent, [false, false, true, false, false]);
+}
