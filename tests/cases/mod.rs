@@ -1,6 +1,7 @@
 //! What is tested, a file for each subject.
 
 mod conformance;
+mod exec;
 mod files;
 mod harness;
 mod log;
@@ -8,4 +9,5 @@ mod logins;
 mod readiness;
 mod refusals;
 mod tls;
+mod usage;
 mod values;
