@@ -22,6 +22,9 @@ use crate::secret::Secret;
 /// Larger answers are refused; Vault's own limit for one secret is 1 MiB.
 const MAX_BODY: u64 = 8 << 20;
 
+/// Longer headers are refused.
+const MAX_HEADER: usize = 16 << 10;
+
 /// Talks to one server over one kept connection.
 pub struct Http {
     agent: Agent,
@@ -179,8 +182,9 @@ fn agent(options: &Options, waiter: &Arc<Waiter>) -> Agent {
         .accept("application/json")
         .accept_encoding("identity")
         .allow_non_standard_methods(false)
-        .max_response_header_size(16 << 10)
-        .input_buffer_size(16 << 10)
+        .max_response_header_size(MAX_HEADER)
+        // One byte more: a full buffer without a whole header looks like the end of the connection to ureq.
+        .input_buffer_size(MAX_HEADER + 1)
         .output_buffer_size(16 << 10)
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
