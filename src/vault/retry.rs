@@ -76,6 +76,10 @@ impl Policy {
         let mut pauses = if wait.is_some() { poll_pauses() } else { retry_pauses(self.delay) };
         let mut last_cause = String::new();
         for tries in 1.. {
+            // In the pause, or in the step before this one, whose answer was waited for.
+            if let Some(signal) = clock.caught() {
+                return Err(GivenUp::Signal(signal));
+            }
             let fault = match attempt() {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
@@ -113,9 +117,6 @@ impl Policy {
             }
             last_cause = fault.cause;
             clock.pause(now + pause);
-            if let Some(signal) = clock.caught() {
-                return Err(GivenUp::Signal(signal));
-            }
         }
         unreachable!("the tries are not counted to their end")
     }
