@@ -14,6 +14,7 @@ pub(crate) mod certs;
 pub(crate) mod child_report;
 pub(crate) mod expect;
 pub(crate) mod http;
+pub(crate) mod isolated;
 pub(crate) mod launch;
 mod openbao;
 pub(crate) mod outcome;

@@ -1,0 +1,124 @@
+//! The limits in time: the server's own wishes, the budget over everything, and the last second for a revoke.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+
+use crate::support::expect::Expect;
+use crate::support::outcome::Outcome;
+use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
+use crate::support::scenario::Scenario;
+
+const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
+
+/// Took at least so many milliseconds, and not two seconds more.
+fn took(outcome: &Outcome, millis: u64) {
+    let least = Duration::from_millis(millis);
+    assert!((least..least + Duration::from_secs(2)).contains(&outcome.elapsed), "{:?}", outcome.elapsed);
+}
+
+fn busy(status: u16, retry_after: &str) -> Reply {
+    Reply::with(status, &format!("Retry-After: {retry_after}\r\n"), b"{\"errors\":[]}")
+}
+
+#[test]
+fn a_pause_that_the_server_asks_for_is_kept() {
+    let well = || Reply::json(200, &json!({"initialized": true, "sealed": false}));
+    let raw = Raw::start([(STATUS, vec![busy(429, "1"), well()])]);
+    let outcome_of = Scenario::against(&raw);
+    let outcome = outcome_of.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
+        "WARN  vault-exec: status: the status check was answered with 429; try 1 of 4, the next in 1s",
+        "INFO  vault-exec: {any}; token revoked",
+    ]));
+    took(&outcome, 1000);
+}
+
+#[test]
+fn a_date_to_come_back_at_is_kept_too() {
+    // Whole seconds: a date that is two seconds away is at least one away.
+    let at = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));
+    let raw = Raw::start([(LOGIN, vec![busy(503, &at), Reply::login(&json!({}))])]);
+    let outcome_of = Scenario::against(&raw);
+    let outcome = outcome_of.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
+        "WARN  vault-exec: login: the login at auth/kubernetes with role shop was answered with 503; \
+         try 1 of 4, the next in {any}s",
+        "INFO  vault-exec: {any}; token revoked",
+    ]));
+    took(&outcome, 500);
+}
+
+#[test]
+fn a_pause_that_the_budget_cannot_hold_is_not_begun() {
+    for (retry_after, delay) in [("3600", "0"), ("Fri, 31 Dec 2100 23:59:59 GMT", "0"), ("", "1h")] {
+        let raw = Raw::start([(READ, vec![busy(503, retry_after)])]);
+        let outcome_of = Scenario::against(&raw).env("VAULT_RETRY_DELAY", delay);
+        let outcome_of = outcome_of.env("VAULT_STARTUP_TIMEOUT", "20s");
+        let outcome = outcome_of.run().expect_failure(
+            75,
+            "vault at {addr}: the read of kv/shop/app was answered with 503; \
+             look at the server's log: it may be starting, sealed or without a leader \
+             (1 try in {any}; VAULT_STARTUP_TIMEOUT of 20s allows no further one)",
+        );
+        took(&outcome, 0);
+        raw.expect_whole_run();
+    }
+}
+
+#[test]
+fn the_budget_ends_a_call_before_its_own_limit_does() {
+    for (step, asked) in [(STATUS, 1), (LOGIN, 2), (READ, 4)] {
+        let raw = Raw::start([(step, vec![Reply::Hang(Vec::new())])]);
+        let outcome_of = Scenario::against(&raw).env("VAULT_STARTUP_TIMEOUT", "400ms");
+        let outcome = outcome_of.run().expect_failure(
+            69,
+            &format!(
+                "vault at {{addr}}: no complete answer within {{any}}ms (VAULT_STARTUP_TIMEOUT); {UNREACHABLE} \
+                 (1 try in {{any}}; VAULT_STARTUP_TIMEOUT of 400ms allows no further one)"
+            ),
+        );
+        took(&outcome, 400);
+        assert_eq!(raw.requests().len(), asked, "{step}");
+    }
+}
+
+#[test]
+fn the_budget_ends_retries_that_are_left() {
+    let raw = Raw::start([(STATUS, vec![Reply::Last(Vec::new())])]);
+    let scenario = Scenario::against(&raw)
+        .env("VAULT_MAX_RETRIES", "1000000")
+        .env("VAULT_RETRY_DELAY", "40ms")
+        .env("VAULT_STARTUP_TIMEOUT", "500ms")
+        .env("VAULT_LOG_LEVEL", "error");
+    let outcome = scenario.run().expect_failure(
+        69,
+        &format!(
+            "vault at {{addr}}: the connection was closed before the answer was complete; {UNREACHABLE} \
+             ({{any}} tries in {{any}}ms; VAULT_STARTUP_TIMEOUT of 500ms allows no further one)"
+        ),
+    );
+    assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
+    // Pauses of 20 to 40, 40 to 80, 80 to 160 and 160 to 320 ms fit.
+    assert!((3..=5).contains(&raw.requests().len()), "{:?}", raw.requests());
+}
+
+#[test]
+fn a_revoke_that_hangs_delays_the_start_by_two_seconds_at_most() {
+    let raw = Raw::start([(REVOKE, vec![Reply::Hang(Vec::new())])]);
+    let outcome_of = Scenario::against(&raw);
+    let outcome = outcome_of.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
+        "WARN  vault-exec: revoke: no complete answer within 2s {any}; the token stays valid for 1m",
+        "INFO  vault-exec: 1 variable {any}; token not revoked (the revoke failed)",
+    ]));
+    took(&outcome, 2000);
+}
+
+#[test]
+fn a_revoke_that_hangs_after_the_budget_is_gone_has_one_second() {
+    let raw = Raw::start([(READ, vec![Reply::Hang(Vec::new())]), (REVOKE, vec![Reply::Hang(Vec::new())])]);
+    let outcome_of = Scenario::against(&raw).env("VAULT_STARTUP_TIMEOUT", "300ms");
+    let outcome = outcome_of.run().expect(Expect::done().code(69).stderr([
+        "WARN  vault-exec: revoke: no complete answer within 1s {any}; the token stays valid for 1m",
+        "ERROR vault-exec: vault at {addr}: no complete answer within {any}",
+    ]));
+    took(&outcome, 1300);
+}
