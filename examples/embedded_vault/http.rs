@@ -66,7 +66,7 @@ pub(crate) async fn serve(
         tokio::spawn(async move {
             match acceptor {
                 None => connection(stream, vault, number).await,
-                Some(_) if !begins_tls(&stream).await => refuse_plain_http(stream).await,
+                Some(_) if !begins_tls(&stream).await => refuse_plain_http(&stream),
                 // A failed handshake is the client's to report.
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
@@ -86,7 +86,7 @@ async fn begins_tls(stream: &TcpStream) -> bool {
 }
 
 /// What the real server says to those who have forgotten the `s` of `https`.
-async fn refuse_plain_http(stream: TcpStream) {
+fn refuse_plain_http(stream: &TcpStream) {
     let answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     // Read first: a socket closed with bytes unread resets the connection, and the answer would be lost. The peek has
     // seen that there are some, and a new connection takes this little at once.

@@ -158,10 +158,11 @@ fn what_does_not_speak_vault_is_not_asked_twice() {
 #[test]
 fn a_body_without_end_is_cut_off() {
     let large = format!("an answer of more than 8 MiB; {NOT_VAULT}");
-    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    let blanks = vec![b' '; 0x10000];
+    let chunk = [b"10000\r\n".as_slice(), &blanks, b"\r\n"].concat();
     let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     final_(76, &large, &Reply::Endless(head, chunk));
-    final_(76, &large, &Reply::Endless(b"HTTP/1.1 500 No\r\n\r\n".to_vec(), vec![b' '; 0x10000]));
+    final_(76, &large, &Reply::Endless(b"HTTP/1.1 500 No\r\n\r\n".to_vec(), blanks));
 }
 
 #[test]

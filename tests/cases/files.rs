@@ -37,7 +37,7 @@ fn refused(setting: &str, content: &Content, message: &str) {
         Content::Fifo => nix::unistd::mkfifo(&file, Mode::S_IRWXU).expect("a FIFO is made"),
         Content::Unreadable => {
             fs::write(&file, "garbage").expect("a file is written");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0)).expect("a mode is set");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("a mode is set");
         }
     }
     scenario.inherit([Inherit::NoOverride]).run().expect_failure(66, message);

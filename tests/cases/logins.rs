@@ -50,6 +50,8 @@ fn a_pod_logs_in_reads_revokes_and_starts(server: &Server) {
     assert_eq!(outcome.connections(), 1);
     let with_token: Vec<_> = outcome.asked.iter().map(|asked| asked.with_token).collect();
     assert_eq!(with_token, [false, true, true]);
+    let mut agents = outcome.asked.iter().filter_map(|asked| asked.user_agent.as_deref());
+    assert!(agents.all(|agent| agent == concat!("vault-exec/", env!("CARGO_PKG_VERSION"))), "{:?}", outcome.asked);
 }
 
 fn four_requests_go_over_one_connection_and_say_who_asks(server: &Server) {

@@ -26,7 +26,7 @@ fn a_server_is_followed_from_its_first_start_to_a_restart(shared: &Server) {
     server.prepare("");
     let scenario = Scenario::new(&server).secret(&json!({"A": "a-secret"})).kubernetes();
     server.seal();
-    waited_for_in_vain(scenario.expand("{addr}"));
+    waited_for_in_vain(&scenario.expand("{addr}"));
     unsealed_while_polled(&server, scenario);
 }
 
@@ -47,8 +47,8 @@ fn sealed(server: &Server) {
         .expect_failure(75, &format!("vault at {{addr}}: {SEALED}; unseal it, or let --wait wait for it"));
 }
 
-fn waited_for_in_vain(addr: String) {
-    let tap = Tap::before(&addr);
+fn waited_for_in_vain(addr: &str) {
+    let tap = Tap::before(addr);
     let scenario = asking(&format!("http://{}", tap.authority())).options(["--wait=600ms"]);
     let outcome = scenario.run().expect(Expect::done().code(75).stderr([
         format!("WARN  vault-exec: status: {SEALED}; waiting up to 600ms (VAULT_WAIT)"),

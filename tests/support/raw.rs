@@ -79,27 +79,37 @@ pub(crate) fn whole(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
 
 /// Closed until somebody opens it.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<Option<Option<(Pid, Signal)>>>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Closed,
+    Open,
+    /// Whoever passes sends this signal first.
+    OpenAfter(Pid, Signal),
+}
 
 impl Gate {
     pub(crate) fn open(&self) {
-        self.open_behind(None);
+        self.set(State::Open);
     }
 
     /// The server sends this signal right before the answer.
     pub(crate) fn open_after(&self, pid: Pid, signal: Signal) {
-        self.open_behind(Some((pid, signal)));
+        self.set(State::OpenAfter(pid, signal));
     }
 
-    fn open_behind(&self, signal: Option<(Pid, Signal)>) {
-        *self.0.0.lock().expect("no panic") = Some(signal);
+    fn set(&self, state: State) {
+        *self.0.0.lock().expect("no panic") = state;
         self.0.1.notify_all();
     }
 
     fn pass(&self) {
-        let closed = self.0.0.lock().expect("no panic");
-        let (open, _) = self.0.1.wait_timeout_while(closed, PATIENCE, |it| it.is_none()).expect("no panic");
-        if let Some(Some((pid, signal))) = *open {
+        let state = self.0.0.lock().expect("no panic");
+        let closed = |state: &mut State| matches!(state, State::Closed);
+        let (state, _) = self.0.1.wait_timeout_while(state, PATIENCE, closed).expect("no panic");
+        if let State::OpenAfter(pid, signal) = *state {
             nix::sys::signal::kill(pid, signal).expect("a signal is sent");
         }
     }
@@ -113,8 +123,6 @@ pub(crate) struct Request {
     /// All header lines.
     pub(crate) head: String,
     pub(crate) body: String,
-    /// Counts from 0.
-    pub(crate) connection: usize,
 }
 
 #[derive(Default)]
@@ -157,12 +165,9 @@ impl Raw {
         let shared = Arc::clone(&log);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let connection = note(&shared, |log| {
-                    log.connections += 1;
-                    log.connections - 1
-                });
+                note(&shared, |log| log.connections += 1);
                 let (script, log) = (Arc::clone(&script), Arc::clone(&shared));
-                std::thread::spawn(move || serve(&stream, connection, &script, &log));
+                std::thread::spawn(move || serve(&stream, &script, &log));
             }
         });
         Self { port, log }
@@ -226,15 +231,14 @@ impl Raw {
     }
 }
 
-fn note<T>(log: &(Mutex<Log>, Condvar), change: impl FnOnce(&mut Log) -> T) -> T {
-    let done = change(&mut log.0.lock().expect("no panic"));
+fn note(log: &(Mutex<Log>, Condvar), change: impl FnOnce(&mut Log)) {
+    change(&mut log.0.lock().expect("no panic"));
     log.1.notify_all();
-    done
 }
 
-fn serve(stream: &TcpStream, connection: usize, script: &Mutex<Script>, log: &(Mutex<Log>, Condvar)) {
+fn serve(stream: &TcpStream, script: &Mutex<Script>, log: &(Mutex<Log>, Condvar)) {
     let mut received = Vec::new();
-    while let Some(request) = receive(stream, &mut received, connection, log) {
+    while let Some(request) = receive(stream, &mut received, log) {
         let path = request.line.split_once("/v1/").map_or("", |it| it.1);
         let path = path.split('?').next().unwrap_or_default().to_owned();
         let reply = next_reply(script, &path);
@@ -255,15 +259,10 @@ fn next_reply(script: &Mutex<Script>, path: &str) -> Reply {
 }
 
 /// One request with its body; `None` at the end of the connection.
-fn receive(
-    mut stream: &TcpStream,
-    received: &mut Vec<u8>,
-    connection: usize,
-    log: &(Mutex<Log>, Condvar),
-) -> Option<Request> {
+fn receive(mut stream: &TcpStream, received: &mut Vec<u8>, log: &(Mutex<Log>, Condvar)) -> Option<Request> {
     let mut buffer = [0; 4096];
     loop {
-        if let Some(request) = take_request(received, connection) {
+        if let Some(request) = take_request(received) {
             return Some(request);
         }
         let first = received.is_empty();
@@ -277,7 +276,7 @@ fn receive(
     }
 }
 
-fn take_request(received: &mut Vec<u8>, connection: usize) -> Option<Request> {
+fn take_request(received: &mut Vec<u8>) -> Option<Request> {
     let end = received.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let (line, head) = head.split_once("\r\n")?;
@@ -288,7 +287,6 @@ fn take_request(received: &mut Vec<u8>, connection: usize) -> Option<Request> {
         line: line.trim_end_matches(" HTTP/1.1").to_owned(),
         head: head.to_owned(),
         body: String::from_utf8_lossy(&body).into_owned(),
-        connection,
     };
     received.drain(..end + length);
     Some(request)

@@ -53,7 +53,6 @@ pub(crate) struct Scenario<'a> {
     /// What COMMAND is when it is not the observed application.
     instead: Option<Vec<OsString>>,
     inherited: Vec<Inherit>,
-    limit: Duration,
     /// Values that may be seen in no log line.
     secrets: Vec<String>,
 }
@@ -101,7 +100,6 @@ impl<'a> Scenario<'a> {
             command: Some(Vec::new()),
             instead: None,
             inherited: Vec::new(),
-            limit: LIMIT,
             secrets: Vec::new(),
         };
         if server.is_none() {
@@ -246,11 +244,6 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    pub(crate) fn limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-
     /// Fills in the placeholders.
     pub(crate) fn expand(&self, text: &str) -> String {
         let folder = self.folder.path().display().to_string();
@@ -348,7 +341,7 @@ impl<'a> Started<'a> {
 
     /// Waits until a line on standard error holds `text`.
     pub(crate) fn await_log(&self, text: &str) {
-        self.output[1].await_text(text, self.scenario.limit);
+        self.output[1].await_text(text, LIMIT);
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
@@ -389,10 +382,10 @@ impl<'a> Started<'a> {
             if let Some(status) = self.process.try_wait().expect("a child can be asked") {
                 return status;
             }
-            if self.begin.elapsed() > self.scenario.limit {
+            if self.begin.elapsed() > LIMIT {
                 let _ = self.process.kill();
                 let _ = self.process.wait();
-                panic!("still running after {:?}", self.scenario.limit);
+                panic!("still running after {LIMIT:?}");
             }
             std::thread::sleep(Duration::from_millis(2));
         }

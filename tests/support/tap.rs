@@ -56,10 +56,6 @@ impl Tap {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// The head of each CONNECT, lines joined by `; `.
     pub(crate) fn connects(&self) -> Vec<String> {
         self.connects.lock().expect("no panic").clone()
