@@ -4,14 +4,16 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::{Command, Stdio};
 
 use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use crate::support::child_report::ChildReport;
 use crate::support::expect::Expect;
-use crate::support::launch::Inherit;
-use crate::support::raw::Raw;
+use crate::support::launch::{self, Inherit};
+use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::{Scenario, child_program};
 
 /// Everything unusual that a process can be born with and that goes together.
@@ -181,7 +183,14 @@ struct Bad {
     message: &'static str,
 }
 
-const BAD: [Bad; 9] = [
+const BAD: [Bad; 10] = [
+    Bad {
+        command: "/dev/null",
+        content: b"",
+        mode: 0,
+        code: 126,
+        message: "command /dev/null: not a regular file; name the program itself",
+    },
     Bad {
         command: "nowhere",
         content: b"",
@@ -263,6 +272,48 @@ fn a_command_that_cannot_be_started_is_found_out_before_vault_is_asked() {
         }
     }
     assert_eq!(raw.connections(), 0);
+}
+
+#[test]
+fn a_binary_without_its_loader_names_it() {
+    let raw = Raw::start([]);
+    let mut binary = fs::read(child_program()).expect("a binary");
+    // The loader's path is the first text with `/ld-` in it.
+    let place = binary.windows(4).position(|it| it == b"/ld-").expect("a dynamic binary");
+    binary[place + 1] = b'x';
+    let scenario = Scenario::against(&raw).command(["{folder}/app"]);
+    fs::write(scenario.file("app"), binary).expect("a file is written");
+    fs::set_permissions(scenario.file("app"), fs::Permissions::from_mode(0o755)).expect("a mode is set");
+    scenario.run().expect_failure(
+        127,
+        "command {folder}/app: its interpreter /{any}/xd-{any} is not found; \
+         install it in the image, or correct the first line of the file",
+    );
+    assert_eq!(raw.connections(), 0);
+}
+
+#[test]
+fn while_secrets_are_held_nobody_else_reads_its_memory_or_environment() {
+    let raw = Raw::start([(READ, vec![Reply::Hang(Vec::new())])]);
+    let scenario = Scenario::against(&raw).inherit([Inherit::Unprivileged]);
+    let mut started = scenario.start();
+    raw.await_requests(3);
+    let reads = |pid: Pid| {
+        let mut reader = Command::new("/bin/cat");
+        reader.arg(format!("/proc/{pid}/environ"));
+        launch::apply(&mut reader, &[Inherit::Unprivileged]);
+        reader.output().expect("cat runs").status.success()
+    };
+    assert!(!reads(started.pid()));
+    started.signal(Signal::SIGTERM);
+    assert_eq!(started.finish().code(), 143);
+    // It is not for want of rights: another process of the same user can be read.
+    let mut other = Command::new("/bin/cat");
+    launch::apply(other.stdin(Stdio::piped()), &[Inherit::Unprivileged]);
+    let mut other = other.spawn().expect("cat runs");
+    assert!(reads(Pid::from_raw(other.id().try_into().expect("a pid"))));
+    drop(other.stdin.take());
+    other.wait().expect("cat ends");
 }
 
 #[test]

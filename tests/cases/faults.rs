@@ -91,6 +91,7 @@ fn a_server_that_does_not_end_is_given_its_time_limit_and_no_more() {
         Reply::Hang(head()),
         Reply::Drip(b"HTTP/1.1 200 OK\r\nX-Drip: ".to_vec(), vec![b'x'; 900]),
         Reply::Drip(head(), vec![b' '; 900]),
+        Reply::Drip(Vec::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(40)),
         Reply::Drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), b"1\r\n \r\n".repeat(200)),
     ] {
         for step in STEPS {
@@ -153,6 +154,7 @@ fn what_does_not_speak_vault_is_not_asked_twice() {
     let bomb = "X-Filler: ".to_owned() + &"x".repeat(300 << 10) + "\r\n";
     let too_long = format!("an answer with too many or too long headers; {NOT_VAULT}");
     final_(76, &too_long, &Reply::with(200, &bomb, b"{}"));
+    final_(76, &too_long, &Reply::Endless(Vec::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec()));
 }
 
 #[test]

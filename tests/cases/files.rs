@@ -40,7 +40,7 @@ fn refused(setting: &str, content: &Content, message: &str) {
             fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("a mode is set");
         }
     }
-    scenario.inherit([Inherit::NoOverride]).run().expect_failure(66, message);
+    scenario.inherit([Inherit::Unprivileged]).run().expect_failure(66, message);
     raw.expect_requests(["GET sys/seal-status"]);
 }
 

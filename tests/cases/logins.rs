@@ -113,7 +113,12 @@ fn the_token_of_an_official_login_is_found_at_home(server: &Server) {
 fn everything_but_the_status_is_asked_in_the_namespace(server: &Server) {
     let scenario = Scenario::in_namespace(server).secret(&json!({"A": "a-secret"})).kubernetes();
     let namespace = scenario.expand(scenario.given_env()["VAULT_NAMESPACE"].to_str().expect("a text"));
+    let tap = Tap::before(&scenario.expand("{addr}"));
+    let scenario = scenario.at(&format!("http://{}", tap.authority()));
     let outcome = scenario.run().expect(started().stderr(done("revoked"))).expect_requests(WITH_LOGIN);
+    let header = format!("x-vault-namespace: {namespace}");
+    let sent: Vec<_> = tap.requests()[0].iter().map(|request| request.contains(&header)).collect();
+    assert_eq!(sent, [false, true, true, true]);
     assert!(outcome.asked.iter().all(|asked| asked.namespace == namespace), "{:?}", outcome.asked);
 }
 

@@ -1,5 +1,7 @@
 //! A server that is not ready: uninitialised, sealed, and what `VAULT_WAIT` makes of it.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::support::expect::Expect;
@@ -97,6 +99,23 @@ fn each_change_of_state_is_one_warning() {
         "INFO  vault-exec: 1 variable {any}; token revoked",
     ]));
     assert_eq!(raw.connections(), 1);
+}
+
+#[test]
+fn a_server_that_does_not_listen_yet_is_waited_for() {
+    // An address of its own: no other test can take the port meanwhile.
+    let address =
+        ("127.77.0.1", TcpListener::bind("127.77.0.1:0").expect("a port").local_addr().expect("bound").port());
+    let scenario = Scenario::against(&Raw::start([])).at(&format!("http://{}:{}", address.0, address.1));
+    let scenario = scenario.env("VAULT_WAIT", "15s");
+    let started = scenario.start();
+    started.await_log("connection refused");
+    let raw = Raw::on(TcpListener::bind(address).expect("the same port"), []);
+    started.finish().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
+        "WARN  vault-exec: status: connection refused; waiting up to 15s (VAULT_WAIT)",
+        "INFO  vault-exec: 1 variable {any}; token revoked",
+    ]));
+    raw.expect_whole_run();
 }
 
 #[test]

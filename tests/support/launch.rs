@@ -25,8 +25,8 @@ pub(crate) enum Inherit {
     Limit(Resource, u64),
     /// An environment entry after the usual ones, whatever it holds.
     Entry(&'static [u8]),
-    /// Root without the right to read what its mode forbids. Others never have that right.
-    NoOverride,
+    /// Root without any capability, so that modes and other processes' privacy hold for it too.
+    Unprivileged,
 }
 
 /// Makes `command`, whose program is a full path, start with all of `inherited`.
@@ -75,11 +75,10 @@ fn set(one: &Inherit) -> nix::Result<()> {
         }
         Inherit::Limit(resource, soft) => setrlimit(*resource, *soft, getrlimit(*resource)?.1),
         Inherit::Entry(_) => Ok(()),
-        Inherit::NoOverride => {
-            const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
-            const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
-            for capability in [CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH] {
-                // SAFETY: takes two integers. It fails only for those who have not got the capability anyway.
+        Inherit::Unprivileged => {
+            // More than any kernel has.
+            for capability in 0..libc::c_ulong::from(64_u8) {
+                // SAFETY: takes two integers. It fails for unknown ones, and for those who have none to drop.
                 unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability) };
             }
             Ok(())

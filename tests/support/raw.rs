@@ -151,6 +151,12 @@ pub(crate) const REVOKE: &str = "auth/token/revoke-self";
 impl Raw {
     /// One that deviates from a good Vault in these answers.
     pub(crate) fn start<const N: usize>(deviations: [(&'static str, Vec<Reply>); N]) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        Self::on(listener, deviations)
+    }
+
+    /// The same on a listener of the test's.
+    pub(crate) fn on<const N: usize>(listener: TcpListener, deviations: [(&'static str, Vec<Reply>); N]) -> Self {
         let mut script = Script::from([
             (STATUS, vec![Reply::json(200, &json!({"initialized": true, "sealed": false, "version": "2.7.2"}))]),
             (LOGIN, vec![Reply::login(&json!({}))]),
@@ -159,7 +165,6 @@ impl Raw {
         ]);
         script.extend(deviations);
         let script = Arc::new(Mutex::new(script));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let log: Arc<(Mutex<Log>, Condvar)> = Arc::default();
         let shared = Arc::clone(&log);
