@@ -307,9 +307,10 @@ impl<'a> Scenario<'a> {
         let separator = self.command.is_some().then(|| OsString::from("--"));
         let options = self.options.iter().map(|it| self.expand_os(it));
         let arguments = options.chain(separator).chain(self.application());
+        // Before the start, so that no time of the program's is left out.
+        let begin = Instant::now();
         let mut process = self.process(&self.program, arguments).spawn().expect("the program starts");
         let output = [Stream::of(process.stdout.take()), Stream::of(process.stderr.take())];
-        let begin = Instant::now();
         Started { scenario: self, process, output, begin, signalled: begin, tokens_before }
     }
 
