@@ -11,8 +11,9 @@ use crate::support::launch::Inherit;
 use crate::support::on_both;
 use crate::support::outcome::Outcome;
 use crate::support::raw::{Gate, LOGIN, READ, REVOKE, Raw, Reply, STATUS};
-use crate::support::scenario::{Scenario, Started};
+use crate::support::scenario::Scenario;
 use crate::support::server::Server;
+use crate::support::started::Started;
 use crate::support::tap::Tap;
 
 on_both! {

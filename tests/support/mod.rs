@@ -21,6 +21,7 @@ pub(crate) mod outcome;
 pub(crate) mod raw;
 pub(crate) mod scenario;
 pub(crate) mod server;
+pub(crate) mod started;
 pub(crate) mod tally;
 pub(crate) mod tap;
 mod token_review;

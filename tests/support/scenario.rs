@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,12 +16,10 @@ use super::launch::{self, Inherit};
 use super::outcome::Outcome;
 use super::raw::{self, Raw};
 use super::server::{Listener, Server};
+use super::started::Started;
 use super::unique;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");
-
-/// How long a run may take before it is killed and the test fails.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// The program of `child.rs`.
 pub(crate) fn child_program() -> PathBuf {
@@ -38,7 +31,7 @@ pub(crate) fn child_program() -> PathBuf {
 
 /// What to run and how. Texts given to it may hold `{addr}`, `{name}`, `{path}` and `{folder}`.
 pub(crate) struct Scenario<'a> {
-    server: Option<&'a Server>,
+    pub(super) server: Option<&'a Server>,
     /// The name of this scenario's policy and role, and the first part of its KV path.
     pub(crate) name: String,
     /// Gone when the scenario is dropped.
@@ -266,7 +259,7 @@ impl<'a> Scenario<'a> {
         &self.secrets
     }
 
-    fn report(&self) -> PathBuf {
+    pub(super) fn report(&self) -> PathBuf {
         self.file("report")
     }
 
@@ -309,9 +302,8 @@ impl<'a> Scenario<'a> {
         let arguments = options.chain(separator).chain(self.application());
         // Before the start, so that no time of the program's is left out.
         let begin = Instant::now();
-        let mut process = self.process(&self.program, arguments).spawn().expect("the program starts");
-        let output = [Stream::of(process.stdout.take()), Stream::of(process.stderr.take())];
-        Started { scenario: self, process, output, begin, signalled: begin, tokens_before }
+        let process = self.process(&self.program, arguments).spawn().expect("the program starts");
+        Started::new(self, process, begin, tokens_before)
     }
 
     /// Starts it and waits for its end.
@@ -319,113 +311,7 @@ impl<'a> Scenario<'a> {
         self.start().finish()
     }
 
-    fn live_tokens(&self) -> usize {
+    pub(super) fn live_tokens(&self) -> usize {
         self.server.map_or(0, |server| server.live_tokens(&self.namespace, &self.name))
-    }
-}
-
-/// A program under way.
-pub(crate) struct Started<'a> {
-    scenario: &'a Scenario<'a>,
-    process: Child,
-    output: [Stream; 2],
-    begin: Instant,
-    /// When the last signal was sent.
-    signalled: Instant,
-    tokens_before: usize,
-}
-
-impl<'a> Started<'a> {
-    pub(crate) fn pid(&self) -> Pid {
-        Pid::from_raw(self.process.id().try_into().expect("a pid"))
-    }
-
-    /// Waits until a line on standard error holds `text`.
-    pub(crate) fn await_log(&self, text: &str) {
-        self.output[1].await_text(text, LIMIT);
-    }
-
-    pub(crate) fn signal(&mut self, signal: Signal) {
-        self.signal_to(self.pid(), signal);
-    }
-
-    /// The same where the program is not the process that was started, but one below it.
-    pub(crate) fn signal_to(&mut self, pid: Pid, signal: Signal) {
-        nix::sys::signal::kill(pid, signal).expect("a signal is sent");
-        self.signalled = Instant::now();
-    }
-
-    /// Waits for the end, within the scenario's limit.
-    pub(crate) fn finish(mut self) -> Outcome<'a> {
-        let status = self.wait();
-        let elapsed = self.begin.elapsed();
-        let after_signal = self.signalled.elapsed();
-        let [stdout, stderr] = self.output.map(Stream::whole);
-        let scenario = self.scenario;
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
-        Outcome {
-            scenario,
-            status,
-            elapsed,
-            after_signal,
-            stdout: text(stdout),
-            stderr: text(stderr),
-            pid: self.process.id(),
-            child: fs::read(scenario.report()).ok().map(|report| ChildReport::parse(&report)),
-            asked: scenario.server.map_or_else(Vec::new, |server| server.asked(&scenario.name)),
-            tokens_before: self.tokens_before,
-            tokens_after: scenario.live_tokens(),
-        }
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        loop {
-            if let Some(status) = self.process.try_wait().expect("a child can be asked") {
-                return status;
-            }
-            if self.begin.elapsed() > LIMIT {
-                let _ = self.process.kill();
-                let _ = self.process.wait();
-                panic!("still running after {LIMIT:?}");
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-}
-
-/// An output, read beside everything else, so that a full pipe stops nobody.
-struct Stream {
-    read: Arc<(Mutex<Vec<u8>>, Condvar)>,
-    reader: JoinHandle<()>,
-}
-
-impl Stream {
-    fn of(stream: Option<impl Read + Send + 'static>) -> Self {
-        let mut stream = stream.expect("a piped stream");
-        let read: Arc<(Mutex<Vec<u8>>, Condvar)> = Arc::default();
-        let shared = Arc::clone(&read);
-        let reader = std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            loop {
-                match stream.read(&mut buffer).expect("output can be read") {
-                    0 => break,
-                    n => shared.0.lock().expect("no panic").extend_from_slice(&buffer[..n]),
-                }
-                shared.1.notify_all();
-            }
-        });
-        Self { read, reader }
-    }
-
-    fn await_text(&self, text: &str, limit: Duration) {
-        let absent = |read: &mut Vec<u8>| !String::from_utf8_lossy(read).contains(text);
-        let read = self.read.0.lock().expect("no panic");
-        let (read, waited) = self.read.1.wait_timeout_while(read, limit, absent).expect("no panic");
-        assert!(!waited.timed_out(), "never said: {text}\n{}", String::from_utf8_lossy(&read));
-    }
-
-    fn whole(self) -> Vec<u8> {
-        self.reader.join().expect("output is read");
-        std::mem::take(&mut *self.read.0.lock().expect("no panic"))
     }
 }
