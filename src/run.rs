@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::{self, Ask};
 use crate::config::{self, Config, Plan};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::json;
+use crate::logging;
 use crate::process;
 use crate::process::command::CommandFault;
 use crate::process::environ::Environ;
@@ -22,8 +24,23 @@ use crate::vault::Client;
 use crate::vault::kv::{Location, Version};
 use crate::vault::retry::Policy;
 
+/// The whole program: log, run, print one error, exit with its code.
+pub fn program(args: Vec<OsString>) -> ExitCode {
+    process::on_panic_exit_with(Code::Internal as i32);
+    let environ = Environ::inherited();
+    let log = config::log(&environ);
+    logging::init(log.level, log.json);
+    match run(args, environ) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(&error, log.termination_log.as_deref());
+            error.exit_code().into()
+        }
+    }
+}
+
 /// Does what `args` ask for; when that is COMMAND, it returns only with an error.
-pub fn run(args: Vec<OsString>, environ: Environ) -> Result<(), Error> {
+fn run(args: Vec<OsString>, environ: Environ) -> Result<(), Error> {
     match cli::parse(args)? {
         // A reader that has gone away wants no more help.
         Ask::Print(text) => {

@@ -27,9 +27,7 @@ use super::vault::{Request, Vault};
 /// The TLS side of one listener.
 pub(crate) fn acceptor(tls: &Tls) -> TlsAcceptor {
     let certificates = |pem: &str| -> Vec<CertificateDer<'static>> {
-        CertificateDer::pem_slice_iter(pem.as_bytes())
-            .map(|der| der.expect("a PEM certificate"))
-            .collect()
+        CertificateDer::pem_slice_iter(pem.as_bytes()).map(|der| der.expect("a PEM certificate")).collect()
     };
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -56,9 +54,7 @@ pub(crate) async fn serve(
     vault: Arc<Mutex<Vault>>,
     connections: Arc<AtomicU64>,
 ) {
-    listener
-        .set_nonblocking(true)
-        .expect("a listener can be non-blocking");
+    listener.set_nonblocking(true).expect("a listener can be non-blocking");
     let listener = tokio::net::TcpListener::from_std(listener).expect("inside a runtime");
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -85,17 +81,12 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, vault: Arc<Mute
         let vault = Arc::clone(&vault);
         async move {
             let request = receive(request, number).await;
-            let reply = vault
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .handle(&request);
+            let reply = vault.lock().unwrap_or_else(PoisonError::into_inner).handle(&request);
             Ok::<_, Infallible>(send(reply))
         }
     });
     // The client may hang up whenever it likes.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn receive(request: hyper::Request<Incoming>, connection: u64) -> Request {
@@ -109,11 +100,7 @@ async fn receive(request: hyper::Request<Incoming>, connection: u64) -> Request 
         token: header("x-vault-token"),
         user_agent: header(USER_AGENT.as_str()).unwrap_or_default(),
         connection,
-        body: body
-            .collect()
-            .await
-            .map(|body| body.to_bytes().to_vec())
-            .unwrap_or_default(),
+        body: body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
     }
 }
 
@@ -127,9 +114,7 @@ fn decode(path: &str) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some(&byte) = bytes.next() {
         let rest = bytes.as_slice();
-        let hex = rest
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
+        let hex = rest.get(..2).and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
         match hex.filter(|_| byte == b'%') {
             Some(decoded) => {
                 out.push(decoded);

@@ -39,11 +39,7 @@ impl Jwt {
     /// The text that the kubelet would write.
     pub(crate) fn encode(&self) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let Self {
-            namespace,
-            service_account: name,
-            ..
-        } = self;
+        let Self { namespace, service_account: name, .. } = self;
         let now = unix_now();
         let claims = json!({
             "aud": self.audience, "exp": now.saturating_add_signed(self.expires_in),
@@ -53,11 +49,7 @@ impl Jwt {
             "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid(namespace, name)}},
         });
         let signature = URL_SAFE_NO_PAD.encode(if self.forged { FORGED } else { "signature" });
-        format!(
-            "{}.{}.{signature}",
-            part(&json!({"alg": self.algorithm, "typ": "JWT"})),
-            part(&claims)
-        )
+        format!("{}.{}.{signature}", part(&json!({"alg": self.algorithm, "typ": "JWT"})), part(&claims))
     }
 }
 
@@ -72,9 +64,5 @@ pub(crate) fn decode(jwt: &str) -> Option<(Value, Value, String)> {
     };
     let bytes = |part| URL_SAFE_NO_PAD.decode(part).ok();
     let json = |part| serde_json::from_slice(&bytes(part)?).ok();
-    Some((
-        json(header)?,
-        json(claims)?,
-        String::from_utf8(bytes(signature)?).ok()?,
-    ))
+    Some((json(header)?, json(claims)?, String::from_utf8(bytes(signature)?).ok()?))
 }

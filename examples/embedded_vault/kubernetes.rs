@@ -29,12 +29,7 @@ impl Kubernetes {
                 self.roles.insert(name.to_owned(), role);
             }
             (("role", name), "read") => {
-                return self
-                    .roles
-                    .get(name)
-                    .cloned()
-                    .map(Reply::data)
-                    .ok_or_else(Reply::not_found);
+                return self.roles.get(name).cloned().map(Reply::data).ok_or_else(Reply::not_found);
             }
             (("role", name), "delete") => drop(self.roles.remove(name)),
             _ => return Err(Reply::error(405, "unsupported operation")),
@@ -62,17 +57,12 @@ impl Kubernetes {
         if !algorithms.iter().any(|known| header["alg"] == *known) {
             return Err(Reply::forbidden());
         }
-        if claims["exp"]
-            .as_u64()
-            .is_some_and(|expiry| expiry + LEEWAY < unix_now())
-        {
+        if claims["exp"].as_u64().is_some_and(|expiry| expiry + LEEWAY < unix_now()) {
             return Err(refused("invalid expiration time (exp) claim: token is expired"));
         }
         let audience = role["audience"].as_str().unwrap_or_default();
         if !audience.is_empty() && !strings(&claims["aud"]).iter().any(|it| it == audience) {
-            return Err(refused(
-                "invalid audience (aud) claim: audience claim does not match any expected audience",
-            ));
+            return Err(refused("invalid audience (aud) claim: audience claim does not match any expected audience"));
         }
         let account = &claims["kubernetes.io"];
         let (namespace, account) = (&account["namespace"], &account["serviceaccount"]);
@@ -87,11 +77,7 @@ impl Kubernetes {
         }
         let display = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let full = target.full();
-        let mount = full
-            .strip_prefix("auth/")
-            .unwrap_or(&full)
-            .trim_end_matches("/login")
-            .replace('/', "-");
+        let mount = full.strip_prefix("auth/").unwrap_or(&full).trim_end_matches("/login").replace('/', "-");
         let name_shown = format!("{mount}-{}-{}", display(namespace), display(&account["name"]));
         let mut policies = strings(&role["token_policies"]);
         policies.push("default".to_owned());
@@ -111,10 +97,7 @@ impl Kubernetes {
             ..Token::new(
                 name_shown,
                 &target.path,
-                role["token_ttl"]
-                    .as_u64()
-                    .filter(|ttl| *ttl > 0)
-                    .or(Some(DEFAULT_TTL)),
+                role["token_ttl"].as_u64().filter(|ttl| *ttl > 0).or(Some(DEFAULT_TTL)),
             )
         })
     }
@@ -147,10 +130,7 @@ fn role(before: Option<&Value>, body: &Value) -> Result<Value, Reply> {
     }
     let unbound = |name: &str| role[name].as_array().is_none_or(Vec::is_empty);
     if unbound("bound_service_account_names") {
-        return Err(Reply::error(
-            400,
-            "\"bound_service_account_names\" can not be empty",
-        ));
+        return Err(Reply::error(400, "\"bound_service_account_names\" can not be empty"));
     }
     if unbound("bound_service_account_namespaces") {
         let text = "\"bound_service_account_namespaces\" can not be empty if \
@@ -158,7 +138,8 @@ fn role(before: Option<&Value>, body: &Value) -> Result<Value, Reply> {
         return Err(Reply::error(400, text));
     }
     if role["token_type"] == "batch" && role["token_num_uses"] != 0 {
-        let text = "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count";
+        let text =
+            "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count";
         return Err(Reply::error(400, text));
     }
     Ok(role)

@@ -60,10 +60,7 @@ impl Kv2 {
     pub(crate) fn handle(&mut self, target: &Target, path: &str) -> Answer {
         let Some((area, path)) = path.split_once('/') else {
             let text = "Non-listing operations on the root of a K/V v2 mount are not supported.";
-            return Err(Reply::warning(
-                404,
-                if path.is_empty() { INVALID_PATH } else { text },
-            ));
+            return Err(Reply::warning(404, if path.is_empty() { INVALID_PATH } else { text }));
         };
         match (area, target.operation()) {
             ("data", "read") => return self.read(target, path),
@@ -82,11 +79,7 @@ impl Kv2 {
             }),
             ("metadata", "list") => return list(self.0.keys(), path),
             ("metadata", "read") => {
-                return self
-                    .0
-                    .get(path)
-                    .map(Secret::metadata)
-                    .ok_or_else(Reply::not_found);
+                return self.0.get(path).map(Secret::metadata).ok_or_else(Reply::not_found);
             }
             ("metadata", "delete") => drop(self.0.remove(path)),
             ("metadata", _) => {
@@ -108,10 +101,7 @@ impl Kv2 {
             return Err(Reply::error(500, one_error("could not find version data")));
         }
         let secret = self.0.get(path).ok_or_else(Reply::not_found)?;
-        let number = usize::try_from(wanted)
-            .ok()
-            .filter(|number| *number > 0)
-            .unwrap_or(secret.versions.len());
+        let number = usize::try_from(wanted).ok().filter(|number| *number > 0).unwrap_or(secret.versions.len());
         let version = number.checked_sub(1).and_then(|index| secret.versions.get(index));
         let version = version.ok_or_else(Reply::not_found)?;
         let gone = version.destroyed || !version.deleted.is_empty();
@@ -125,32 +115,18 @@ impl Kv2 {
     }
 
     fn write(&mut self, target: &Target, path: &str) -> Answer {
-        let data = target
-            .body
-            .get("data")
-            .ok_or_else(|| Reply::error(400, "no data provided"))?;
+        let data = target.body.get("data").ok_or_else(|| Reply::error(400, "no data provided"))?;
         if !data.is_object() && !data.is_null() {
             let text = "error converting input for field \"data\": '' expected type 'map[string]interface {}', got \
                         unconvertible type 'string'";
             return Err(Reply::error(400, text));
         }
         let latest = self.0.get(path).map_or(0, |secret| secret.versions.len());
-        if target.body["options"]["cas"]
-            .as_u64()
-            .is_some_and(|cas| usize::try_from(cas) != Ok(latest))
-        {
-            return Err(Reply::error(
-                400,
-                "check-and-set parameter did not match the current version",
-            ));
+        if target.body["options"]["cas"].as_u64().is_some_and(|cas| usize::try_from(cas) != Ok(latest)) {
+            return Err(Reply::error(400, "check-and-set parameter did not match the current version"));
         }
         let secret = self.0.entry(path.to_owned()).or_default();
-        let version = Version {
-            data: data.clone(),
-            created: now(),
-            deleted: String::new(),
-            destroyed: false,
-        };
+        let version = Version { data: data.clone(), created: now(), deleted: String::new(), destroyed: false };
         let metadata = version.metadata(latest + 1, &secret.custom_metadata);
         secret.versions.push(version);
         Ok(Reply::data(metadata))
@@ -160,10 +136,7 @@ impl Kv2 {
     fn change(&mut self, path: &str, numbers: &[usize], change: impl Fn(&mut Version)) {
         if let Some(secret) = self.0.get_mut(path) {
             for number in numbers {
-                number
-                    .checked_sub(1)
-                    .and_then(|index| secret.versions.get_mut(index))
-                    .map(&change);
+                number.checked_sub(1).and_then(|index| secret.versions.get_mut(index)).map(&change);
             }
         }
     }
@@ -172,8 +145,7 @@ impl Kv2 {
 impl Secret {
     fn metadata(&self) -> Reply {
         let versions = self.versions.iter().enumerate().map(|(index, it)| {
-            let times =
-                json!({"created_time": it.created, "deletion_time": it.deleted, "destroyed": it.destroyed});
+            let times = json!({"created_time": it.created, "deletion_time": it.deleted, "destroyed": it.destroyed});
             ((index + 1).to_string(), times)
         });
         let versions: Map<_, _> = versions.collect();
@@ -206,36 +178,16 @@ fn now() -> String {
 }
 
 fn versions(target: &Target) -> Result<Vec<usize>, Reply> {
-    let numbers = target.body["versions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_u64);
-    let numbers: Vec<_> = numbers
-        .filter_map(|number| usize::try_from(number).ok())
-        .collect();
-    if numbers.is_empty() {
-        Err(Reply::error(400, "No version number provided"))
-    } else {
-        Ok(numbers)
-    }
+    let numbers = target.body["versions"].as_array().into_iter().flatten().filter_map(Value::as_u64);
+    let numbers: Vec<_> = numbers.filter_map(|number| usize::try_from(number).ok()).collect();
+    if numbers.is_empty() { Err(Reply::error(400, "No version number provided")) } else { Ok(numbers) }
 }
 
 /// The names directly below `folder`; a folder ends in a slash.
 fn list<'a>(keys: impl Iterator<Item = &'a String>, folder: &str) -> Answer {
-    let prefix = if folder.is_empty() {
-        String::new()
-    } else {
-        format!("{}/", folder.trim_end_matches('/'))
-    };
+    let prefix = if folder.is_empty() { String::new() } else { format!("{}/", folder.trim_end_matches('/')) };
     let below = keys.filter_map(|key| key.strip_prefix(&prefix));
-    let mut names: Vec<_> = below
-        .map(|key| key.split_inclusive('/').next().unwrap_or_default())
-        .collect();
+    let mut names: Vec<_> = below.map(|key| key.split_inclusive('/').next().unwrap_or_default()).collect();
     names.dedup();
-    if names.is_empty() {
-        Err(Reply::not_found())
-    } else {
-        Ok(Reply::data(json!({"keys": names})))
-    }
+    if names.is_empty() { Err(Reply::not_found()) } else { Ok(Reply::data(json!({"keys": names}))) }
 }

@@ -7,6 +7,8 @@ mod kubernetes;
 mod kv;
 mod policy;
 mod reply;
+#[allow(dead_code, reason = "only the examples use it")]
+pub(crate) mod sample;
 mod sys;
 mod token;
 mod vault;
@@ -76,21 +78,13 @@ impl EmbeddedVault {
                 address
             })
             .collect();
-        Self {
-            vault,
-            addresses,
-            runtime: Some(runtime),
-        }
+        Self { vault, addresses, runtime: Some(runtime) }
     }
 
     /// Starts one that is initialised and unsealed, and returns its root token too.
     pub(crate) fn start_unsealed(tls: &[Tls]) -> (Self, String) {
         let server = Self::start(tls);
-        let token = server
-            .vault
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .initialise_unsealed();
+        let token = server.vault.lock().unwrap_or_else(PoisonError::into_inner).initialise_unsealed();
         (server, token)
     }
 
@@ -106,11 +100,7 @@ impl EmbeddedVault {
 
     /// Everything that was asked so far, in order.
     pub(crate) fn audit(&self) -> Vec<Entry> {
-        self.vault
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .audit
-            .clone()
+        self.vault.lock().unwrap_or_else(PoisonError::into_inner).audit.clone()
     }
 }
 

@@ -8,9 +8,7 @@ pub(crate) struct Rule {
     capabilities: Vec<String>,
 }
 
-const KNOWN: [&str; 10] = [
-    "create", "read", "update", "delete", "list", "scan", "patch", "sudo", "deny", "root",
-];
+const KNOWN: [&str; 10] = ["create", "read", "update", "delete", "list", "scan", "patch", "sudo", "deny", "root"];
 
 /// Every token but root's may look at, renew and revoke itself.
 const DEFAULT: &str = r#"
@@ -26,10 +24,7 @@ pub(crate) fn default_rules() -> Vec<Rule> {
 
 /// Reads a policy text.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, String> {
-    let text: String = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default())
-        .collect();
+    let text: String = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
     let mut rules = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
@@ -38,24 +33,12 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, String> {
         let pattern = head.trim().strip_prefix("path").map(str::trim).and_then(quoted);
         let pattern = pattern.ok_or("expected: path \"…\"")?.to_owned();
         let (_, list) = body.split_once('=').ok_or("expected: capabilities = […]")?;
-        let items = list
-            .trim()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .split(',');
-        let capabilities: Vec<_> = items
-            .filter_map(|item| quoted(item.trim()))
-            .map(str::to_owned)
-            .collect();
+        let items = list.trim().trim_start_matches('[').trim_end_matches(']').split(',');
+        let capabilities: Vec<_> = items.filter_map(|item| quoted(item.trim())).map(str::to_owned).collect();
         if let Some(unknown) = capabilities.iter().find(|name| !KNOWN.contains(&name.as_str())) {
-            return Err(format!(
-                "path \"{pattern}\": path \"{pattern}\": invalid capability \"{unknown}\""
-            ));
+            return Err(format!("path \"{pattern}\": path \"{pattern}\": invalid capability \"{unknown}\""));
         }
-        rules.push(Rule {
-            pattern,
-            capabilities,
-        });
+        rules.push(Rule { pattern, capabilities });
         rest = after.trim();
     }
     Ok(rules)
@@ -82,13 +65,10 @@ pub(crate) fn allows(rules: &[Rule], path: &str, wanted: &[&str]) -> bool {
 
 /// Whether any rule lets its owner do something at or below `mount`.
 pub(crate) fn touches(rules: &[Rule], mount: &str) -> bool {
-    rules
-        .iter()
-        .filter(|rule| rule.capabilities.iter().any(|name| name != "deny"))
-        .any(|rule| {
-            let fixed = &rule.pattern[..rule.wildcard()];
-            fixed.starts_with(mount) || (fixed.len() < rule.pattern.len() && mount.starts_with(fixed))
-        })
+    rules.iter().filter(|rule| rule.capabilities.iter().any(|name| name != "deny")).any(|rule| {
+        let fixed = &rule.pattern[..rule.wildcard()];
+        fixed.starts_with(mount) || (fixed.len() < rule.pattern.len() && mount.starts_with(fixed))
+    })
 }
 
 impl Rule {
@@ -105,12 +85,7 @@ impl Rule {
     /// The server's own order: the first wildcard as late as possible, no `*`, few `+`, long.
     fn specificity(&self) -> (usize, bool, usize, usize) {
         let plus = self.pattern.matches('+').count();
-        (
-            self.wildcard(),
-            !self.pattern.ends_with('*'),
-            usize::MAX - plus,
-            self.pattern.len(),
-        )
+        (self.wildcard(), !self.pattern.ends_with('*'), usize::MAX - plus, self.pattern.len())
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -124,12 +99,8 @@ impl Rule {
         if given.len() < wanted.len() || (!glob && given.len() > wanted.len()) {
             return false;
         }
-        wanted
-            .iter()
-            .zip(&given)
-            .enumerate()
-            .all(|(index, (wanted, given))| {
-                *wanted == "+" || wanted == given || (glob && index == last && given.starts_with(wanted))
-            })
+        wanted.iter().zip(&given).enumerate().all(|(index, (wanted, given))| {
+            *wanted == "+" || wanted == given || (glob && index == last && given.starts_with(wanted))
+        })
     }
 }

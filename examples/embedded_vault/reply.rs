@@ -19,27 +19,15 @@ pub(crate) type Answer = Result<Reply, Reply>;
 
 impl Reply {
     pub(crate) fn plain(status: u16, body: Value) -> Self {
-        Self {
-            status,
-            location: None,
-            body: Some(body),
-        }
+        Self { status, location: None, body: Some(body) }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            location: None,
-            body: None,
-        }
+        Self { status, location: None, body: None }
     }
 
     pub(crate) fn redirect(path: &str) -> Self {
-        Self {
-            status: 307,
-            location: Some(format!("/v1/{path}")),
-            body: None,
-        }
+        Self { status: 307, location: Some(format!("/v1/{path}")), body: None }
     }
 
     /// A success with `data`.
@@ -98,9 +86,7 @@ pub(crate) fn go_json(value: &Value) -> String {
         Value::String(text) => go_string(text),
         Value::Array(items) => format!("[{}]", items.iter().map(go_json).collect::<Vec<_>>().join(",")),
         Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(name, value)| format!("{}:{}", go_string(name), go_json(value)));
+            let fields = fields.iter().map(|(name, value)| format!("{}:{}", go_string(name), go_json(value)));
             format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
         }
         Value::Null | Value::Bool(_) => value.to_string(),
@@ -113,11 +99,7 @@ fn go_number(number: f64) -> String {
         return number.to_string();
     }
     let text = format!("{number:e}");
-    if text.contains("e-") {
-        text
-    } else {
-        text.replace('e', "e+")
-    }
+    if text.contains("e-") { text } else { text.replace('e', "e+") }
 }
 
 fn go_string(text: &str) -> String {

@@ -71,10 +71,7 @@ fn init(vault: &mut Vault) -> Answer {
     let root = vault.initialise_unsealed();
     vault.unsealed = false;
     let key = &vault.key;
-    Ok(Reply::plain(
-        200,
-        json!({"keys": [key], "keys_base64": [key], "root_token": root}),
-    ))
+    Ok(Reply::plain(200, json!({"keys": [key], "keys_base64": [key], "root_token": root})))
 }
 
 fn unseal(vault: &mut Vault, body: &Value) -> Answer {
@@ -87,10 +84,7 @@ fn unseal(vault: &mut Vault, body: &Value) -> Answer {
             return Err(Reply::error(400, text));
         }
         Some(key) if key != right => {
-            return Err(Reply::error(
-                400,
-                "invalid key: key is shorter than minimum 16 bytes",
-            ));
+            return Err(Reply::error(400, "invalid key: key is shorter than minimum 16 bytes"));
         }
         Some(_) => vault.unsealed = true,
     }
@@ -135,10 +129,7 @@ fn mount(vault: &mut Vault, target: &Target, path: &str) -> Result<(), Reply> {
         ("kv", _) => Mount::Kv1(Kv1::default()),
         ("kubernetes", _) if path.starts_with("auth/") => Mount::Kubernetes(Kubernetes::default()),
         (unknown, _) => {
-            return Err(Reply::error(
-                400,
-                format!("plugin not found in the catalog: {unknown}"),
-            ));
+            return Err(Reply::error(400, format!("plugin not found in the catalog: {unknown}")));
         }
     };
     vault.mounts.insert(full, mount);
@@ -154,15 +145,9 @@ fn policies(vault: &mut Vault, target: &Target, name: &str, operation: &str) -> 
                 return Err(Reply::error(400, "'policy' parameter not supplied or empty"));
             }
             let rules = policy::parse(text);
-            let rules =
-                rules.map_err(|error| Reply::error(400, format!("failed to parse policy: {error}")))?;
+            let rules = rules.map_err(|error| Reply::error(400, format!("failed to parse policy: {error}")))?;
             let version = vault.policies.get(&full).map_or(1, |before| before.version + 1);
-            let policy = Policy {
-                text: text.to_owned(),
-                rules,
-                version,
-                modified: SystemTime::now(),
-            };
+            let policy = Policy { text: text.to_owned(), rules, version, modified: SystemTime::now() };
             vault.policies.insert(full, policy);
             Ok(Reply::empty(204))
         }
@@ -191,20 +176,11 @@ pub(crate) fn preflight(vault: &Vault, target: &Target, path: &str) -> Answer {
     let id = target.request.token.as_deref().unwrap_or_default();
     let token = vault.tokens.find(id).ok_or_else(Reply::forbidden)?;
     let full = format!("{}{}/", target.namespace, path.trim_end_matches('/'));
-    let found = vault
-        .mounts
-        .iter()
-        .filter(|(mount, _)| full.starts_with(*mount))
-        .max_by_key(|it| it.0.len());
-    let visible =
-        found.filter(|(mount, _)| token.is_root() || policy::touches(&vault.rules(token), mount.as_str()));
+    let found = vault.mounts.iter().filter(|(mount, _)| full.starts_with(*mount)).max_by_key(|it| it.0.len());
+    let visible = found.filter(|(mount, _)| token.is_root() || policy::touches(&vault.rules(token), mount.as_str()));
     let Some((mount, kind)) = visible else {
-        let text =
-            "preflight capability check returned 403, please ensure client's policies grant access to path";
-        return Err(Reply::error(
-            403,
-            format!("{text} \"{}/\"", path.trim_end_matches('/')),
-        ));
+        let text = "preflight capability check returned 403, please ensure client's policies grant access to path";
+        return Err(Reply::error(403, format!("{text} \"{}/\"", path.trim_end_matches('/'))));
     };
     let (kind, options) = match kind {
         Mount::Kv1(_) => ("kv", json!({"version": "1"})),

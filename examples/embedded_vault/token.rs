@@ -92,12 +92,8 @@ impl Token {
     /// What a look-up tells; only one by token shows the token.
     fn lookup(&self, id: &str) -> Reply {
         let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let left = self.expiry().map_or(0, |expiry| {
-            expiry
-                .duration_since(SystemTime::now())
-                .unwrap_or_default()
-                .as_secs()
-        });
+        let left =
+            self.expiry().map_or(0, |expiry| expiry.duration_since(SystemTime::now()).unwrap_or_default().as_secs());
         let mut data = json!({
             "accessor": self.accessor, "creation_time": seconds(self.created),
             "creation_ttl": self.ttl.unwrap_or(0),
@@ -132,11 +128,7 @@ impl Tokens {
         let kind = if token.batch { 'b' } else { 's' };
         token.uses_left = token.uses;
         token.id = format!("{kind}.{}", random_text(24));
-        token.accessor = if token.batch {
-            String::new()
-        } else {
-            random_text(24)
-        };
+        token.accessor = if token.batch { String::new() } else { random_text(24) };
         let id = token.id.clone();
         self.0.insert(id.clone(), token);
         &self.0[&id]
@@ -160,9 +152,7 @@ impl Tokens {
     }
 
     fn by_accessor(&self, accessor: &str) -> Option<&Token> {
-        self.0
-            .values()
-            .find(|it| !accessor.is_empty() && it.accessor == accessor && !it.expired())
+        self.0.values().find(|it| !accessor.is_empty() && it.accessor == accessor && !it.expired())
     }
 
     /// `auth/token/<path>`, asked with the token `by`.
@@ -171,9 +161,7 @@ impl Tokens {
             ("create", "update") => self.create(target, by),
             ("lookup-self", "read" | "update") => Ok(by.lookup(&by.id)),
             ("lookup", "update") => {
-                let token = self
-                    .find(target.text("token"))
-                    .ok_or_else(|| Reply::error(403, "bad token"))?;
+                let token = self.find(target.text("token")).ok_or_else(|| Reply::error(403, "bad token"))?;
                 Ok(token.lookup(&token.id))
             }
             ("lookup-accessor", "update") => {
@@ -186,20 +174,14 @@ impl Tokens {
             ("revoke-self", "update") => Ok(self.revoke(Some(by.id.clone()))),
             ("revoke", "update") => Ok(self.revoke(Some(target.text("token").to_owned()))),
             ("revoke-accessor", "update") => {
-                let id = self
-                    .by_accessor(target.text("accessor"))
-                    .map(|token| token.id.clone());
+                let id = self.by_accessor(target.text("accessor")).map(|token| token.id.clone());
                 Ok(self.revoke(id))
             }
             ("accessors", "list") => {
                 let kept = self.0.values().filter(|it| !it.batch && !it.expired());
                 let here = kept.filter(|it| it.namespace == target.namespace);
                 let accessors: Vec<_> = here.map(|it| it.accessor.as_str()).collect();
-                if accessors.is_empty() {
-                    Err(Reply::not_found())
-                } else {
-                    Ok(Reply::data(json!({"keys": accessors})))
-                }
+                if accessors.is_empty() { Err(Reply::not_found()) } else { Ok(Reply::data(json!({"keys": accessors}))) }
             }
             _ => Err(Reply::error(405, one_error("unsupported operation"))),
         }
@@ -221,9 +203,7 @@ impl Tokens {
         if !token.renewable {
             return Err(Reply::error(400, "lease is not renewable"));
         }
-        let increment = seconds(&target.body["increment"])?
-            .or(token.ttl)
-            .unwrap_or(DEFAULT_TTL);
+        let increment = seconds(&target.body["increment"])?.or(token.ttl).unwrap_or(DEFAULT_TTL);
         token.renewed = Some((SystemTime::now(), increment));
         Ok(Reply::auth(token.auth()))
     }
@@ -286,8 +266,5 @@ pub(crate) fn malformed(id: &str) -> Option<usize> {
 }
 
 pub(crate) fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -40,11 +40,7 @@ impl Request {
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|it| it.1)
+        self.query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|it| it.1)
     }
 
     /// The JSON body; an empty one is an empty object.
@@ -116,16 +112,9 @@ impl Target<'_> {
 impl Vault {
     /// Answers one request and remembers it.
     pub(crate) fn handle(&mut self, request: &Request) -> Reply {
-        let used = request
-            .token
-            .as_deref()
-            .and_then(|id| self.tokens.find(id))
-            .map(|it| it.policies.clone());
+        let used = request.token.as_deref().and_then(|id| self.tokens.find(id)).map(|it| it.policies.clone());
         let reply = self.route(request).unwrap_or_else(|error| error);
-        let made = reply
-            .body
-            .as_ref()
-            .map_or(&Value::Null, |body| &body["auth"]["policies"]);
+        let made = reply.body.as_ref().map_or(&Value::Null, |body| &body["auth"]["policies"]);
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         self.audit.push(Entry {
             method: request.method.clone(),
@@ -180,28 +169,15 @@ impl Vault {
     /// Finds the namespace, which the header and the path give together.
     fn target<'a>(&self, request: &'a Request, path: &str) -> Result<Target<'a>, Reply> {
         let header = request.namespace.as_deref().unwrap_or_default().trim_matches('/');
-        let header = if matches!(header, "" | "root") {
-            String::new()
-        } else {
-            format!("{header}/")
-        };
+        let header = if matches!(header, "" | "root") { String::new() } else { format!("{header}/") };
         if !header.is_empty() && !self.namespaces.contains(&header) {
             return Err(Reply::error(404, "namespace not found"));
         }
         let full = header + path;
-        let namespace = self
-            .namespaces
-            .iter()
-            .filter(|name| full.starts_with(*name))
-            .max_by_key(|it| it.len());
+        let namespace = self.namespaces.iter().filter(|name| full.starts_with(*name)).max_by_key(|it| it.len());
         let namespace = namespace.cloned().unwrap_or_default();
         let path = full[namespace.len()..].to_owned();
-        Ok(Target {
-            request,
-            namespace,
-            path,
-            body: Value::Null,
-        })
+        Ok(Target { request, namespace, path, body: Value::Null })
     }
 
     /// The one kind of request that needs no token; one that was sent is not looked at.
@@ -239,10 +215,7 @@ impl Vault {
         if let Some(path) = target.path.clone().strip_prefix("auth/token/") {
             return self.tokens.handle(target, path, token);
         }
-        let mount = self
-            .mounts
-            .iter_mut()
-            .filter(|(mount, _)| format!("{full}/").starts_with(*mount));
+        let mount = self.mounts.iter_mut().filter(|(mount, _)| format!("{full}/").starts_with(*mount));
         let Some((mount, backend)) = mount.max_by_key(|(mount, _)| mount.len()) else {
             let text = format!("no handler for route \"{}\". route entry not found.", target.path);
             return Err(Reply::error(404, text));
@@ -262,20 +235,12 @@ impl Vault {
             None if name == "default" => policy::default_rules(),
             None => Vec::new(),
         };
-        token
-            .policies
-            .iter()
-            .flat_map(rules)
-            .map(|rule| rule.inside(&token.namespace))
-            .collect()
+        token.policies.iter().flat_map(rules).map(|rule| rule.inside(&token.namespace)).collect()
     }
 
     /// Initialises and unseals without a request; returns the root token.
     pub(crate) fn initialise_unsealed(&mut self) -> String {
-        let root = Token {
-            policies: vec!["root".to_owned()],
-            ..Token::new("root", "auth/token/root", None)
-        };
+        let root = Token { policies: vec!["root".to_owned()], ..Token::new("root", "auth/token/root", None) };
         self.key = Some(random_text(32));
         self.unsealed = true;
         self.tokens.insert(root).id.clone()
@@ -292,28 +257,18 @@ fn clean(path: &str) -> String {
             _ => segments.push(segment),
         }
     }
-    let slash = if path.ends_with('/') && !segments.is_empty() {
-        "/"
-    } else {
-        ""
-    };
+    let slash = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
     segments.join("/") + slash
 }
 
 /// The texts of a JSON list, or of a comma-separated text.
 pub(crate) fn strings(value: &Value) -> Vec<String> {
     let list = match value {
-        Value::Array(items) => items
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         Value::String(text) => text.split(',').map(|item| item.trim().to_owned()).collect(),
         _ => Vec::new(),
     };
-    list.into_iter()
-        .filter(|item: &String| !item.is_empty())
-        .collect()
+    list.into_iter().filter(|item: &String| !item.is_empty()).collect()
 }
 
 /// Random letters and digits, at most as hard to guess as a test needs.
@@ -331,10 +286,5 @@ pub(crate) fn random_id() -> String {
     let random = || RandomState::new().build_hasher().finish();
     let (high, low) = (random(), random());
     let (first, second) = (high >> 32, low >> 48);
-    format!(
-        "{first:08x}-{:04x}-{:04x}-{second:04x}-{:012x}",
-        high >> 16 & 0xffff,
-        high & 0xffff,
-        low & ((1 << 48) - 1)
-    )
+    format!("{first:08x}-{:04x}-{:04x}-{second:04x}-{:012x}", high >> 16 & 0xffff, high & 0xffff, low & ((1 << 48) - 1))
 }

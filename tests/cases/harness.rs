@@ -28,24 +28,12 @@ fn the_child_reports_exactly_what_it_inherits() {
     let mut command = Command::new("sh");
     // Ignored PIPE and USR1, closed input, one extra descriptor, an empty argument.
     let script = "trap '' PIPE USR1; exec 7</dev/null <&-; exec \"$0\" '' 'two words' --exit=3";
-    let output = command
-        .env_clear()
-        .env("A", "1\n2")
-        .env("B", "")
-        .args(["-c", script])
-        .arg(child_program())
-        .output();
+    let output = command.env_clear().env("A", "1\n2").env("B", "").args(["-c", script]).arg(child_program()).output();
     let output = output.expect("sh runs");
     let report = ChildReport::parse(&output.stdout);
     assert_eq!(output.status.code(), Some(3));
-    assert_eq!(
-        report.argv[1..],
-        [b"".to_vec(), b"two words".to_vec(), b"--exit=3".to_vec()]
-    );
-    assert!(
-        report.env.contains(&b"A=1\n2".to_vec()) && report.env.contains(&b"B=".to_vec()),
-        "{report:?}"
-    );
+    assert_eq!(report.argv[1..], [b"".to_vec(), b"two words".to_vec(), b"--exit=3".to_vec()]);
+    assert!(report.env.contains(&b"A=1\n2".to_vec()) && report.env.contains(&b"B=".to_vec()), "{report:?}");
     // Whoever started the tests may have left further ones open.
     assert!(!report.descriptors.contains_key(&0), "{report:?}");
     assert_eq!(report.descriptors[&7], "/dev/null");
@@ -82,51 +70,19 @@ fn fails(expectation: impl FnOnce()) -> bool {
 }
 
 fn a_start_is_told_from_everything_that_is_not_quite_one(server: &Server) {
-    let scenario = handing_on(
-        Scenario::new(server)
-            .secret(&json!({"A": "a-secret"}))
-            .token(&json!({}))
-            .args(["x"]),
-    );
+    let scenario = handing_on(Scenario::new(server).secret(&json!({"A": "a-secret"})).token(&json!({})).args(["x"]));
     scenario.run().expect(Expect::started()).expect_requests([]);
-    assert!(
-        fails(|| drop(scenario.run().expect(Expect::started().env([("A", "a-secret")])))),
-        "a missing variable"
-    );
-    assert!(
-        fails(|| drop(scenario.run().expect(Expect::started().untouched()))),
-        "a token that should be there"
-    );
-    assert!(
-        fails(|| drop(scenario.run().expect(Expect::done()))),
-        "a start that should not be"
-    );
-    assert!(
-        fails(|| drop(scenario.run().expect(Expect::started().code(1)))),
-        "another code"
-    );
-    assert!(
-        fails(|| drop(scenario.run().expect(Expect::started().stderr(["a line"])))),
-        "a missing line"
-    );
-    for change in [
-        "trap '' USR1;",
-        "exec 9</dev/null;",
-        "umask 077;",
-        "ulimit -n 64;",
-        "echo;",
-        "echo x >&2;",
-        "cd /;",
-    ] {
+    assert!(fails(|| drop(scenario.run().expect(Expect::started().env([("A", "a-secret")])))), "a missing variable");
+    assert!(fails(|| drop(scenario.run().expect(Expect::started().untouched()))), "a token that should be there");
+    assert!(fails(|| drop(scenario.run().expect(Expect::done()))), "a start that should not be");
+    assert!(fails(|| drop(scenario.run().expect(Expect::started().code(1)))), "another code");
+    assert!(fails(|| drop(scenario.run().expect(Expect::started().stderr(["a line"])))), "a missing line");
+    for change in ["trap '' USR1;", "exec 9</dev/null;", "umask 077;", "ulimit -n 64;", "echo;", "echo x >&2;", "cd /;"]
+    {
         let scenario = shell(Scenario::offline(), &format!("{change} unset PWD; exec \"$@\""));
-        assert!(
-            fails(|| drop(scenario.run().expect(Expect::started()))),
-            "{change}"
-        );
+        assert!(fails(|| drop(scenario.run().expect(Expect::started()))), "{change}");
     }
-    shell(Scenario::offline(), "unset PWD; exec \"$@\"")
-        .run()
-        .expect(Expect::started());
+    shell(Scenario::offline(), "unset PWD; exec \"$@\"").run().expect(Expect::started());
 }
 
 fn a_failure_is_one_exact_line_and_no_secret(server: &Server) {
@@ -136,73 +92,38 @@ fn a_failure_is_one_exact_line_and_no_secret(server: &Server) {
         let line = format!("echo '{line}' >&2; {more} exit 77");
         shell(Scenario::new(server).secret(&secret), &line)
     };
-    failing("")
-        .run()
-        .expect_failure(77, "{addr} said 403 (reason {any})");
-    let refuses =
-        |scenario: Scenario, code, message| fails(|| drop(scenario.run().expect_failure(code, message)));
+    failing("").run().expect_failure(77, "{addr} said 403 (reason {any})");
+    let refuses = |scenario: Scenario, code, message| fails(|| drop(scenario.run().expect_failure(code, message)));
     assert!(refuses(failing(""), 76, "{addr} said 403 (reason 7)"));
     assert!(refuses(failing(""), 77, "{addr} said 403"));
-    assert!(refuses(
-        failing("echo more >&2;"),
-        77,
-        "{addr} said 403 (reason 7)"
-    ));
+    assert!(refuses(failing("echo more >&2;"), 77, "{addr} said 403 (reason 7)"));
     assert!(refuses(failing("echo more;"), 77, "{addr} said 403 (reason 7)"));
-    assert!(refuses(
-        failing("").secret(&json!({"B": "reason 7"})),
-        77,
-        "{addr} said 403 (reason 7)"
-    ));
+    assert!(refuses(failing("").secret(&json!({"B": "reason 7"})), 77, "{addr} said 403 (reason 7)"));
 }
 
 fn a_token_left_behind_and_each_request_are_seen(server: &Server) {
     let waits = "until [ -e \"$GATE\" ]; do /bin/sleep 0.01; done; exit 1";
-    let scenario = shell(
-        Scenario::new(server).secret(&json!({"A": "1"})).kubernetes(),
-        waits,
-    );
+    let scenario = shell(Scenario::new(server).secret(&json!({"A": "1"})).kubernetes(), waits);
     let scenario = scenario.env("GATE", "{folder}/gate");
     let started = scenario.start();
     let jwt = std::fs::read_to_string(scenario.file("jwt")).expect("a JWT");
     let login = json!({"role": scenario.name, "jwt": jwt}).to_string();
-    let made = server
-        .send(&Call {
-            body: Some(login),
-            ..Call::new("POST", "auth/kubernetes/login")
-        })
-        .json();
+    let made = server.send(&Call { body: Some(login), ..Call::new("POST", "auth/kubernetes/login") }).json();
     let token = made["auth"]["client_token"].as_str().map(str::to_owned);
     let path = format!("kv/data/{}", scenario.path());
-    let read = server.send(&Call {
-        token: token.clone(),
-        ..Call::new("GET", &path)
-    });
+    let read = server.send(&Call { token: token.clone(), ..Call::new("GET", &path) });
     assert_eq!(read.json()["data"]["data"], json!({"A": "1"}));
     std::fs::write(scenario.file("gate"), "").expect("the gate opens");
-    let outcome = started
-        .finish()
-        .expect_requests(["update auth/kubernetes/login", "read kv/data/{path}"]);
+    let outcome = started.finish().expect_requests(["update auth/kubernetes/login", "read kv/data/{path}"]);
     assert_eq!((outcome.tokens_before, outcome.tokens_after), (0, 1));
     let asked: Vec<_> = outcome.asked.iter().map(|asked| asked.with_token).collect();
     assert_eq!(asked, [false, true]);
-    assert!(
-        fails(|| drop(outcome.expect(Expect::done().code(1)))),
-        "a token that was left behind"
-    );
-    server.send(&Call {
-        token,
-        ..Call::new("POST", "auth/token/revoke-self")
-    });
+    assert!(fails(|| drop(outcome.expect(Expect::done().code(1)))), "a token that was left behind");
+    server.send(&Call { token, ..Call::new("POST", "auth/token/revoke-self") });
 }
 
 fn a_namespace_is_a_world_of_its_own(server: &Server) {
-    let scenario = handing_on(
-        Scenario::in_namespace(server)
-            .secret(&json!({"A": "1"}))
-            .kubernetes()
-            .token(&json!({})),
-    );
+    let scenario = handing_on(Scenario::in_namespace(server).secret(&json!({"A": "1"})).kubernetes().token(&json!({})));
     let env = scenario.given_env();
     assert_eq!(
         server.must_in(
@@ -222,15 +143,8 @@ fn each_listener_shows_its_certificate(server: &Server) {
     let reaches = |listener: Listener, client: Option<ClientCert>| {
         let roots = RootCerts::new_with_certs(std::slice::from_ref(&ca));
         let tls = TlsConfig::builder().root_certs(roots).client_cert(client).build();
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            .build()
-            .into();
-        agent
-            .get(format!("{}/v1/sys/seal-status", server.addr(listener)))
-            .call()
-            .is_ok()
+        let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(tls).proxy(None).build().into();
+        agent.get(format!("{}/v1/sys/seal-status", server.addr(listener))).call().is_ok()
     };
     let client = || {
         let pair = &certs().client;

@@ -102,14 +102,8 @@ fn server() -> CertificateParams {
 }
 
 fn pair(folder: &Path, name: &str, certificate: String, key: String) -> Pair {
-    let [certificate_file, key_file] =
-        ["pem", "key"].map(|extension| folder.join(format!("{name}.{extension}")));
+    let [certificate_file, key_file] = ["pem", "key"].map(|extension| folder.join(format!("{name}.{extension}")));
     fs::write(&certificate_file, &certificate).expect("a certificate is written");
     fs::write(&key_file, &key).expect("a key is written");
-    Pair {
-        certificate,
-        key,
-        certificate_file,
-        key_file,
-    }
+    Pair { certificate, key, certificate_file, key_file }
 }

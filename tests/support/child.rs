@@ -13,22 +13,9 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 /// The lines of `/proc/self/status` that an application can tell apart.
-const STATUS: [&str; 9] = [
-    "SigBlk",
-    "SigIgn",
-    "SigCgt",
-    "ShdPnd",
-    "Threads",
-    "Umask",
-    "NoNewPrivs",
-    "Uid",
-    "CapEff",
-];
+const STATUS: [&str; 9] = ["SigBlk", "SigIgn", "SigCgt", "ShdPnd", "Threads", "Umask", "NoNewPrivs", "Uid", "CapEff"];
 
-#[allow(
-    unsafe_code,
-    reason = "an exported name is the only way to come before Rust's own start-up"
-)]
+#[allow(unsafe_code, reason = "an exported name is the only way to come before Rust's own start-up")]
 #[unsafe(no_mangle)]
 extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     // Read from the kernel: exact bytes, in order, malformed entries included.
@@ -41,69 +28,38 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
         report.push(0);
     };
     let records = |bytes: &[u8]| -> Vec<Vec<u8>> {
-        bytes
-            .split_inclusive(|byte| *byte == 0)
-            .map(|it| it.strip_suffix(b"\0").unwrap_or(it).to_vec())
-            .collect()
+        bytes.split_inclusive(|byte| *byte == 0).map(|it| it.strip_suffix(b"\0").unwrap_or(it).to_vec()).collect()
     };
     let arguments = records(&arguments);
     for argument in &arguments {
         record("argv", argument);
     }
     match fs::read("/proc/self/environ") {
-        Ok(environment) => records(&environment)
-            .iter()
-            .for_each(|entry| record("env", entry)),
+        Ok(environment) => records(&environment).iter().for_each(|entry| record("env", entry)),
         Err(error) => record("error", format!("/proc/self/environ: {error}").as_bytes()),
     }
     record("pid", std::process::id().to_string().as_bytes());
     let dumpable = nix::sys::prctl::get_dumpable().unwrap_or_default();
     record("dumpable", dumpable.to_string().as_bytes());
-    record(
-        "exe",
-        fs::read_link("/proc/self/exe")
-            .unwrap_or_default()
-            .as_os_str()
-            .as_bytes(),
-    );
-    record(
-        "cwd",
-        fs::read_link("/proc/self/cwd")
-            .unwrap_or_default()
-            .as_os_str()
-            .as_bytes(),
-    );
-    for line in fs::read_to_string("/proc/self/status")
-        .unwrap_or_default()
-        .lines()
-    {
+    record("exe", fs::read_link("/proc/self/exe").unwrap_or_default().as_os_str().as_bytes());
+    record("cwd", fs::read_link("/proc/self/cwd").unwrap_or_default().as_os_str().as_bytes());
+    for line in fs::read_to_string("/proc/self/status").unwrap_or_default().lines() {
         if STATUS.iter().any(|name| line.split(':').next() == Some(name)) {
             record("status", line.as_bytes());
         }
     }
-    for line in fs::read_to_string("/proc/self/limits")
-        .unwrap_or_default()
-        .lines()
-        .skip(1)
-    {
+    for line in fs::read_to_string("/proc/self/limits").unwrap_or_default().lines().skip(1) {
         record("limit", line.as_bytes());
     }
     record("end", b"");
 
     let option = |name: &str| {
-        let texts = arguments
-            .iter()
-            .filter_map(|argument| str::from_utf8(argument).ok());
-        texts
-            .filter_map(|text| text.strip_prefix(name))
-            .next_back()
-            .map(str::to_owned)
+        let texts = arguments.iter().filter_map(|argument| str::from_utf8(argument).ok());
+        texts.filter_map(|text| text.strip_prefix(name)).next_back().map(str::to_owned)
     };
     let written = match option("--report=") {
         Some(path) => fs::write(path, &report),
-        None => std::io::stdout()
-            .write_all(&report)
-            .and_then(|()| std::io::stdout().flush()),
+        None => std::io::stdout().write_all(&report).and_then(|()| std::io::stdout().flush()),
     };
     let code = option("--exit=").and_then(|code| code.parse().ok()).unwrap_or(0);
     if written.is_ok() { code } else { 125 }

@@ -26,15 +26,8 @@ impl ChildReport {
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut report = Self::default();
         let mut whole = false;
-        for record in bytes
-            .strip_suffix(b"\0")
-            .unwrap_or(bytes)
-            .split(|byte| *byte == 0)
-        {
-            let colon = record
-                .iter()
-                .position(|byte| *byte == b':')
-                .expect("a record has a kind");
+        for record in bytes.strip_suffix(b"\0").unwrap_or(bytes).split(|byte| *byte == 0) {
+            let colon = record.iter().position(|byte| *byte == b':').expect("a record has a kind");
             let value = record[colon + 1..].to_vec();
             let text = || String::from_utf8_lossy(&value).into_owned();
             match &record[..colon] {
@@ -49,9 +42,7 @@ impl ChildReport {
                 b"fd" => {
                     let text = text();
                     let (number, target) = text.split_once(' ').expect("number and target");
-                    report
-                        .descriptors
-                        .insert(number.parse().expect("a number"), target.to_owned());
+                    report.descriptors.insert(number.parse().expect("a number"), target.to_owned());
                 }
                 b"status" => {
                     let text = text();
@@ -68,11 +59,7 @@ impl ChildReport {
 
     /// The environment as texts, sorted, to compare where the order does not count.
     pub(crate) fn sorted_env(&self) -> Vec<String> {
-        let mut env: Vec<_> = self
-            .env
-            .iter()
-            .map(|it| String::from_utf8_lossy(it).into_owned())
-            .collect();
+        let mut env: Vec<_> = self.env.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
         env.sort();
         env
     }
@@ -80,17 +67,8 @@ impl ChildReport {
     /// What must be as it would be without `vault-exec` in between: everything but arguments, environment
     /// and pid.
     pub(crate) fn surroundings(&self) -> Self {
-        let mut report = Self {
-            argv: Vec::new(),
-            env: Vec::new(),
-            pid: 0,
-            ..self.clone()
-        };
-        for target in report
-            .descriptors
-            .values_mut()
-            .filter(|target| target.starts_with("pipe:"))
-        {
+        let mut report = Self { argv: Vec::new(), env: Vec::new(), pid: 0, ..self.clone() };
+        for target in report.descriptors.values_mut().filter(|target| target.starts_with("pipe:")) {
             // Each run has pipes of its own.
             "pipe".clone_into(target);
         }

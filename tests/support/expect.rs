@@ -38,10 +38,7 @@ impl Expect {
 
     /// The program did its work by itself (`--env-file`, `--check`, `--install`).
     pub(crate) fn done() -> Self {
-        Self {
-            started: false,
-            ..Self::started()
-        }
+        Self { started: false, ..Self::started() }
     }
 
     /// One error line, no application.
@@ -50,12 +47,8 @@ impl Expect {
     }
 
     /// Variables that the application has beside those that the program was given.
-    pub(crate) fn env<N: Into<String>, V: Into<OsString>>(
-        mut self,
-        env: impl IntoIterator<Item = (N, V)>,
-    ) -> Self {
-        self.env
-            .extend(env.into_iter().map(|(name, value)| (name.into(), value.into())));
+    pub(crate) fn env<N: Into<String>, V: Into<OsString>>(mut self, env: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.env.extend(env.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
 
@@ -101,35 +94,21 @@ impl Expect {
         let whole = outcome.describe();
         assert_eq!(outcome.code(), self.code, "exit code\n{whole}");
         if let Some(stdout) = &self.stdout {
-            assert_eq!(
-                outcome.stdout,
-                scenario.expand(stdout),
-                "standard output\n{whole}"
-            );
+            assert_eq!(outcome.stdout, scenario.expand(stdout), "standard output\n{whole}");
         }
         let log = outcome.log();
         match &self.stderr {
-            None => assert!(
-                log.iter().all(|line| line.starts_with("INFO ")),
-                "more than information\n{whole}"
-            ),
+            None => assert!(log.iter().all(|line| line.starts_with("INFO ")), "more than information\n{whole}"),
             Some(lines) => {
                 let wanted: Vec<_> = lines.iter().map(|line| scenario.expand(line)).collect();
-                let equal =
-                    wanted.len() == log.len() && wanted.iter().zip(&log).all(|(it, line)| fits(it, line));
+                let equal = wanted.len() == log.len() && wanted.iter().zip(&log).all(|(it, line)| fits(it, line));
                 assert!(equal, "standard error, wanted:\n{}\n{whole}", wanted.join("\n"));
             }
         }
         for secret in scenario.secrets() {
-            assert!(
-                !outcome.stderr.contains(secret),
-                "a secret in the log: {secret:?}\n{whole}"
-            );
+            assert!(!outcome.stderr.contains(secret), "a secret in the log: {secret:?}\n{whole}");
         }
-        assert_eq!(
-            outcome.tokens_after, outcome.tokens_before,
-            "a token is left behind\n{whole}"
-        );
+        assert_eq!(outcome.tokens_after, outcome.tokens_before, "a token is left behind\n{whole}");
         match &outcome.child {
             None => assert!(!self.started, "the application was not started\n{whole}"),
             Some(_) => assert!(self.started, "the application was started\n{whole}"),
@@ -145,28 +124,13 @@ impl Expect {
         env.retain(|name, _| !self.without.contains(name));
         env.extend(self.env.iter().cloned());
         let entry = |(name, value): (&String, &OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
-        let mut wanted: Vec<_> = env
-            .iter()
-            .map(entry)
-            .map(|it| String::from_utf8_lossy(&it).into_owned())
-            .collect();
+        let mut wanted: Vec<_> = env.iter().map(entry).map(|it| String::from_utf8_lossy(&it).into_owned()).collect();
         wanted.sort();
-        assert_eq!(
-            child.sorted_env(),
-            wanted,
-            "the application's environment\n{whole}"
-        );
-        assert_eq!(
-            child.pid, outcome.pid,
-            "the application has the program's PID\n{whole}"
-        );
+        assert_eq!(child.sorted_env(), wanted, "the application's environment\n{whole}");
+        assert_eq!(child.pid, outcome.pid, "the application has the program's PID\n{whole}");
         let baseline = outcome.scenario.baseline();
         assert_eq!(child.argv, baseline.argv, "arguments\n{whole}");
-        assert_eq!(
-            child.surroundings(),
-            baseline.surroundings(),
-            "what it inherited\n{whole}"
-        );
+        assert_eq!(child.surroundings(), baseline.surroundings(), "what it inherited\n{whole}");
     }
 }
 

@@ -32,11 +32,7 @@ impl Answer {
 
 impl Call {
     pub(crate) fn new(method: &str, path: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            ..Self::default()
-        }
+        Self { method: method.to_owned(), path: path.to_owned(), ..Self::default() }
     }
 
     /// Sends it to `address`, e.g. `http://127.0.0.1:8200`.
@@ -54,10 +50,7 @@ impl Call {
             .method(self.method.as_str())
             .uri(format!("{address}/v1/{}", self.path))
             .header("X-Vault-Request", "true");
-        let headers = [
-            ("X-Vault-Token", &self.token),
-            ("X-Vault-Namespace", &self.namespace),
-        ];
+        let headers = [("X-Vault-Token", &self.token), ("X-Vault-Namespace", &self.namespace)];
         for (name, value) in headers {
             if let Some(value) = value {
                 request = request.header(name, value);
@@ -68,10 +61,7 @@ impl Call {
             Some(body) => AGENT.run(request.body(body.clone()).expect("a request")),
         };
         let mut response = sent.unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path));
-        let location = response
-            .headers()
-            .get("location")
-            .and_then(|value| value.to_str().ok());
+        let location = response.headers().get("location").and_then(|value| value.to_str().ok());
         Answer {
             status: response.status().as_u16(),
             location: location.map(str::to_owned),

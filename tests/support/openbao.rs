@@ -35,10 +35,7 @@ pub(crate) fn program() -> Option<&'static PathBuf> {
             program.is_file().then_some(program)
         });
         let must = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-        assert!(
-            program.is_some() || !must,
-            "OpenBao is not in target/tools: .ci/run installs it"
-        );
+        assert!(program.is_some() || !must, "OpenBao is not in target/tools: .ci/run installs it");
         program
     });
     PROGRAM.as_ref()
@@ -53,25 +50,12 @@ impl OpenBao {
         let audit_log = folder.join("audit.log");
         let ports = free_ports(1 + tls.len());
         let configuration = folder.join("server.hcl");
-        fs::write(&configuration, configure(&folder, &audit_log, &ports, tls))
-            .expect("the configuration is written");
+        fs::write(&configuration, configure(&folder, &audit_log, &ports, tls)).expect("the configuration is written");
         let log = fs::File::create(folder.join("server.log")).expect("the log is created");
         let mut command = Command::new(program);
-        command
-            .arg("server")
-            .arg("-config")
-            .arg(&configuration)
-            .current_dir(&folder)
-            .env_clear();
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a descriptor"))
-            .stderr(log);
-        let mut server = Self {
-            process: spawn_bound(command),
-            ports,
-            audit_log,
-        };
+        command.arg("server").arg("-config").arg(&configuration).current_dir(&folder).env_clear();
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        let mut server = Self { process: spawn_bound(command), ports, audit_log };
         server.await_answer(&folder);
         Some(server)
     }
@@ -94,10 +78,7 @@ impl OpenBao {
         };
         let lines = BufReader::new(log).lines().map_while(Result::ok);
         let entries = lines.filter_map(|line| Some((serde_json::from_str::<Value>(&line).ok()?, line)));
-        entries
-            .filter(|(entry, _)| entry["type"] == "response")
-            .map(|(entry, line)| (line, entry))
-            .collect()
+        entries.filter(|(entry, _)| entry["type"] == "response").map(|(entry, line)| (line, entry)).collect()
     }
 
     fn await_answer(&mut self, folder: &std::path::Path) {
@@ -107,11 +88,7 @@ impl OpenBao {
             let log = || fs::read_to_string(folder.join("server.log")).unwrap_or_default();
             let ended = self.process.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "OpenBao ended with {ended:?}:\n{}", log());
-            assert!(
-                started.elapsed() < START_LIMIT,
-                "OpenBao does not answer:\n{}",
-                log()
-            );
+            assert!(started.elapsed() < START_LIMIT, "OpenBao does not answer:\n{}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -125,21 +102,12 @@ impl Drop for OpenBao {
 }
 
 fn configure(folder: &std::path::Path, audit_log: &std::path::Path, ports: &[u16], tls: &[Tls]) -> String {
-    let mut text = format!(
-        "disable_mlock = true\napi_addr = \"http://127.0.0.1:{}\"\n",
-        ports[0]
-    );
+    let mut text = format!("disable_mlock = true\napi_addr = \"http://127.0.0.1:{}\"\n", ports[0]);
     // Raw, so that tests can look for the very token or value; it never leaves the scratch folder.
     let options = format!("file_path = \"{}\", log_raw = \"true\"", audit_log.display());
-    let _ = writeln!(
-        text,
-        "storage \"inmem\" {{}}\naudit \"file\" \"f\" {{\n  options = {{ {options} }}\n}}"
-    );
+    let _ = writeln!(text, "storage \"inmem\" {{}}\naudit \"file\" \"f\" {{\n  options = {{ {options} }}\n}}");
     let mut listener = |port: u16, settings: &str| {
-        let _ = writeln!(
-            text,
-            "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n{settings}}}"
-        );
+        let _ = writeln!(text, "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n{settings}}}");
     };
     listener(ports[0], "  tls_disable = true\n");
     for (tls, port) in tls.iter().zip(&ports[1..]) {
@@ -155,10 +123,7 @@ fn configure(folder: &std::path::Path, audit_log: &std::path::Path, ports: &[u16
         );
         if let Some(ca) = &tls.client_ca {
             let ca = file("ca", ca);
-            let _ = writeln!(
-                settings,
-                "  tls_client_ca_file = \"{ca}\"\n  tls_require_and_verify_client_cert = true"
-            );
+            let _ = writeln!(settings, "  tls_client_ca_file = \"{ca}\"\n  tls_require_and_verify_client_cert = true");
         }
         listener(*port, &settings);
     }
@@ -167,22 +132,16 @@ fn configure(folder: &std::path::Path, audit_log: &std::path::Path, ports: &[u16
 
 /// Ports that are free now; all are held until the last is found, so that they differ.
 fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"))
-        .collect();
-    held.iter()
-        .map(|it| it.local_addr().expect("a bound listener has an address").port())
-        .collect()
+    let held: Vec<_> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free")).collect();
+    held.iter().map(|it| it.local_addr().expect("a bound listener has an address").port()).collect()
 }
 
 /// Spawns a process that the kernel kills when this one ends, however it ends.
 ///
 /// The kernel's promise is to the thread that spawned, and a test's thread ends with its test: hence one
 /// of its own, which never ends.
-#[allow(
-    unsafe_code,
-    reason = "a child can ask for its parent-death signal only between fork and exec"
-)]
+#[allow(unsafe_code, reason = "a child can ask for its parent-death signal only between fork and exec")]
 fn spawn_bound(mut command: Command) -> Child {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -190,11 +149,7 @@ fn spawn_bound(mut command: Command) -> Child {
         let bind = move || {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             // The parent may have gone before the line above.
-            if nix::unistd::getppid() == parent {
-                Ok(())
-            } else {
-                Err(nix::Error::ESRCH.into())
-            }
+            if nix::unistd::getppid() == parent { Ok(()) } else { Err(nix::Error::ESRCH.into()) }
         };
         // SAFETY: the closure makes two system calls and neither allocates nor locks.
         unsafe { command.pre_exec(bind) };
@@ -203,8 +158,5 @@ fn spawn_bound(mut command: Command) -> Child {
             std::thread::park();
         }
     });
-    receiver
-        .recv()
-        .expect("the thread answers")
-        .expect("OpenBao starts")
+    receiver.recv().expect("the thread answers").expect("OpenBao starts")
 }

@@ -30,9 +30,7 @@ pub(crate) struct Outcome<'a> {
 impl Outcome<'_> {
     /// The exit code, or 1000+n when it died of signal n.
     pub(crate) fn code(&self) -> i32 {
-        self.status
-            .code()
-            .unwrap_or_else(|| 1000 + self.status.signal().unwrap_or_default())
+        self.status.code().unwrap_or_else(|| 1000 + self.status.signal().unwrap_or_default())
     }
 
     /// The lines on standard error, without their timestamps.
@@ -42,10 +40,7 @@ impl Outcome<'_> {
 
     /// The server's view, e.g. `["update auth/kubernetes/login", "read kv/data/{path}", …]`.
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.asked
-            .iter()
-            .map(|asked| format!("{} {}", asked.operation, asked.path))
-            .collect()
+        self.asked.iter().map(|asked| format!("{} {}", asked.operation, asked.path)).collect()
     }
 
     /// How many connections those requests came over.
@@ -69,23 +64,13 @@ impl Outcome<'_> {
 
     /// The server was asked exactly this, in this order; placeholders as in the scenario.
     pub(crate) fn expect_requests<const N: usize>(self, requests: [&str; N]) -> Self {
-        assert_eq!(
-            self.requests(),
-            requests.map(|it| self.scenario.expand(it)),
-            "{}",
-            self.describe()
-        );
+        assert_eq!(self.requests(), requests.map(|it| self.scenario.expand(it)), "{}", self.describe());
         self
     }
 
     /// For a failed assertion.
     pub(crate) fn describe(&self) -> String {
-        let Self {
-            status,
-            stdout,
-            stderr,
-            ..
-        } = self;
+        let Self { status, stdout, stderr, .. } = self;
         let requests = self.requests().join("\n");
         format!("{status}\n--- stdout\n{stdout}--- stderr\n{stderr}--- requests\n{requests}\n")
     }
@@ -95,11 +80,7 @@ impl Outcome<'_> {
 fn without_timestamp(line: &str) -> &str {
     const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd.dddZ ";
     let fits = |(byte, shape): (u8, &u8)| {
-        if *shape == b'd' {
-            byte.is_ascii_digit()
-        } else {
-            byte == *shape
-        }
+        if *shape == b'd' { byte.is_ascii_digit() } else { byte == *shape }
     };
     match line.split_at_checked(SHAPE.len()) {
         Some((stamp, rest)) if stamp.bytes().zip(SHAPE).all(fits) => rest,

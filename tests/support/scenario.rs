@@ -27,11 +27,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) fn child_program() -> PathBuf {
     let program = Path::new(PROGRAM).with_file_name("examples").join("child");
     // With `--test it`, cargo builds no examples.
-    assert!(
-        program.is_file(),
-        "{} is missing: `cargo build --example child` makes it",
-        program.display()
-    );
+    assert!(program.is_file(), "{} is missing: `cargo build --example child` makes it", program.display());
     program
 }
 
@@ -89,10 +85,7 @@ impl<'a> Scenario<'a> {
         if server.is_none() {
             return scenario;
         }
-        let rules = format!(
-            "path \"kv/data/{}/*\" {{ capabilities = [\"read\"] }}",
-            scenario.name
-        );
+        let rules = format!("path \"kv/data/{}/*\" {{ capabilities = [\"read\"] }}", scenario.name);
         let policy = format!("sys/policies/acl/{}", scenario.name);
         scenario.must("PUT", &policy, &json!({"policy": rules}));
         scenario.env("VAULT_ADDR", "{addr}").env("VAULT_PATH", "{path}")
@@ -118,27 +111,16 @@ impl<'a> Scenario<'a> {
 
     /// Writes a version of the secret.
     pub(crate) fn secret(mut self, data: &Value) -> Self {
-        self.must(
-            "POST",
-            &format!("kv/data/{}", self.path()),
-            &json!({"data": data}),
-        );
-        let texts = data
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter_map(|(_, value)| value.as_str());
+        self.must("POST", &format!("kv/data/{}", self.path()), &json!({"data": data}));
+        let texts = data.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
         // Shorter ones are in every line by accident.
-        self.secrets
-            .extend(texts.filter(|text| text.len() >= 6).map(str::to_owned));
+        self.secrets.extend(texts.filter(|text| text.len() >= 6).map(str::to_owned));
         self
     }
 
     /// A login with a pod's JWT.
     pub(crate) fn kubernetes(self) -> Self {
-        self.role(&json!({}))
-            .jwt(&Jwt::default())
-            .env("VAULT_ROLE", "{name}")
+        self.role(&json!({})).jwt(&Jwt::default()).env("VAULT_ROLE", "{name}")
     }
 
     /// Writes the role, with these fields changed.
@@ -162,8 +144,7 @@ impl<'a> Scenario<'a> {
     /// Writes anything in place of a JWT.
     pub(crate) fn jwt_text(mut self, text: &str) -> Self {
         fs::write(self.file("jwt"), text).expect("the JWT is written");
-        self.secrets
-            .extend(Some(text.trim().to_owned()).filter(|text| text.len() >= 6));
+        self.secrets.extend(Some(text.trim().to_owned()).filter(|text| text.len() >= 6));
         self.env("VAULT_K8S_TOKEN_PATH", "{folder}/jwt")
     }
 
@@ -203,8 +184,7 @@ impl<'a> Scenario<'a> {
 
     /// What stands before COMMAND.
     pub(crate) fn options<T: AsRef<OsStr>>(mut self, options: impl IntoIterator<Item = T>) -> Self {
-        self.options
-            .extend(options.into_iter().map(|option| option.as_ref().to_owned()));
+        self.options.extend(options.into_iter().map(|option| option.as_ref().to_owned()));
         self
     }
 
@@ -228,29 +208,18 @@ impl<'a> Scenario<'a> {
     /// Fills in the placeholders.
     pub(crate) fn expand(&self, text: &str) -> String {
         let folder = self.folder.path().display().to_string();
-        [
-            ("{addr}", &self.addr),
-            ("{name}", &self.name),
-            ("{path}", &self.path()),
-            ("{folder}", &folder),
-        ]
-        .iter()
-        .fold(text.to_owned(), |text, (placeholder, value)| {
-            text.replace(placeholder, value)
-        })
+        [("{addr}", &self.addr), ("{name}", &self.name), ("{path}", &self.path()), ("{folder}", &folder)]
+            .iter()
+            .fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value))
     }
 
     fn expand_os(&self, text: &OsStr) -> OsString {
-        text.to_str()
-            .map_or_else(|| text.to_owned(), |text| self.expand(text).into())
+        text.to_str().map_or_else(|| text.to_owned(), |text| self.expand(text).into())
     }
 
     /// The environment that the program is given.
     pub(crate) fn given_env(&self) -> BTreeMap<String, OsString> {
-        self.env
-            .iter()
-            .map(|(name, value)| (name.clone(), self.expand_os(value)))
-            .collect()
+        self.env.iter().map(|(name, value)| (name.clone(), self.expand_os(value))).collect()
     }
 
     /// What no log line may hold.
@@ -269,19 +238,13 @@ impl<'a> Scenario<'a> {
         };
         let report = format!("--report={}", self.report().display());
         let fixed = [child_program().into_os_string(), report.into()];
-        fixed
-            .into_iter()
-            .chain(arguments.iter().map(|it| self.expand_os(it)))
-            .collect()
+        fixed.into_iter().chain(arguments.iter().map(|it| self.expand_os(it))).collect()
     }
 
     fn command(&self, program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = OsString>) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(self.given_env());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -301,18 +264,9 @@ impl<'a> Scenario<'a> {
         let separator = self.command.is_some().then(|| OsString::from("--"));
         let options = self.options.iter().map(|it| self.expand_os(it));
         let arguments = options.chain(separator).chain(self.application());
-        let mut process = self
-            .command(&self.program, arguments)
-            .spawn()
-            .expect("the program starts");
+        let mut process = self.command(&self.program, arguments).spawn().expect("the program starts");
         let output = [collect(process.stdout.take()), collect(process.stderr.take())];
-        Started {
-            scenario: self,
-            process,
-            output,
-            begin: Instant::now(),
-            tokens_before,
-        }
+        Started { scenario: self, process, output, begin: Instant::now(), tokens_before }
     }
 
     /// Starts it and waits for its end.
@@ -321,8 +275,7 @@ impl<'a> Scenario<'a> {
     }
 
     fn live_tokens(&self) -> usize {
-        self.server
-            .map_or(0, |server| server.live_tokens(&self.namespace, &self.name))
+        self.server.map_or(0, |server| server.live_tokens(&self.namespace, &self.name))
     }
 }
 
@@ -354,12 +307,8 @@ impl<'a> Started<'a> {
             stdout: text(stdout),
             stderr: text(stderr),
             pid: self.process.id(),
-            child: fs::read(scenario.report())
-                .ok()
-                .map(|report| ChildReport::parse(&report)),
-            asked: scenario
-                .server
-                .map_or_else(Vec::new, |server| server.asked(&scenario.name)),
+            child: fs::read(scenario.report()).ok().map(|report| ChildReport::parse(&report)),
+            asked: scenario.server.map_or_else(Vec::new, |server| server.asked(&scenario.name)),
             tokens_before: self.tokens_before,
             tokens_after: scenario.live_tokens(),
         }

@@ -56,11 +56,8 @@ fn listeners() -> Vec<Tls> {
         (&certs.impostor, None),
         (&certs.self_signed, None),
     ];
-    let tls = shown.map(|(pair, client_ca)| Tls {
-        certificate: pair.certificate.clone(),
-        key: pair.key.clone(),
-        client_ca,
-    });
+    let tls =
+        shown.map(|(pair, client_ca)| Tls { certificate: pair.certificate.clone(), key: pair.key.clone(), client_ca });
     tls.to_vec()
 }
 
@@ -111,15 +108,9 @@ impl Server {
     /// The server that all tests share: unsealed, with the KV v2 mount `kv`, the KV v1 mount `kv1` and
     /// Kubernetes auth.
     pub(crate) fn shared(kind: Kind) -> Option<&'static Self> {
-        static EMBEDDED: LazyLock<Option<Server>> =
-            LazyLock::new(|| Server::prepared(Kind::Embedded, "shared"));
-        static OPENBAO: LazyLock<Option<Server>> =
-            LazyLock::new(|| Server::prepared(Kind::OpenBao, "shared"));
-        let shared = if kind == Kind::Embedded {
-            &EMBEDDED
-        } else {
-            &OPENBAO
-        };
+        static EMBEDDED: LazyLock<Option<Server>> = LazyLock::new(|| Server::prepared(Kind::Embedded, "shared"));
+        static OPENBAO: LazyLock<Option<Server>> = LazyLock::new(|| Server::prepared(Kind::OpenBao, "shared"));
+        let shared = if kind == Kind::Embedded { &EMBEDDED } else { &OPENBAO };
         shared.as_ref()
     }
 
@@ -133,10 +124,7 @@ impl Server {
             Kind::Embedded => Running::Embedded(EmbeddedVault::start(&listeners())),
             Kind::OpenBao => Running::OpenBao(OpenBao::start(name, &listeners())?),
         };
-        Some(Self {
-            running,
-            secrets: OnceLock::new(),
-        })
+        Some(Self { running, secrets: OnceLock::new() })
     }
 
     fn prepared(kind: Kind, name: &str) -> Option<Self> {
@@ -170,11 +158,7 @@ impl Server {
     }
 
     pub(crate) fn initialise(&self) {
-        let (status, made) = self.admin(
-            "PUT",
-            "sys/init",
-            &json!({"secret_shares": 1, "secret_threshold": 1}),
-        );
+        let (status, made) = self.admin("PUT", "sys/init", &json!({"secret_shares": 1, "secret_threshold": 1}));
         assert_eq!(status, 200, "{made}");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let secrets = (text(&made["root_token"]), text(&made["keys_base64"][0]));
@@ -185,9 +169,7 @@ impl Server {
     pub(crate) fn unseal(&self) {
         let key = &self.secrets.get().expect("initialised").1;
         self.must("PUT", "sys/unseal", &json!({"key": key}));
-        eventually("the server takes tokens", || {
-            self.admin("GET", "auth/token/lookup-self", &Value::Null).0 == 200
-        });
+        eventually("the server takes tokens", || self.admin("GET", "auth/token/lookup-self", &Value::Null).0 == 200);
     }
 
     pub(crate) fn seal(&self) {
@@ -237,14 +219,8 @@ impl Server {
     fn prepare(&self, namespace: &str) {
         static TOKEN_REVIEW: LazyLock<String> = LazyLock::new(token_review::start);
         let put = |path: &str, body: Value| self.must_in(namespace, "POST", path, &body);
-        put(
-            "sys/mounts/kv",
-            json!({"type": "kv", "options": {"version": "2"}}),
-        );
-        put(
-            "sys/mounts/kv1",
-            json!({"type": "kv", "options": {"version": "1"}}),
-        );
+        put("sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}));
+        put("sys/mounts/kv1", json!({"type": "kv", "options": {"version": "1"}}));
         put("sys/auth/kubernetes", json!({"type": "kubernetes"}));
         let config = json!({
             "kubernetes_host": *TOKEN_REVIEW, "kubernetes_ca_cert": "none", "token_reviewer_jwt": "reviewer",
@@ -252,9 +228,7 @@ impl Server {
         put("auth/kubernetes/config", config);
         // A real v2 mount refuses writes for a moment, while it is upgraded.
         eventually("the KV mount takes writes", || {
-            self.admin_in(namespace, "POST", "kv/data/ready", &json!({"data": {}}))
-                .0
-                == 200
+            self.admin_in(namespace, "POST", "kv/data/ready", &json!({"data": {}})).0 == 200
         });
     }
 
@@ -273,10 +247,7 @@ impl Server {
             let body = json!({"accessor": accessor});
             // One that another test has revoked meanwhile is not found, and not this one's.
             let (status, found) = self.admin_in(namespace, "POST", "auth/token/lookup-accessor", &body);
-            status == 200
-                && found["data"]["policies"]
-                    .as_array()
-                    .is_some_and(|it| it.contains(&json!(policy)))
+            status == 200 && found["data"]["policies"].as_array().is_some_and(|it| it.contains(&json!(policy)))
         };
         accessors.iter().filter(carries).count()
     }
@@ -304,9 +275,7 @@ impl Server {
             }
             Running::OpenBao(server) => {
                 let entries = server.audit().into_iter().filter(|(line, _)| line.contains(name));
-                let entries = entries
-                    .map(|(_, entry)| entry)
-                    .filter(|entry| !root(&entry["auth"]["policies"]));
+                let entries = entries.map(|(_, entry)| entry).filter(|entry| !root(&entry["auth"]["policies"]));
                 entries.map(|entry| seen(&entry)).collect()
             }
         }

@@ -18,9 +18,7 @@ use super::embedded_vault::jwt::{self, FORGED};
 /// Starts it for the rest of the process; returns its URL.
 pub(crate) fn start() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener
-        .set_nonblocking(true)
-        .expect("a listener can be non-blocking");
+    listener.set_nonblocking(true).expect("a listener can be non-blocking");
     let address = listener.local_addr().expect("a bound listener has an address");
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -41,20 +39,13 @@ async fn serve(listener: TcpListener) {
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let body = request
-        .into_body()
-        .collect()
-        .await
-        .map(Collected::to_bytes)
-        .unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let review: Value = serde_json::from_slice(&body).unwrap_or_default();
     let review = json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status(&review["spec"]),
     });
     let mut response = Response::new(Full::new(Bytes::from(review.to_string())));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 

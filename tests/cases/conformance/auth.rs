@@ -38,10 +38,7 @@ fn kubernetes_logins_earn_tokens(both: &mut Both) {
 fn kubernetes_logins_are_refused(both: &mut Both) {
     both.role(&json!({"audience": "vault"}));
     both.anyone();
-    let good = Jwt {
-        audience: json!(["vault"]),
-        ..Jwt::default()
-    };
+    let good = Jwt { audience: json!(["vault"]), ..Jwt::default() };
     let changed = |change: &dyn Fn(&mut Jwt)| {
         let mut jwt = good.clone();
         change(&mut jwt);
@@ -129,13 +126,7 @@ fn tokens_live_and_die(both: &mut Both) {
 }
 
 fn unknown_tokens_are_refused(both: &mut Both) {
-    for token in [
-        None,
-        Some("s.unknown"),
-        Some("b.malformed"),
-        Some("hvs.unknown"),
-        Some("x"),
-    ] {
+    for token in [None, Some("s.unknown"), Some("b.malformed"), Some("hvs.unknown"), Some("x")] {
         both.token = [token.map(str::to_owned), token.map(str::to_owned)];
         for path in ["kv/data/{n}", "nomount/x", "auth/token/lookup-self", "sys/nosuch"] {
             both.get(path);
@@ -162,10 +153,6 @@ fn uses_are_counted_and_time_runs_out(both: &mut Both) {
     both.root();
     let made = both.post("auth/token/create", &json!({"policies": ["{n}"], "ttl": "1s"}));
     both.become_token(&made);
-    eventually("the token expires", || {
-        both.send("GET", "kv/data/{n}/a", None)
-            .iter()
-            .all(|it| it.status == 403)
-    });
+    eventually("the token expires", || both.send("GET", "kv/data/{n}/a", None).iter().all(|it| it.status == 403));
     both.get("kv/data/{n}/a");
 }

@@ -15,26 +15,11 @@ agree! {
 fn secrets_are_written_and_read(both: &mut Both) {
     both.get("kv/data/{n}/none");
     both.post("kv/data/{n}/a", &json!({"data": {"A": "1"}}));
-    both.same(
-        "PUT",
-        "kv/data/{n}/a",
-        &json!({"data": {"A": "2"}, "options": {"cas": 1}}),
-    );
-    both.post(
-        "kv/data/{n}/a",
-        &json!({"data": {"A": "3"}, "options": {"cas": 1}}),
-    );
+    both.same("PUT", "kv/data/{n}/a", &json!({"data": {"A": "2"}, "options": {"cas": 1}}));
+    both.post("kv/data/{n}/a", &json!({"data": {"A": "3"}, "options": {"cas": 1}}));
     both.post("kv/data/{n}/a", &json!({"A": "no data"}));
     both.post("kv/data/{n}/a", &json!({"data": "text"}));
-    for version in [
-        "",
-        "?version=1",
-        "?version=2",
-        "?version=9",
-        "?version=0",
-        "?version=-1",
-        "?version=x",
-    ] {
+    for version in ["", "?version=1", "?version=2", "?version=9", "?version=0", "?version=-1", "?version=x"] {
         both.get(&format!("kv/data/{{n}}/a{version}"));
     }
     both.get("kv/metadata/{n}/a");
@@ -80,10 +65,7 @@ fn versions_are_deleted_and_destroyed(both: &mut Both) {
     both.same("DELETE", "kv/data/{n}/none", &Value::Null);
     both.same("DELETE", "kv/metadata/{n}/a", &Value::Null);
     both.get("kv/data/{n}/a");
-    both.post(
-        "kv/metadata/{n}/tagged",
-        &json!({"custom_metadata": {"owner": "team"}}),
-    );
+    both.post("kv/metadata/{n}/tagged", &json!({"custom_metadata": {"owner": "team"}}));
     both.get("kv/data/{n}/tagged");
     both.post("kv/data/{n}/tagged", &json!({"data": {"A": "1"}}));
     both.get("kv/data/{n}/tagged");

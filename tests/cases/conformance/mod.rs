@@ -58,13 +58,7 @@ impl Both {
     fn new() -> Option<Self> {
         let servers = [Server::shared(Kind::Embedded)?, Server::shared(Kind::OpenBao)?];
         let token = servers.map(|server| Some(server.root_token().to_owned()));
-        Some(Self {
-            servers,
-            name: unique(),
-            namespace: None,
-            token,
-            differences: RefCell::default(),
-        })
+        Some(Self { servers, name: unique(), namespace: None, token, differences: RefCell::default() })
     }
 
     fn root(&mut self) {
@@ -77,21 +71,13 @@ impl Both {
 
     fn verdict(&self) {
         let differences = self.differences.borrow();
-        assert!(
-            differences.is_empty(),
-            "the servers differ:\n{}",
-            differences.join("\n\n")
-        );
+        assert!(differences.is_empty(), "the servers differ:\n{}", differences.join("\n\n"));
     }
 
     /// Sends a request to both; `{n}` in path and body is this test's name. Where the answers differ, the
     /// test fails in the end.
     fn same(&self, method: &str, path: &str, body: &Value) -> [Answer; 2] {
-        let body = if body.is_null() {
-            None
-        } else {
-            Some(body.to_string())
-        };
+        let body = if body.is_null() { None } else { Some(body.to_string()) };
         self.same_text(method, path, body.as_deref())
     }
 
@@ -100,10 +86,7 @@ impl Both {
         let seen = |answer: &Answer| (answer.status, answer.location.clone(), comparable(answer));
         let [embedded, real] = answers.each_ref().map(seen);
         if embedded != real {
-            let text = format!(
-                "{method} {path} {}\nembedded: {embedded:?}\nreal: {real:?}",
-                body.unwrap_or_default()
-            );
+            let text = format!("{method} {path} {}\nembedded: {embedded:?}\nreal: {real:?}", body.unwrap_or_default());
             self.differences.borrow_mut().push(text);
         }
         answers
@@ -114,11 +97,7 @@ impl Both {
         let answers = self.send(method, path, Some(&body.to_string()));
         let errors = answers.each_ref().map(|it| it.json()["errors"].is_array());
         let statuses = answers.each_ref().map(|answer| answer.status);
-        assert_eq!(
-            (statuses[0], errors[0]),
-            (statuses[1], errors[1]),
-            "{method} {path}: {answers:?}"
-        );
+        assert_eq!((statuses[0], errors[0]), (statuses[1], errors[1]), "{method} {path}: {answers:?}");
     }
 
     fn send(&self, method: &str, path: &str, body: Option<&str>) -> [Answer; 2] {
@@ -143,9 +122,7 @@ impl Both {
 
     /// Goes on with the tokens of two `auth` answers.
     fn become_token(&mut self, answers: &[Answer; 2]) {
-        self.token = answers
-            .each_ref()
-            .map(|it| it.json()["auth"]["client_token"].as_str().map(str::to_owned));
+        self.token = answers.each_ref().map(|it| it.json()["auth"]["client_token"].as_str().map(str::to_owned));
         assert!(self.token.iter().all(Option::is_some), "{answers:?}");
     }
 
@@ -165,10 +142,7 @@ impl Both {
     }
 
     fn login(&self, jwt: &Jwt) -> [Answer; 2] {
-        self.post(
-            "auth/kubernetes/login",
-            &json!({"role": "{n}", "jwt": jwt.encode()}),
-        )
+        self.post("auth/kubernetes/login", &json!({"role": "{n}", "jwt": jwt.encode()}))
     }
 }
 
@@ -208,15 +182,11 @@ fn comparable(answer: &Answer) -> Value {
 fn normalise(value: Value, field: &str, marks: &mut BTreeMap<String, usize>) -> Value {
     let volatile = VOLATILE.contains(&field);
     match value {
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| (name.clone(), normalise(value, &name, marks)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name.clone(), normalise(value, &name, marks))).collect()
+        }
         Value::Array(_) if volatile => json!("<list>"),
-        Value::Array(items) => items
-            .into_iter()
-            .map(|item| normalise(item, field, marks))
-            .collect(),
+        Value::Array(items) => items.into_iter().map(|item| normalise(item, field, marks)).collect(),
         Value::String(text) if volatile && !text.is_empty() => {
             let next = marks.len();
             json!(format!("<text {}>", marks.entry(text).or_insert(next)))

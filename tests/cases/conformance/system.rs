@@ -16,10 +16,7 @@ agree! {
 }
 
 fn mounts(both: &mut Both) {
-    both.post(
-        "sys/mounts/{n}",
-        &json!({"type": "kv", "options": {"version": "1"}}),
-    );
+    both.post("sys/mounts/{n}", &json!({"type": "kv", "options": {"version": "1"}}));
     both.post("sys/mounts/{n}", &json!({"type": "kv"}));
     both.post("sys/mounts/{n}-x", &json!({"type": "nosuch"}));
     both.post("sys/auth/{n}", &json!({"type": "kubernetes"}));
@@ -132,28 +129,16 @@ fn servers_are_initialised_sealed_and_unsealed() {
     let [Some(embedded), Some(real)] = fresh else {
         return skip("servers_are_initialised_sealed_and_unsealed");
     };
-    let paths = [
-        "sys/seal-status",
-        "sys/health",
-        "sys/init",
-        "kv/data/x",
-        "auth/token/lookup-self",
-        "nomount",
-    ];
+    let paths = ["sys/seal-status", "sys/health", "sys/init", "kv/data/x", "auth/token/lookup-self", "nomount"];
     let compare = |state: &str| {
         for path in paths {
             for (method, namespace) in [("GET", None), ("GET", Some("x")), ("POST", None)] {
                 if method == "POST" && path != "auth/token/lookup-self" {
                     continue;
                 }
-                let call = Call {
-                    namespace: namespace.map(str::to_owned),
-                    ..Call::new(method, path)
-                };
+                let call = Call { namespace: namespace.map(str::to_owned), ..Call::new(method, path) };
                 let answers = [&embedded, &real].map(|server| server.send(&call));
-                let seen = answers
-                    .each_ref()
-                    .map(|answer| (answer.status, comparable(answer)));
+                let seen = answers.each_ref().map(|answer| (answer.status, comparable(answer)));
                 assert_eq!(seen[0], seen[1], "{state}: {method} {path} {namespace:?}");
             }
         }
@@ -168,10 +153,7 @@ fn servers_are_initialised_sealed_and_unsealed() {
     }
     compare("sealed");
     let again = json!({"secret_shares": 1, "secret_threshold": 1});
-    assert_eq!(
-        embedded.admin("PUT", "sys/init", &again),
-        real.admin("PUT", "sys/init", &again)
-    );
+    assert_eq!(embedded.admin("PUT", "sys/init", &again), real.admin("PUT", "sys/init", &again));
     for server in [&embedded, &real] {
         server.unseal();
     }
@@ -183,8 +165,5 @@ fn servers_are_initialised_sealed_and_unsealed() {
         server.seal();
     }
     compare("sealed again");
-    tally::note(
-        "openbao",
-        "conformance::servers_are_initialised_sealed_and_unsealed",
-    );
+    tally::note("openbao", "conformance::servers_are_initialised_sealed_and_unsealed");
 }
