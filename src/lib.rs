@@ -1,1 +1,3 @@
 //! Starts an application with one Vault path's secrets in its environment.
+
+pub mod sink;

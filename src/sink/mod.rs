@@ -1,0 +1,3 @@
+//! Where the variables go.
+
+pub mod format;
