@@ -1,3 +1,4 @@
 //! Where the variables go.
 
+pub mod file;
 pub mod format;
