@@ -53,7 +53,8 @@ fn fits_double_quotes(value: &str) -> bool {
 
 fn fits_bare(value: &str) -> bool {
     let ends_line = |c| matches!(c, '\n' | '\u{2028}' | '\u{2029}');
-    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    // Python counts U+001C to U+001F as white space, JavaScript U+FEFF; Unicode does neither.
+    let blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}' | '\u{feff}');
     let before_last = value.strip_suffix('\\').unwrap_or(value);
     !value.contains(ends_line)
         && !value.contains('#')

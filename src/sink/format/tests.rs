@@ -72,7 +72,7 @@ fn each_format_says_why_it_cannot_carry_a_value() {
         (Format::Dotenv, "it's a \"b\"\u{feff}", Reason::Unquotable),
         (Format::Dotenv, r"\\", Reason::Unquotable),
     ] {
-        assert_eq!(format.check("A", value), Err(reason), "{format}: {:.20}", value);
+        assert_eq!(format.check("A", value), Err(reason), "{format}: {value:.20}");
     }
 }
 
@@ -100,7 +100,7 @@ fn values_at_the_limits_pass() {
         (Format::Dotenv, "${a:-".to_owned()),
         (Format::Json, "\0".to_owned()),
     ] {
-        assert_eq!(format.check("A", &value), Ok(()), "{format}: {:.20}", value);
+        assert_eq!(format.check("A", &value), Ok(()), "{format}: {value:.20}");
     }
 }
 
@@ -210,6 +210,18 @@ proptest! {
                 }
             }
             prop_assert_eq!(Format::able_to_carry(&variables).contains(&format), format.render(&variables).is_ok());
+        }
+    }
+
+    // The three ways of quoting, each with what it carries at the least.
+    #[test]
+    fn dotenv_refuses_nothing_that_one_of_its_quotings_carries(
+        single in "[^'\r\\\\\x00$]{0,8}",
+        double in "[^\"\r\\\\\x00$]{0,8}",
+        bare in "[a-z]([a-z'\"` \t]{0,8}[a-z'\"`])?\\\\?",
+    ) {
+        for value in [single, double, bare] {
+            prop_assert_eq!(Format::Dotenv.check("A", &value), Ok(()), "{:?}", value);
         }
     }
 }

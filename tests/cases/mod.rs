@@ -1,0 +1,3 @@
+//! What the program and its parts are held to.
+
+mod formats;
