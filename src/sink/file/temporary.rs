@@ -130,7 +130,8 @@ pub(super) fn remove_left_overs(directory: &OwnedFd, target_name: &OsStr, target
             && (user == geteuid().as_raw() || target.owner.is_some_and(|(owner, _)| user == owner))
     };
 
-    for entry in entries.iter().flatten() {
+    // Up to an error, if one comes: it would come again and again.
+    for entry in entries.iter().map_while(Result::ok) {
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if !is_temporary(name, &prefix) {
             continue;
