@@ -8,10 +8,10 @@ use std::thread;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::Mode;
-use nix::unistd::{geteuid, mkfifo};
+use nix::unistd::mkfifo;
 use vault_exec::sink::file::{self, Kind, Target, Written};
 
-use crate::support::system::names;
+use crate::support::system::{is_root, names};
 
 const LEFT_OVER: &str = ".app.env.vault-exec.0123456789abcdef";
 
@@ -56,7 +56,7 @@ fn an_unchanged_file_is_not_touched() {
 
 #[test]
 fn an_unchanged_file_of_a_directory_that_hands_down_its_group_is_not_touched() {
-    if !geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -95,7 +95,7 @@ fn a_file_with_another_mode_is_replaced_and_then_has_the_right_one() {
 
 #[test]
 fn a_file_with_another_owner_is_replaced_and_then_has_the_right_one() {
-    if !geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -226,7 +226,7 @@ fn what_a_killed_run_left_is_removed_by_the_next_one_whatever_becomes_of_it() {
 
 #[test]
 fn what_a_killed_run_gave_to_the_owner_already_is_removed_by_the_next_one() {
-    if !geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

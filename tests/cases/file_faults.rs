@@ -314,7 +314,7 @@ fn a_disk_that_takes_no_further_file_keeps_the_old_one() {
 
 #[test]
 fn a_read_only_disk_is_said_to_be_one() {
-    let make = r#"mount -t tmpfs none "$1"; printf old >"$1/app.env"; mount -o remount,ro "$1""#;
+    let make = r#"mount -t tmpfs none "$1"; printf old >"$1/app.env"; mount -o remount,bind,ro "$1""#;
     assert_refused_on_a_disk(make, 1, 73, "choose a volume that is not read-only");
 }
 

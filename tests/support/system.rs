@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::thread;
 
+use nix::unistd::geteuid;
+
 use super::readers::missing;
 
 /// A program from `[[example]]`, which cargo builds before the tests run.
@@ -31,6 +33,11 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// Whether the tests may give files away.
+pub(crate) fn is_root() -> bool {
+    geteuid().is_root() || missing("the rights of root")
+}
+
 /// Runs a script that may mount what it likes, seen by nobody else; `None` where that is not permitted.
 pub(crate) fn with_own_mounts(script: &str, arguments: &[&Path]) -> Option<Output> {
     let unshare = ["-m", "-rm"].into_iter().find(|&how| {
@@ -52,7 +59,7 @@ pub(crate) fn with_own_mounts(script: &str, arguments: &[&Path]) -> Option<Outpu
 
 /// The program as a user without privileges; `None` where there is no way from this one to such a one.
 pub(crate) fn without_privileges(program: &Path) -> Option<Command> {
-    if !nix::unistd::geteuid().is_root() {
+    if !geteuid().is_root() {
         return Some(Command::new(program));
     }
     let options = ["--reuid=65534", "--regid=65534", "--clear-groups"];
