@@ -60,10 +60,11 @@ impl Reader {
     ];
 
     /// The readers of a format that are installed. Where one is missing, CI fails, and elsewhere that is said.
-    pub(crate) fn of(format: Format) -> impl Iterator<Item = Self> {
-        Self::ALL
-            .into_iter()
-            .filter(move |reader| reader.format() == format && reader.is_installed())
+    pub(crate) fn of(format: Format) -> Vec<Self> {
+        let readers = Self::ALL.into_iter();
+        readers
+            .filter(|reader| reader.format() == format && reader.is_installed())
+            .collect()
     }
 
     pub(crate) fn format(self) -> Format {
@@ -84,13 +85,10 @@ impl Reader {
         file.write_all(content).unwrap();
 
         let mut command = self.command(file.path());
-        if !matches!(
-            self,
-            Self::Systemd | Self::Node | Self::NpmDotenv | Self::PythonDotenv
-        ) {
+        if matches!(self.format(), Format::Sh | Format::Kubernetes) {
             command.args(names);
         }
-        let output = command.output().unwrap();
+        let output = command.output().map_err(|error| error.to_string())?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() || !said.is_empty() {
             return Err(format!("{} {said}", output.status));

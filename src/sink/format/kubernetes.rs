@@ -29,7 +29,7 @@ pub(super) fn write(out: &mut impl Write, name: &str, value: &str) -> io::Result
     writeln!(out, "{name}='{value}'")
 }
 
-/// The length of the longest line that [`write`] makes: the first has the name, the last the closing quote.
+/// The length of the longest line that [`write()`] makes: the first has the name, the last the closing quote.
 fn longest_line(name: &str, value: &str) -> usize {
     let first = name.len() + "='".len();
     let last = value.split('\n').count() - 1;
