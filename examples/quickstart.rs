@@ -44,7 +44,11 @@ fn demonstrate() -> Result<(), Box<dyn Error>> {
     let asked = sample.vault.audit();
     let asked: Vec<_> = asked.iter().skip_while(|entry| entry.path != "sys/seal-status").collect();
     let connections: std::collections::BTreeSet<_> = asked.iter().map(|entry| entry.connection).collect();
-    println!("\nVault was asked {} times over {} connection; the last revoked the token:", asked.len(), connections.len());
+    println!(
+        "\nVault was asked {} times over {} connection; the last revoked the token:",
+        asked.len(),
+        connections.len()
+    );
     for entry in &asked {
         println!("    {} {} -> {}", entry.method, entry.path, entry.status);
     }

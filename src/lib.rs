@@ -2,6 +2,7 @@
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod install;
 pub mod json;
 pub mod logging;
 pub mod process;

@@ -1,4 +1,8 @@
 //! What is tested, a file for each subject.
 
 mod conformance;
+mod file;
+mod file_faults;
+mod formats;
 mod harness;
+mod install;

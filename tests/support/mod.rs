@@ -13,11 +13,14 @@ pub(crate) mod embedded_vault;
 pub(crate) mod certs;
 pub(crate) mod child_report;
 pub(crate) mod expect;
+pub(crate) mod hostile;
 pub(crate) mod http;
 mod openbao;
 pub(crate) mod outcome;
+pub(crate) mod readers;
 pub(crate) mod scenario;
 pub(crate) mod server;
+pub(crate) mod system;
 pub(crate) mod tally;
 mod token_review;
 
