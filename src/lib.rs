@@ -1,4 +1,5 @@
 //! Starts an application with one Vault path's secrets in its environment.
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod error;
@@ -11,4 +12,5 @@ pub mod run;
 pub mod secret;
 pub mod secrets;
 pub mod sink;
+pub mod text;
 pub mod vault;

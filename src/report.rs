@@ -36,7 +36,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The one line of a run that went well, and at debug one line a variable.
-pub fn done(variables: &[Variable], location: &Location, secret: &Version, revoked: Revoked, times: &Times) {
+pub fn fetched(variables: &[Variable], location: &Location, secret: &Version, revoked: Revoked, times: &Times) {
     for variable in variables {
         log::debug!("{}", name::masked(&variable.name));
     }

@@ -6,21 +6,33 @@ mod tls;
 mod value;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, SettingFault};
 use crate::process::environ::Environ;
 use crate::secret::Secret;
 use crate::secrets::Rules;
+use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
+use crate::sink::format::{Format, UnknownFormat};
+use crate::text::escaped;
 use crate::vault::address::Address;
 use crate::vault::auth::{Kubernetes, Method, TokenSource};
 use crate::vault::kv::Location;
-use crate::vault::text::escaped;
+use crate::vault::retry::Policy;
 use crate::vault::{Options, Proxy};
 use reader::{Flags, Found, Reader};
+use setting::Setting;
 
 /// What the settings come to.
+pub struct Settings {
+    /// Whether Vault is asked.
+    pub plan: Plan,
+    /// The file to write where no COMMAND is started.
+    pub env_file: Option<EnvFile>,
+}
+
+/// Whether Vault is asked.
 pub enum Plan {
     /// `VAULT_ADDR` is unset: the command runs with the environment as it is.
     Passthrough,
@@ -52,6 +64,18 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+impl Config {
+    /// The retry policy of a run that began at `begun`.
+    pub fn policy(&self, begun: Instant) -> Policy {
+        Policy {
+            retries: self.max_retries,
+            delay: self.retry_delay,
+            wait: Some((begun + self.wait, self.wait)).filter(|(_, wait)| !wait.is_zero()),
+            budget: (begun + self.startup_timeout, self.startup_timeout),
+        }
+    }
+}
+
 /// What is known before anything else is, passthrough included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -78,27 +102,63 @@ pub fn log(environ: &Environ) -> Log {
     read_log(&mut Reader::new(environ, &Flags::default()))
 }
 
-/// Reads and checks every setting.
-pub fn load(environ: &Environ, flags: &Flags) -> Result<Plan, Error> {
-    let mut reader = Reader::new(environ, flags);
-    read_log(&mut reader);
-    let required = reader.parse(&setting::REQUIRED, value::boolean).unwrap_or(false);
-    let Some(address) = reader.find(&setting::ADDR) else {
-        if required {
-            reader.fault("VAULT_ADDR", None, "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL");
-        }
-        return finish(reader.faults, Plan::Passthrough);
-    };
-    let config = read(&mut reader, environ, &address);
-    let faults = reader.faults;
-    match config {
-        Some(config) => finish(faults, Plan::Vault(Box::new(config))),
-        None => Err(Error::Settings(faults)),
+/// Reads and checks every setting. With `for_command`, the env file's settings matter only where Vault is asked.
+pub fn load(environ: &Environ, flags: &Flags, for_command: bool) -> Result<Settings, Error> {
+    match inspect(environ, flags, for_command) {
+        (Some(settings), faults) if faults.is_empty() => Ok(settings),
+        (_, faults) => Err(Error::Settings(faults)),
     }
 }
 
-fn finish(faults: Vec<SettingFault>, plan: Plan) -> Result<Plan, Error> {
-    if faults.is_empty() { Ok(plan) } else { Err(Error::Settings(faults)) }
+/// The same for a dry run, which looks at what can be used beside the faults.
+pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> (Option<Settings>, Vec<SettingFault>) {
+    let mut reader = Reader::new(environ, flags);
+    read_log(&mut reader);
+    let required = reader.parse(&setting::REQUIRED, value::boolean).unwrap_or(false);
+    let address = reader.find(&setting::ADDR);
+    if required && address.is_none() {
+        reader.fault("VAULT_ADDR", None, "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL");
+    }
+    let plan = match &address {
+        None => Some(Plan::Passthrough),
+        Some(address) => read(&mut reader, environ, address).map(|config| Plan::Vault(Box::new(config))),
+    };
+    let env_file = if address.is_some() || !for_command { read_env_file(&mut reader) } else { None };
+    (plan.map(|plan| Settings { plan, env_file }), reader.faults)
+}
+
+fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
+    let format = reader.parse(&setting::ENV_FILE_FORMAT, |text| {
+        text.parse().map_err(|fault: UnknownFormat| format!("{fault}; write one of these"))
+    });
+    let mode = reader.parse(&setting::ENV_FILE_MODE, |text| match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("not a file mode; write octal digits up to 0777, such as 0640"),
+    });
+    let owner = reader.parse(&setting::ENV_FILE_OWNER, value::owner);
+    let place = match reader.find(&setting::ENV_FILE)?.text.as_str() {
+        "-" => Place::Stdout,
+        path => Place::File(path.into()),
+    };
+    Some(EnvFile { place, format: format.unwrap_or(Format::Sh), mode: mode.unwrap_or(0o600), owner })
+}
+
+/// A setting in effect: its name, its text (`set` for a credential), and where it came from.
+pub type InEffect = (&'static str, String, String);
+
+/// Every setting as it is in effect, for a dry run's report.
+pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
+    let mut reader = Reader::new(environ, flags);
+    let shown = |setting: &Setting, text: String| {
+        let hidden = setting.credential || setting.name == setting::CACERT_BYTES.name;
+        if hidden { "set".to_owned() } else { escaped(&text) }
+    };
+    let mut row = |setting: &'static Setting| match reader.find(setting) {
+        Some(found) => Some((setting.name, shown(setting, found.text), found.name)),
+        None if setting.default == "-" => None,
+        None => Some((setting.name, setting.default.to_owned(), "default".to_owned())),
+    };
+    setting::ALL.iter().filter_map(|setting| row(setting)).collect()
 }
 
 /// Nothing only where a fault has been noted; every setting is looked at first.
@@ -280,7 +340,7 @@ mod tests {
         [("VAULT_ADDR", "https://vault"), ("VAULT_PATH", "app"), ("VAULT_TOKEN", "hvs.x")];
 
     fn loaded(environ: &[(&str, &str)]) -> Result<Plan, Error> {
-        load(&Environ::from_pairs(environ.iter().copied()), &Flags::default())
+        load(&Environ::from_pairs(environ.iter().copied()), &Flags::default(), true).map(|settings| settings.plan)
     }
 
     fn faults(environ: &[(&str, &str)]) -> Vec<String> {

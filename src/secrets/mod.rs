@@ -21,6 +21,15 @@ pub struct Rules {
     pub allowed: Vec<String>,
 }
 
+/// What the variables are for; a file's format has rules of its own for names and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// The environment of a process.
+    Environment,
+    /// An env file.
+    File,
+}
+
 /// A key of the secret and the variable it becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selected {
@@ -64,6 +73,15 @@ pub enum Problem {
         /// Length of `NAME=value` with its NUL, in bytes.
         bytes: usize,
     },
+    /// The env file's format cannot carry it.
+    Format {
+        /// The format.
+        format: &'static str,
+        /// The variable, with the reason.
+        name: String,
+        /// What to do; the same for all of a set.
+        remedy: String,
+    },
     /// Arguments and environment together are longer than the kernel takes.
     TooLongInAll {
         /// All of it, in bytes.
@@ -74,16 +92,21 @@ pub enum Problem {
 }
 
 /// Makes variables of the secret's members, and finds everything that forbids it.
-pub fn collect(secret: &Object, rules: &Rules) -> (Vec<Variable>, Vec<Problem>) {
+pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
+    let in_environment = carrier == Carrier::Environment;
     let mut problems = Vec::new();
     let mut variables = Vec::new();
     let mut take = |name: &str, value| match name::judge(name, &rules.allowed) {
-        Verdict::Bad => problems.push(Problem::BadName(name.to_owned())),
         Verdict::Denied => problems.push(Problem::Denied(name.to_owned())),
-        Verdict::Good => match value::text(value) {
-            Some(text) => variables.push(Variable { name: name.to_owned(), kind: value.kind(), value: text }),
-            None => problems.push(Problem::Nul(name.to_owned())),
-        },
+        Verdict::Bad if in_environment => problems.push(Problem::BadName(name.to_owned())),
+        Verdict::Good | Verdict::Bad => {
+            let text = value::text(value);
+            if in_environment && text.expose().contains('\0') {
+                problems.push(Problem::Nul(name.to_owned()));
+            } else {
+                variables.push(Variable { name: name.to_owned(), kind: value.kind(), value: text });
+            }
+        }
     };
     match &rules.keys {
         None => secret.iter().for_each(|(key, value)| take(key, value)),
@@ -141,6 +164,9 @@ impl Problem {
             Self::Duplicate(_) => ("duplicate key", "write the secret again with one of the two"),
             Self::Conflict(_) => ("already in the environment", "take it out there, or change VAULT_ON_CONFLICT"),
             Self::TooLong { .. } => ("too long for the kernel", "131072 bytes fit; use --env-file, or VAULT_KEYS"),
+            Self::Format { format, remedy, .. } => {
+                return format!("format {format} cannot carry: {names} ({remedy})");
+            }
             Self::TooLongInAll { .. } => {
                 ("too long in all for the kernel", "use --env-file, or fewer keys (VAULT_KEYS)")
             }
@@ -159,7 +185,8 @@ impl fmt::Display for Problem {
             | Self::Denied(name)
             | Self::Nul(name)
             | Self::Duplicate(name)
-            | Self::Conflict(name) => f.write_str(name),
+            | Self::Conflict(name)
+            | Self::Format { name, .. } => f.write_str(name),
             Self::TooLong { name, bytes } => write!(f, "{name} ({bytes} bytes)"),
             Self::TooLongInAll { bytes, limit } => write!(f, "{bytes} of {limit} bytes"),
         }
@@ -173,7 +200,7 @@ mod tests {
     /// The variables as `NAME=value:kind`, and the problems as one text.
     fn collected(secret: &str, rules: &Rules) -> (Vec<String>, String) {
         let object = Object::parse(secret.as_bytes()).unwrap();
-        let (variables, problems) = collect(&object, rules);
+        let (variables, problems) = collect(&object, rules, Carrier::Environment);
         let variables = variables.iter().map(|v| format!("{}={}:{}", v.name, v.value.expose(), v.kind)).collect();
         (variables, sentences(&problems).join("; "))
     }

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::http::{Answer, Unresolved};
-use super::text::{Scrubber, escaped};
 use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
 use crate::json::{self, Object};
+use crate::text::{Scrubber, escaped};
 
 /// What was asked, with the names that its remedies speak of.
 #[derive(Clone, Copy)]

@@ -10,7 +10,6 @@ mod http;
 pub mod kv;
 pub mod retry;
 mod status;
-pub(crate) mod text;
 pub mod tls;
 pub mod token;
 
@@ -19,11 +18,11 @@ use std::time::Duration;
 
 use crate::error::{Error, Fault};
 use crate::process::wait::Waiter;
+use crate::text::Scrubber;
 use address::Address;
 use fault::Step;
 use http::{Answer, Http, Request};
 use retry::{GivenUp, Policy};
-use text::Scrubber;
 
 /// Where Vault is and how to talk to it.
 pub struct Options {

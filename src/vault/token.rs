@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
             session.revoked.set(Some(Revoked::No("the read is its only use")));
         }
         session.info.ttl = Duration::from_secs(auth.number("lease_duration")?);
-        session.info.policies = auth.strings("policies").into_iter().map(super::text::escaped).collect();
+        session.info.policies = auth.strings("policies").into_iter().map(crate::text::escaped).collect();
         Ok(Some(session))
     }
 

@@ -91,7 +91,7 @@ impl FileError {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot write {}: ", self.path.display())?;
+        write!(f, "{}: ", crate::text::escaped(&self.path.to_string_lossy()))?;
         match self.cause {
             Cause::NoFileName => f.write_str("the path is that of a directory; add the file's name"),
             Cause::InTheWay(kind) => write!(f, "{kind} is in the way; remove it or choose another path"),

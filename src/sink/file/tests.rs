@@ -42,7 +42,7 @@ fn an_error_names_path_cause_and_remedy() {
             "I/O error while syncing its directory, with the new file in place",
         ),
     ] {
-        assert_eq!(text(cause), format!("cannot write /s/app.env: {expected}"));
+        assert_eq!(text(cause), format!("/s/app.env: {expected}"));
     }
 }
 

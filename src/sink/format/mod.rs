@@ -167,10 +167,9 @@ impl Format {
         Ok(bytes)
     }
 
-    /// The formats that carry all of these variables: the advice to give after a refusal.
-    pub fn able_to_carry(variables: &[(&str, &str)]) -> Vec<Self> {
-        let carries_all = |format: &Self| variables.iter().all(|(name, value)| format.check(name, value).is_ok());
-        Self::ALL.into_iter().filter(carries_all).collect()
+    /// Whether this format carries all of these variables.
+    pub fn carries(self, variables: &[(&str, &str)]) -> bool {
+        variables.iter().all(|(name, value)| self.check(name, value).is_ok())
     }
 
     fn write(self, out: &mut impl Write, variables: &[(&str, &str)]) -> io::Result<()> {

@@ -10,9 +10,9 @@ use super::{Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
 use crate::json::{Json, Object};
 use crate::process::wait::OnSignal;
+use crate::text::escaped;
 use crate::vault::fault::{self, Step};
 use crate::vault::http::Request;
-use crate::vault::text::escaped;
 use crate::vault::token::Session;
 use crate::vault::{Client, encode};
 
