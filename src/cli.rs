@@ -4,13 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueHint};
 
 use crate::config::reader::Flags;
 use crate::config::setting::{self, Setting};
 use crate::error::Error;
 
-const USAGE: &str = "\
+/// The ways to write a command line.
+pub const USAGE: &str = "\
 vault-exec [OPTIONS] [--] COMMAND [ARG]...
        vault-exec [OPTIONS] --env-file PATH [--format FORMAT]
        vault-exec [OPTIONS] --check [-- COMMAND [ARG]... | --env-file PATH]
@@ -44,7 +45,7 @@ struct Cli {
     #[arg(long, value_name = "DURATION", help = setting_help(&setting::WAIT), help_heading = "Start-up")]
     wait: Option<String>,
 
-    #[arg(long, value_name = "PATH", help = setting_help(&setting::ENV_FILE), help_heading = "Env file")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help = setting_help(&setting::ENV_FILE), help_heading = "Env file")]
     env_file: Option<String>,
 
     #[arg(long, value_name = "FORMAT", help = setting_help(&setting::ENV_FILE_FORMAT), help_heading = "Env file")]
@@ -63,11 +64,11 @@ struct Cli {
     report: Option<String>,
 
     /// Copy this program to DIR/vault-exec, over one that is running too
-    #[arg(long, value_name = "DIR", help_heading = "Checking and installing")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Checking and installing")]
     install: Option<PathBuf>,
 
     /// The application and its arguments, passed through untouched
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, verbatim_doc_comment)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
 
@@ -194,17 +195,35 @@ fn variables_help() -> String {
         format!("  {}\n          {}\n", setting.name, setting_help(setting).replace('\n', "\n          "))
     };
     let settings = setting::ALL.iter().filter(|setting| setting.flag.is_none()).map(line).collect::<Vec<_>>().concat();
-    format!("Variables without a flag (BAO_X beats VAULT_X where official clients know it):\n{settings}\n{EXIT_CODES}")
+    let rows = EXIT_CODES.len().div_ceil(3);
+    let cell = |n: usize| EXIT_CODES.get(n).map_or(String::new(), |(code, what)| format!("{code:>7} {what:18}"));
+    let codes: Vec<_> =
+        (0..rows).map(|n| [n, n + rows, n + 2 * rows].map(cell).concat().trim_end().to_owned()).collect();
+    format!(
+        "Variables without a flag (BAO_X beats VAULT_X where official clients know it):\n{settings}\n\
+         Exit codes, before COMMAND starts:\n{}",
+        codes.join("\n")
+    )
 }
 
-/// The exit codes in short.
-const EXIT_CODES: &str = "\
-Exit codes, before COMMAND starts:
-  64 usage                 71 operating system      77 denied
-  65 data of the secret    73 file not creatable    78 settings
-  66 something is absent   74 file not written      126 COMMAND not executable
-  69 Vault unreachable     75 Vault not ready       127 COMMAND not found
-  70 internal error        76 not Vault             128+n ended by signal n";
+/// The exit codes, and what each says in three words.
+pub const EXIT_CODES: &[(&str, &str)] = &[
+    ("64", "usage"),
+    ("65", "data of the secret"),
+    ("66", "something is absent"),
+    ("69", "Vault unreachable"),
+    ("70", "internal error"),
+    ("71", "operating system"),
+    ("73", "file not creatable"),
+    ("74", "file not written"),
+    ("75", "Vault not ready"),
+    ("76", "not Vault"),
+    ("77", "denied"),
+    ("78", "settings"),
+    ("126", "COMMAND not executable"),
+    ("127", "COMMAND not found"),
+    ("128+n", "ended by signal n"),
+];
 
 /// The definitions behind `--help`, for a manual page and completions.
 pub fn definitions() -> clap::Command {

@@ -81,16 +81,18 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
     let ready = payload.prepare().map_err(Unwritten::File)?;
     let revoked = session.revoke();
     times.lap("revoke");
-    report::fetched(&variables, &config.location, &secret, revoked, &times);
+    let done = |more: &str| report::done(&variables, &config.location, &secret, revoked, &times, more);
 
     match ready {
         Ready::Command(command, environment) => {
+            done("");
             waiter.disarm().map_err(Error::Signal)?;
             Err(not_started(&command.name())(command.exec(Some(&environment))))
         }
         Ready::File(file, env_file) => {
             waiter.caught().map_or(Ok(()), |signal| Err(Error::Signal(signal)))?;
-            log::info!("{env_file} {}", file.finish()?);
+            let outcome = file.finish()?;
+            done(&format!("; {env_file} {outcome}"));
             // One that arrived during the rename was left waiting for its end.
             waiter.disarm().map_err(Error::Signal)
         }

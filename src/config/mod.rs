@@ -154,7 +154,12 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
         if hidden { "set".to_owned() } else { escaped(&text) }
     };
     let mut row = |setting: &'static Setting| match reader.find(setting) {
-        Some(found) => Some((setting.name, shown(setting, found.text), found.name)),
+        Some(found) => {
+            // To these two a flag adds.
+            let adds = [setting::REQUIRED_KEYS.name, setting::ALLOW_NAMES.name].contains(&setting.name);
+            let text = if adds { reader.list(setting).join(",") } else { found.text };
+            Some((setting.name, shown(setting, text), found.name))
+        }
         None if setting.default == "-" => None,
         None => Some((setting.name, setting.default.to_owned(), "default".to_owned())),
     };

@@ -22,6 +22,11 @@ impl Environ {
         Self(entries.map(Zeroizing::new).collect())
     }
 
+    /// A second one with the same entries.
+    pub fn copy(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// The value of `name`; of the first one where it is repeated, as `getenv` finds it.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.variables().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)

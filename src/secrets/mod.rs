@@ -153,6 +153,20 @@ pub fn sentences(problems: &[Problem]) -> Vec<String> {
 }
 
 impl Problem {
+    /// The problem in a word or two, for a table.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::MissingKey(_) | Self::MissingVariable(_) => "missing",
+            Self::BadName(_) => "no name for a variable",
+            Self::Denied(_) => "denied",
+            Self::Nul(_) => "a NUL byte in the value",
+            Self::Duplicate(_) => "duplicate key",
+            Self::Conflict(_) => "conflict",
+            Self::Format { .. } => "not carried by the format",
+            Self::TooLong { .. } | Self::TooLongInAll { .. } => "too long",
+        }
+    }
+
     /// The sentence for `names`, all of which have this kind of problem.
     fn sentence(&self, names: &str) -> String {
         let (what, remedy) = match self {

@@ -70,6 +70,14 @@ impl EnvFile {
         })
     }
 
+    /// Finds what would forbid writing it, without writing anything.
+    pub fn check(&self) -> Result<(), FileError> {
+        match &self.place {
+            Place::Stdout => Ok(()),
+            Place::File(path) => file::check(path),
+        }
+    }
+
     /// Does everything but the last step.
     pub fn prepare(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Ready, FileError> {
         match &self.place {

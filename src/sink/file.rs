@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::{AccessFlags, faccessat, getegid, geteuid};
 use zeroize::Zeroizing;
 
 use self::error::{Cause, Step};
@@ -74,6 +74,17 @@ pub fn write(target: &Target, content: &[u8]) -> Result<Written, FileError> {
     prepare(target, content)?.commit()
 }
 
+/// Finds what would forbid writing a file at `path`, without changing anything.
+pub fn check(path: &Path) -> Result<(), FileError> {
+    let check = || {
+        let (directory, name) = open_directory(path)?;
+        faccessat(&directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)
+            .map_err(Step::Create.failed())?;
+        look(&directory, name).map(drop)
+    };
+    check().map_err(|cause| FileError::new(path, cause))
+}
+
 /// Does everything that takes long or is likely to fail; the rename is left for [`Prepared::commit`].
 ///
 /// Refuses a target that exists and is no regular file: a link may lead anywhere, and whoever put a FIFO or a
@@ -97,24 +108,31 @@ impl Prepared {
 }
 
 fn prepare_change(target: &Target, content: &[u8]) -> Result<Option<Change>, Cause> {
-    let (directory, name) = split(&target.path).ok_or(Cause::NoFileName)?;
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory = openat(AT_FDCWD, directory, flags, Mode::empty()).map_err(Step::OpenDirectory.failed())?;
+    let (directory, name) = open_directory(&target.path)?;
     remove_left_overs(&directory, name, target);
-
-    let written = match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => Written::Created,
-        Err(errno) => return Err(Cause::Os(Step::Inspect, errno)),
-        Ok(stat) => match obstacle(&stat) {
-            Some(kind) => return Err(Cause::InTheWay(kind)),
-            None if is_same(&directory, name, target, content) => return Ok(None),
-            None => Written::Replaced,
-        },
-    };
-
+    let written = look(&directory, name)?;
+    if written == Written::Replaced && is_same(&directory, name, target, content) {
+        return Ok(None);
+    }
     let mut temporary = Temporary::create(&directory, name)?;
     temporary.fill(target, content)?;
     Ok(Some(Change { temporary, name: name.to_owned(), written }))
+}
+
+fn open_directory(path: &Path) -> Result<(OwnedFd, &OsStr), Cause> {
+    let (directory, name) = split(path).ok_or(Cause::NoFileName)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = openat(AT_FDCWD, directory, flags, Mode::empty()).map_err(Step::OpenDirectory.failed())?;
+    Ok((directory, name))
+}
+
+/// What writing the file would be; only a regular file may be replaced.
+fn look(directory: &OwnedFd, name: &OsStr) -> Result<Written, Cause> {
+    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => Ok(Written::Created),
+        Err(errno) => Err(Cause::Os(Step::Inspect, errno)),
+        Ok(stat) => obstacle(&stat).map_or(Ok(Written::Replaced), |kind| Err(Cause::InTheWay(kind))),
+    }
 }
 
 /// The directory and the name in it; `None` where the path can only be that of a directory.

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::http::{Answer, Unresolved};
+use super::kv::rule;
 use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
 use crate::json::{self, Object};
@@ -31,6 +32,10 @@ pub enum Step<'a> {
         /// The version asked for, if one was.
         version: Option<u64>,
     },
+    /// `auth/token/lookup-self`, in a dry run.
+    LookUp,
+    /// `sys/internal/ui/mounts`, in a dry run.
+    Preflight,
     /// `auth/token/revoke-self`
     Revoke,
 }
@@ -42,6 +47,8 @@ impl Step<'_> {
             Self::Status => "status",
             Self::Login { .. } => "login",
             Self::Read { .. } => "read",
+            Self::LookUp => "token",
+            Self::Preflight => "preflight",
             Self::Revoke => "revoke",
         }
     }
@@ -55,6 +62,8 @@ impl Step<'_> {
             Self::Read { mount, path, version: Some(version) } => {
                 format!("the read of {mount}/{path} version {version}")
             }
+            Self::LookUp => "the look-up of the token".into(),
+            Self::Preflight => "the preflight".into(),
             Self::Revoke => "the revoke of the login's token".into(),
         }
     }
@@ -196,11 +205,11 @@ fn denied(step: Step) -> String {
         Step::Login { mount, role } => format!(
             "check that auth/{mount} is enabled and that its role {role} allows this service account, namespace and audience"
         ),
-        Step::Read { mount, path, .. } => format!(
-            "check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
-             path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}"
-        ),
-        Step::Status | Step::Revoke => "check what stands between here and Vault".into(),
+        Step::Read { mount, path, .. } => {
+            format!("check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {}", rule(mount, path))
+        }
+        Step::LookUp => "check the token: it is wrong, expired or revoked".into(),
+        Step::Status | Step::Preflight | Step::Revoke => "check what stands between here and Vault".into(),
     }
 }
 
@@ -212,7 +221,7 @@ fn refused(step: Step) -> String {
             )
         }
         Step::Read { .. } => "check VAULT_MOUNT_POINT, VAULT_PATH and VAULT_NAMESPACE".into(),
-        Step::Status | Step::Revoke => NOT_VAULT.into(),
+        Step::Status | Step::LookUp | Step::Preflight | Step::Revoke => NOT_VAULT.into(),
     }
 }
 

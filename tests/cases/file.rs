@@ -130,7 +130,7 @@ fn whatever_is_no_regular_file_is_refused_and_stays() {
         assert_eq!(error.kind(), Kind::CannotCreate);
         assert_eq!(
             error.to_string(),
-            format!("cannot write {}: {kind} is in the way; remove it or choose another path", path.display())
+            format!("{}: {kind} is in the way; remove it or choose another path", path.display())
         );
     }
     assert_eq!(names(directory.path()), before);

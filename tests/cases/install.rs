@@ -45,5 +45,5 @@ fn what_stands_in_the_way_is_said_with_its_path() {
     let error = install(&missing, directory.path()).unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot read the program from {}", missing.display())), "{error}");
     let error = install(Path::new("/proc/self/exe"), &missing).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot write {}/vault-exec: ", missing.display())), "{error}");
+    assert!(error.starts_with(&format!("{}/vault-exec: ", missing.display())), "{error}");
 }
