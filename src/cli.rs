@@ -196,7 +196,7 @@ fn variables_help() -> String {
     };
     let settings = setting::ALL.iter().filter(|setting| setting.flag.is_none()).map(line).collect::<Vec<_>>().concat();
     let rows = EXIT_CODES.len().div_ceil(3);
-    let cell = |n: usize| EXIT_CODES.get(n).map_or(String::new(), |(code, what)| format!("{code:>7} {what:18}"));
+    let cell = |n: usize| EXIT_CODES.get(n).map_or(String::new(), |(code, what)| format!("{code:>5} {what:19}"));
     let codes: Vec<_> =
         (0..rows).map(|n| [n, n + rows, n + 2 * rows].map(cell).concat().trim_end().to_owned()).collect();
     format!(
