@@ -48,7 +48,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
                 Plan::Vault(config) => hand_over(&config, sink, environ)?,
             }
         }
-        Ask::Check { request, json } => return check::run(request, json, environ),
+        Ask::Check { request, json } => return check::run(request, json, &environ),
         Ask::Install(directory) => {
             let path = install::install(Path::new("/proc/self/exe"), &directory)?;
             log::info!("installed as {}", text::escaped(&path.to_string_lossy()));

@@ -54,7 +54,7 @@ struct Row {
 
 /// Goes through the steps for `request`, prints the report to standard output and returns the exit code that a real run
 /// would have.
-pub fn run(request: Request, json: bool, environ: Environ) -> Result<u8, Error> {
+pub fn run(request: Request, json: bool, environ: &Environ) -> Result<u8, Error> {
     let report = Report::make(request, environ)?;
     let mut stdout = std::io::stdout();
     // https://no-color.org
@@ -66,10 +66,10 @@ pub fn run(request: Request, json: bool, environ: Environ) -> Result<u8, Error> 
 }
 
 impl Report {
-    fn make(mut request: Request, environ: Environ) -> Result<Self, Error> {
+    fn make(mut request: Request, environ: &Environ) -> Result<Self, Error> {
         // Nothing is written, so a terminal is as good as any other place.
         request.force = true;
-        let settings = config::in_effect(&environ, &request.flags);
+        let settings = config::in_effect(environ, &request.flags);
         let mut report = Self { settings, steps: Vec::new(), variables: Vec::new(), verdict: String::new(), code: 0 };
         report.examine(request, environ)?;
         if report.code != 0 {
@@ -79,9 +79,9 @@ impl Report {
     }
 
     /// Fails only with a signal, which ends a dry run as it ends a real one.
-    fn examine(&mut self, request: Request, environ: Environ) -> Result<(), Error> {
+    fn examine(&mut self, request: Request, environ: &Environ) -> Result<(), Error> {
         let begun = Instant::now();
-        let (settings, faults) = config::inspect(&environ, &request.flags, !request.command.is_empty());
+        let (settings, faults) = config::inspect(environ, &request.flags, !request.command.is_empty());
         let sound = faults.is_empty();
         self.step(
             "settings",
@@ -93,7 +93,7 @@ impl Report {
         let begun = Instant::now();
         let mut sink = None;
         if !request.command.is_empty() || env_file.is_some() {
-            sink = self.step("target", begun, run::sink(request, env_file, &environ).map(|s| (describe(&s), s)))?;
+            sink = self.step("target", begun, run::sink(request, env_file, environ).map(|s| (describe(&s), s)))?;
         } else {
             self.skip("target", "neither COMMAND nor an env file is named");
         }
@@ -105,7 +105,7 @@ impl Report {
                 };
                 Ok(())
             }
-            Plan::Vault(config) if sound => self.ask_vault(&config, sink, &environ),
+            Plan::Vault(config) if sound => self.ask_vault(&config, sink, environ),
             Plan::Vault(config) => {
                 self.skip("status", "the settings are at fault");
                 self.step("credential", Instant::now(), config.auth.inspect().map(|said| (said, ())))?;
@@ -185,7 +185,7 @@ impl Report {
             Some(Sink::EnvFile(file)) => (format!("would write {count} variables to {file}"), Some(file.clone())),
         };
         if let Some(sink) = sink {
-            let payload = sink.payload(environ.copy(), config::is_credential, &variables, config.on_conflict);
+            let payload = sink.payload(environ.clone(), config::is_credential, &variables, config.on_conflict);
             problems.extend(payload.err().unwrap_or_default());
         }
         let judged = match problems[..] {

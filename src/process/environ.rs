@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 pub type Entry = Zeroizing<CString>;
 
 /// An environment block. Entries without `=` and repeated names are kept: the application would see them under `env`.
+#[derive(Clone)]
 pub struct Environ(Vec<Entry>);
 
 impl Environ {
@@ -20,11 +21,6 @@ impl Environ {
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let entries = pairs.into_iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok());
         Self(entries.map(Zeroizing::new).collect())
-    }
-
-    /// A second one with the same entries.
-    pub fn copy(&self) -> Self {
-        Self(self.0.clone())
     }
 
     /// The value of `name`; of the first one where it is repeated, as `getenv` finds it.

@@ -15,15 +15,12 @@ impl Session<'_> {
         let Location { mount, path, .. } = location;
         let url = format!("sys/internal/ui/mounts/{}/{}", encode(mount), encode(path));
         let request = Request { token: Some(&self.token), ..Request::get(&url) };
-        let answer = match self.client.ask(Step::Preflight, &request) {
-            Ok(answer) => answer,
-            Err(_) => {
-                return format!(
-                    "the mount {mount} is missing, or no policy of the token touches it (the server does not tell them \
-                     apart); the read needs {}",
-                    rule(mount, path)
-                );
-            }
+        let Ok(answer) = self.client.ask(Step::Preflight, &request) else {
+            return format!(
+                "the mount {mount} is missing, or no policy of the token touches it (the server does not tell them \
+                 apart); the read needs {}",
+                rule(mount, path)
+            );
         };
         let said = Object::parse(&answer.body);
         let engine = said.as_ref().ok().and_then(|said| said.object(&["data"]).ok());
