@@ -49,5 +49,6 @@ pub mod run;
 pub mod secret;
 pub mod secrets;
 pub mod sink;
+pub mod steps;
 pub mod text;
 pub mod vault;

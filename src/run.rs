@@ -1,26 +1,21 @@
 //! The pipeline: from the command line to the application, or to the env file.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::cli::{self, Ask, Request};
+use crate::cli::{self, Ask};
 use crate::config::{self, Config, Plan};
 use crate::error::{Code, Error};
-use crate::process::command::CommandFault;
 use crate::process::environ::Environ;
-use crate::process::signal::Signals;
-use crate::process::wait::Waiter;
 use crate::report::{self, Times};
-use crate::secrets::{self, Carrier, Problem, Variable};
-use crate::sink::env_file::{EnvFile, Place, Unwritten};
-use crate::sink::exec::Command;
+use crate::sink::env_file::Unwritten;
 use crate::sink::{Ready, Sink};
+use crate::steps::{arm, collect, not_started, refused, sink};
 use crate::vault::Client;
-use crate::vault::kv::{Location, Version};
-use crate::{check, install, json, logging, process, text};
+use crate::{check, install, logging, process, text};
 
 /// The whole program: log, run, print one error, exit with its code.
 pub fn program(args: Vec<OsString>) -> ExitCode {
@@ -111,44 +106,4 @@ fn pass_through(sink: Sink) -> Result<(), Error> {
             Ok(())
         }
     }
-}
-
-/// Where the variables go: what the command line says, else what `VAULT_ENV_FILE` says.
-pub(crate) fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> Result<Sink, Error> {
-    if let Some(first) = request.command.first() {
-        let name = text::escaped(&first.to_string_lossy());
-        return Command::find(request.command, environ).map(Sink::Command).map_err(not_started(&name));
-    }
-    match env_file {
-        None => Err(cli::usage("no COMMAND and no --env-file given")),
-        Some(EnvFile { place: Place::Stdout, .. }) if !request.force && std::io::stdout().is_terminal() => {
-            Err(cli::usage("standard output is a terminal, where secrets do not belong; redirect it, or add --force"))
-        }
-        Some(env_file) => Ok(Sink::EnvFile(env_file)),
-    }
-}
-
-/// Closes the process to onlookers and makes signals end every wait.
-pub(crate) fn arm() -> Result<Arc<Waiter>, Error> {
-    process::harden().map_err(|errno| Error::System { doing: "switching core dumps off", errno })?;
-    let signals = Signals::arm().map_err(|errno| Error::System { doing: "blocking signals", errno })?;
-    Ok(Arc::new(Waiter::new(Some(signals))))
-}
-
-/// The variables of `secret`, and what is wrong with them.
-pub(crate) fn collect(secret: &Version, config: &Config, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
-    secret.with_data(|data| secrets::collect(data, &config.rules, carrier)).unwrap_or_else(|fault| {
-        // The envelope was checked when it was read; what it let pass is a key that stands twice.
-        let path = if let json::Fault::Duplicate(path) = &fault { path.join(".") } else { fault.to_string() };
-        (Vec::new(), vec![Problem::Duplicate(path)])
-    })
-}
-
-pub(crate) fn refused(location: &Location, secret: &Version, problems: &[Problem]) -> Error {
-    let from = format!("{}/{} version {}", location.mount, location.path, secret.number);
-    Error::Secrets { from, problems: secrets::sentences(problems), code: secrets::code(problems) }
-}
-
-fn not_started(command: &str) -> impl Fn(CommandFault) -> Error {
-    move |fault| Error::Command { command: command.to_owned(), fault }
 }

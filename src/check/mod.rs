@@ -9,11 +9,11 @@ use crate::cli::Request;
 use crate::config::{self, Config, InEffect, Plan, Settings};
 use crate::error::{Code, Error, Seconds};
 use crate::process::environ::Environ;
-use crate::run;
 use crate::secrets::{Carrier, Variable};
 use crate::sink::Sink;
 use crate::sink::env_file::{EnvFile, Unwritten};
 use crate::sink::exec::OnConflict;
+use crate::steps;
 use crate::text::escaped;
 use crate::vault::Client;
 use crate::vault::kv::Version;
@@ -93,7 +93,7 @@ impl Report {
         let begun = Instant::now();
         let mut sink = None;
         if !request.command.is_empty() || env_file.is_some() {
-            sink = self.step("target", begun, run::sink(request, env_file, environ).map(|s| (describe(&s), s)))?;
+            sink = self.step("target", begun, steps::sink(request, env_file, environ).map(|s| (describe(&s), s)))?;
         } else {
             self.skip("target", "neither COMMAND nor an env file is named");
         }
@@ -116,7 +116,7 @@ impl Report {
 
     fn ask_vault(&mut self, config: &Config, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
         config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        let waiter = run::arm()?;
+        let waiter = steps::arm()?;
         let begun = Instant::now();
         let vault = Client::new(&config.vault, config.policy(begun), waiter.clone());
         let status = vault.status().map(|version| (format!("initialised and unsealed, version {version}"), ()));
@@ -171,7 +171,7 @@ impl Report {
     fn judge(&mut self, config: &Config, secret: &Version, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
         let begun = Instant::now();
         let carrier = sink.as_ref().map_or(Carrier::Environment, Sink::carrier);
-        let (variables, mut problems) = run::collect(secret, config, carrier);
+        let (variables, mut problems) = steps::collect(secret, config, carrier);
         self.variables = variables.iter().map(|v| row(v, sink.as_ref(), config.on_conflict, environ)).collect();
         self.variables.extend(problems.iter().map(|problem| Row {
             name: problem.to_string(),
@@ -190,7 +190,7 @@ impl Report {
         }
         let judged = match problems[..] {
             [] => Ok((format!("{count} variables, all of them good"), ())),
-            _ => Err(run::refused(&config.location, secret, &problems)),
+            _ => Err(steps::refused(&config.location, secret, &problems)),
         };
         self.step("secrets", begun, judged)?;
         if let Some(file) = file {

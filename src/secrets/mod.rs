@@ -5,7 +5,6 @@ pub mod value;
 
 use std::fmt;
 
-use crate::error::Code;
 use crate::json::Object;
 use crate::secret::Secret;
 use name::Verdict;
@@ -132,10 +131,9 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
     (variables, problems)
 }
 
-/// The exit code that `problems` lead to.
-pub fn code(problems: &[Problem]) -> Code {
-    let missing = |p: &Problem| matches!(p, Problem::MissingKey(_) | Problem::MissingVariable(_));
-    if problems.iter().all(missing) { Code::Absent } else { Code::Data }
+/// Whether nothing is wrong but that something is missing.
+pub fn only_missing(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| matches!(problem, Problem::MissingKey(_) | Problem::MissingVariable(_)))
 }
 
 /// One sentence for each kind of problem, with every name it concerns.
@@ -272,9 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn missing_keys_alone_are_absent_input_and_anything_else_makes_it_bad_data() {
+    fn missing_keys_alone_are_told_from_bad_data() {
         let missing = Problem::MissingVariable("A".into());
-        assert_eq!(code(&[missing.clone(), Problem::MissingKey("a".into())]), Code::Absent);
-        assert_eq!(code(&[missing, Problem::Nul("B".into())]), Code::Data);
+        assert!(only_missing(&[missing.clone(), Problem::MissingKey("a".into())]));
+        assert!(!only_missing(&[missing, Problem::Nul("B".into())]));
     }
 }

@@ -30,11 +30,6 @@ pub struct Version {
     pub created: String,
 }
 
-/// The rule of a policy that allows the read.
-pub fn rule(mount: &str, path: &str) -> String {
-    format!("path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}")
-}
-
 impl Version {
     /// Calls `with` with the secret's members, `data.data` of the answer.
     pub fn with_data<T>(&self, with: impl FnOnce(&Object) -> T) -> Result<T, Fault> {

@@ -1,9 +1,9 @@
 //! What can be told about a read that was refused or found nothing; for a dry run, never on the good path.
 
 use super::encode;
-use super::fault::Step;
+use super::fault::{Step, rule};
 use super::http::Request;
-use super::kv::{Location, rule};
+use super::kv::Location;
 use super::token::Session;
 use crate::json::{Json, Object};
 
