@@ -1,7 +1,9 @@
 //! The env file: the variables in a format, at a place, with a mode and an owner.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -111,8 +113,9 @@ impl Ready {
                 Written::Unchanged => "unchanged",
             }),
             Self::Stdout(bytes) => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(Unwritten::Stdout)?;
+                // Not through `Stdout`, which takes a closed descriptor for one that wants nothing.
+                let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+                stdout.and_then(|mut stdout| stdout.write_all(&bytes)).map_err(Unwritten::Stdout)?;
                 Ok("written")
             }
         }
