@@ -1,15 +1,21 @@
 //! The command line: which mode, which flags. Nothing of it is a credential.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueHint};
 
 use crate::config::reader::Flags;
 use crate::config::setting::{self, Setting};
 use crate::error::Error;
 
-const USAGE: &str = "vault-exec [OPTIONS] [--] COMMAND [ARG]...";
+/// The ways to write a command line.
+pub const USAGE: &str = "\
+vault-exec [OPTIONS] [--] COMMAND [ARG]...
+       vault-exec [OPTIONS] --env-file PATH [--format FORMAT]
+       vault-exec [OPTIONS] --check [-- COMMAND [ARG]... | --env-file PATH]
+       vault-exec --install DIR";
 
 /// Starts COMMAND with one Vault path's secrets in its environment.
 ///
@@ -39,42 +45,103 @@ struct Cli {
     #[arg(long, value_name = "DURATION", help = setting_help(&setting::WAIT), help_heading = "Start-up")]
     wait: Option<String>,
 
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help = setting_help(&setting::ENV_FILE), help_heading = "Env file")]
+    env_file: Option<String>,
+
+    #[arg(long, value_name = "FORMAT", help = setting_help(&setting::ENV_FILE_FORMAT), help_heading = "Env file")]
+    format: Option<String>,
+
+    /// Write secrets to standard output even if it is a terminal
+    #[arg(long, help_heading = "Env file")]
+    force: bool,
+
+    /// Go through every step, start and write nothing, and report
+    #[arg(long, help_heading = "Checking and installing")]
+    check: bool,
+
+    /// How --check reports: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "Checking and installing")]
+    report: Option<String>,
+
+    /// Copy this program to DIR/vault-exec, over one that is running too
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Checking and installing")]
+    install: Option<PathBuf>,
+
     /// The application and its arguments, passed through untouched
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, verbatim_doc_comment)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// To start COMMAND.
-    Run {
-        /// COMMAND with its arguments, at least one word.
-        command: Vec<OsString>,
-        /// What the flags say of settings.
-        flags: Flags,
+    /// To start COMMAND, or to write the env file.
+    Run(Request),
+    /// To say what that would come to.
+    Check {
+        /// What would be done.
+        request: Request,
+        /// Report as JSON.
+        json: bool,
     },
+    /// To copy the program into this directory.
+    Install(PathBuf),
     /// To print this text to standard output.
     Print(String),
+}
+
+/// A run, real or dry.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// COMMAND with its arguments; empty where none is given.
+    pub command: Vec<OsString>,
+    /// What the flags say of settings.
+    pub flags: Flags,
+    /// Secrets may go to a terminal.
+    pub force: bool,
 }
 
 /// Reads the arguments, the program's own name first.
 pub fn parse(args: Vec<OsString>) -> Result<Ask, Error> {
     if let Some(command) = command_alone(&args) {
-        return Ok(Ask::Run { command, flags: Flags::default() });
+        return Ok(Ask::Run(Request { command, ..Request::default() }));
     }
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    match Cli::try_parse_from(args) {
+        Ok(cli) => ask(cli),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Ask::Print(error.render().to_string()));
+            Ok(Ask::Print(error.render().to_string()))
         }
-        Err(error) => return Err(usage(&error)),
-    };
-    if cli.command.is_empty() {
-        return Err(Error::Usage(format!("no COMMAND given; usage: {USAGE}")));
+        Err(error) => Err(unreadable(&error)),
     }
-    let Cli { keys, require, allow_name, wait, command } = cli;
-    Ok(Ask::Run { command, flags: Flags { keys, require, allow_name, wait } })
+}
+
+/// Which of the modes it is; two that do not go together are refused.
+fn ask(cli: Cli) -> Result<Ask, Error> {
+    let Cli { keys, require, allow_name, wait, env_file, format, force, check, report, install, command } = cli;
+    let json = match report.as_deref() {
+        None | Some("text") => false,
+        Some("json") => true,
+        Some(_) => return Err(usage("--report takes text or json")),
+    };
+    let to_file = env_file.is_some();
+    if report.is_some() && !check {
+        return Err(usage("--report goes with --check"));
+    }
+    if !command.is_empty() && (to_file || format.is_some() || force) {
+        return Err(usage("COMMAND does not go with --env-file, --format or --force"));
+    }
+    let flags = Flags { keys, require, allow_name, wait, env_file, format };
+    if let Some(directory) = install {
+        let alone = !check && !force && command.is_empty() && flags == Flags::default();
+        return if alone { Ok(Ask::Install(directory)) } else { Err(usage("--install goes with nothing else")) };
+    }
+    let request = Request { command, flags, force };
+    Ok(if check { Ask::Check { request, json } } else { Ask::Run(request) })
+}
+
+/// A usage error: what is wrong, and how it is written.
+pub fn usage(what: &str) -> Error {
+    Error::Usage(format!("{what}; usage: vault-exec [OPTIONS] [--] COMMAND [ARG]..., more by --help"))
 }
 
 /// The command of a line without options, which is the usual one: parsing it in full takes longer than the rest of a
@@ -88,14 +155,14 @@ fn command_alone(args: &[OsString]) -> Option<Vec<OsString>> {
     (!rest.is_empty()).then(|| rest.to_vec())
 }
 
-/// `clap`'s message on one line, with its tip where it has one.
-fn usage(error: &clap::Error) -> Error {
+/// `clap`'s message on one line, with its tip where it names a similar flag.
+fn unreadable(error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = lines.find_map(|line| line.strip_prefix("tip: ")).filter(|tip| tip.contains("similar"));
     let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-    Error::Usage(format!("{}{tip}; usage: {USAGE}", crate::vault::text::escaped(&first)))
+    usage(&format!("{}{tip}", crate::text::escaped(&first)))
 }
 
 /// A setting's help: what it means, the variable where a flag has one, default and alias; 70 columns wide.
@@ -128,16 +195,35 @@ fn variables_help() -> String {
         format!("  {}\n          {}\n", setting.name, setting_help(setting).replace('\n', "\n          "))
     };
     let settings = setting::ALL.iter().filter(|setting| setting.flag.is_none()).map(line).collect::<Vec<_>>().concat();
-    format!("Variables without a flag (BAO_X beats VAULT_X where official clients know it):\n{settings}\n{EXIT_CODES}")
+    let rows = EXIT_CODES.len().div_ceil(3);
+    let cell = |n: usize| EXIT_CODES.get(n).map_or(String::new(), |(code, what)| format!("{code:>5} {what:19}"));
+    let codes: Vec<_> =
+        (0..rows).map(|n| [n, n + rows, n + 2 * rows].map(cell).concat().trim_end().to_owned()).collect();
+    format!(
+        "Variables without a flag (BAO_X beats VAULT_X where official clients know it):\n{settings}\n\
+         Exit codes, before COMMAND starts:\n{}",
+        codes.join("\n")
+    )
 }
 
-/// The exit codes in short.
-const EXIT_CODES: &str = "\
-Exit codes, before COMMAND starts:
-  64 usage                 71 operating system      78 settings
-  65 data of the secret    75 Vault not ready       126 COMMAND not executable
-  66 something is absent   76 not Vault             127 COMMAND not found
-  69 Vault unreachable     77 denied                128+n ended by signal n";
+/// The exit codes, and what each says in three words.
+pub const EXIT_CODES: &[(&str, &str)] = &[
+    ("64", "usage"),
+    ("65", "data of the secret"),
+    ("66", "something is absent"),
+    ("69", "Vault unreachable"),
+    ("70", "internal error"),
+    ("71", "operating system"),
+    ("73", "file not creatable"),
+    ("74", "file not written"),
+    ("75", "Vault not ready"),
+    ("76", "not Vault"),
+    ("77", "denied"),
+    ("78", "settings"),
+    ("126", "COMMAND not executable"),
+    ("127", "COMMAND not found"),
+    ("128+n", "ended by signal n"),
+];
 
 /// The definitions behind `--help`, for a manual page and completions.
 pub fn definitions() -> clap::Command {
@@ -160,47 +246,65 @@ mod tests {
     }
 
     fn run(command: &[&str], flags: Flags) -> Ask {
-        Ask::Run { command: command.iter().map(OsString::from).collect(), flags }
+        Ask::Run(Request { command: command.iter().map(OsString::from).collect(), flags, force: false })
     }
 
     #[test]
     fn from_the_command_on_everything_is_passed_through() {
-        let require = Flags { require: vec!["A".into(), "B,C".into()], ..Flags::default() };
+        let none = Flags::default;
+        let require = Flags { require: vec!["A".into(), "B,C".into()], ..none() };
         for (args, ask) in [
-            (
-                &["server", "--port", "80", "--", "-x", ""][..],
-                run(&["server", "--port", "80", "--", "-x", ""], Flags::default()),
-            ),
-            (&["--", "--odd", "--help"], run(&["--odd", "--help"], Flags::default())),
-            (&["--", "--", "x"], run(&["--", "x"], Flags::default())),
-            (
-                &["--require", "A", "--require=B,C", "env", "--require", "D"],
-                run(&["env", "--require", "D"], require.clone()),
-            ),
+            (&["server", "-p", "80", "--", "-x", ""][..], run(&["server", "-p", "80", "--", "-x", ""], none())),
+            (&["--", "--odd", "--help"], run(&["--odd", "--help"], none())),
+            (&["--", "--", "x"], run(&["--", "x"], none())),
+            (&["--require", "A", "--require=B,C", "env", "--wait"], run(&["env", "--wait"], require.clone())),
             (&["--require", "A", "--require", "B,C", "--", "-env"], run(&["-env"], require)),
         ] {
             assert_eq!(parsed(args).unwrap(), ask, "{args:?}");
         }
         let bytes = OsString::from_vec(vec![0xff, b'=']);
         let args = vec!["vault-exec".into(), "--wait=1s".into(), "env".into(), bytes.clone()];
-        let flags = Flags { wait: Some("1s".into()), ..Flags::default() };
-        assert_eq!(parse(args).unwrap(), Ask::Run { command: vec!["env".into(), bytes], flags });
+        let flags = Flags { wait: Some("1s".into()), ..none() };
+        let command = vec!["env".into(), bytes];
+        assert_eq!(parse(args).unwrap(), Ask::Run(Request { command, flags, force: false }));
+    }
+
+    #[test]
+    fn the_modes_are_told_apart() {
+        let file = || Flags { env_file: Some("/f".into()), format: Some("json".into()), ..Flags::default() };
+        let command = || Request { command: vec!["env".into()], ..Request::default() };
+        for (args, ask) in [
+            (&[][..], run(&[], Flags::default())),
+            (&["--"], run(&[], Flags::default())),
+            (&["--env-file", "/f", "--format", "json"], run(&[], file())),
+            (&["--check", "--", "env"], Ask::Check { request: command(), json: false }),
+            (
+                &["--check", "--report", "json", "--env-file=/f", "--format=json", "--force"],
+                Ask::Check { request: Request { flags: file(), force: true, ..Request::default() }, json: true },
+            ),
+            (&["--install", "/bin"], Ask::Install("/bin".into())),
+        ] {
+            assert_eq!(parsed(args).unwrap(), ask, "{args:?}");
+        }
     }
 
     #[test]
     fn what_cannot_be_understood_is_one_line_with_the_usage() {
-        let usage = format!("; usage: {USAGE}");
         for (args, text) in [
-            (&[][..], "no COMMAND given"),
-            (&["--"], "no COMMAND given"),
-            (&["--wait", "1s"], "no COMMAND given"),
-            (&["--nope", "env"], "unexpected argument '--nope' found"),
+            (&["--nope", "env"][..], "unexpected argument '--nope' found"),
             (&["--kees", "a", "env"], "unexpected argument '--kees' found (a similar argument exists: '--keys')"),
             (&["--wait"], "a value is required for '--wait <DURATION>' but none was supplied"),
             (&["-x"], "unexpected argument '-x' found"),
+            (&["--env-file", "/f", "--", "env"], "COMMAND does not go with --env-file, --format or --force"),
+            (&["--format", "sh", "env"], "COMMAND does not go with --env-file, --format or --force"),
+            (&["--report", "json", "env"], "--report goes with --check"),
+            (&["--check", "--report", "xml"], "--report takes text or json"),
+            (&["--install", "/bin", "env"], "--install goes with nothing else"),
+            (&["--install", "/bin", "--check"], "--install goes with nothing else"),
         ] {
             let error = parsed(args).unwrap_err();
-            assert_eq!((error.to_string(), error.exit_code()), (format!("{text}{usage}"), 64), "{args:?}");
+            let said = format!("{text}; usage: vault-exec [OPTIONS] [--] COMMAND [ARG]..., more by --help");
+            assert_eq!((error.to_string(), error.exit_code()), (said, 64), "{args:?}");
         }
     }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
+use crate::install::InstallError;
 use crate::process::command::CommandFault;
+use crate::sink::env_file::Unwritten;
+use crate::sink::file::Kind;
 
 /// The exit codes, after [sysexits(3)](https://man.openbsd.org/sysexits) and the shell's 126, 127 and 128+n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,10 @@ pub enum Code {
     Internal = 70,
     /// An operating-system call failed.
     System = 71,
+    /// The env file, or the installed copy, cannot be created.
+    CannotCreate = 73,
+    /// Writing it failed.
+    Io = 74,
     /// Vault answered but is not ready.
     NotReady = 75,
     /// The peer does not speak Vault.
@@ -88,6 +95,12 @@ pub enum Error {
         /// Why not.
         fault: CommandFault,
     },
+    /// The env file was not written.
+    #[error("env file {0}")]
+    EnvFile(#[from] Unwritten),
+    /// The program was not installed.
+    #[error("install: {0}")]
+    Install(#[from] InstallError),
     /// A system call failed that has no reason to.
     #[error("{doing}: {} ({errno:?}); the container's limits or seccomp profile may forbid it", .errno.desc())]
     System {
@@ -119,7 +132,12 @@ impl Error {
                 CommandFault::TooLong => Code::Data,
                 CommandFault::Other(_) => Code::System,
             },
-            Self::System { .. } => Code::System,
+            Self::EnvFile(Unwritten::File(fault)) | Self::Install(InstallError::Write(fault)) => match fault.kind() {
+                Kind::CannotCreate => Code::CannotCreate,
+                Kind::Io => Code::Io,
+            },
+            Self::EnvFile(Unwritten::Stdout(_)) => Code::Io,
+            Self::System { .. } | Self::Install(InstallError::Read { .. }) => Code::System,
         };
         code as u8
     }

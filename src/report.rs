@@ -35,8 +35,15 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(format!("vault-exec: {text}\n").as_bytes())
 }
 
-/// The one line of a run that went well, and at debug one line a variable.
-pub fn done(variables: &[Variable], location: &Location, secret: &Version, revoked: Revoked, times: &Times) {
+/// The one line of a run that went well, which ends with `more`, and at debug one line a variable.
+pub fn done(
+    variables: &[Variable],
+    location: &Location,
+    secret: &Version,
+    revoked: Revoked,
+    times: &Times,
+    more: &str,
+) {
     for variable in variables {
         log::debug!("{}", name::masked(&variable.name));
     }
@@ -49,7 +56,7 @@ pub fn done(variables: &[Variable], location: &Location, secret: &Version, revok
     log::info!(
         variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_str(),
         token = token.as_str(), elapsed_ms = times.elapsed_ms();
-        "{count} variable{s} from {path} version {} of {}; {times}; token {token}", secret.number, secret.created
+        "{count} variable{s} from {path} version {} of {}; {times}; token {token}{more}", secret.number, secret.created
     );
 }
 

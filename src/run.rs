@@ -1,67 +1,66 @@
-//! The pipeline: from the command line to the application.
+//! The pipeline: from the command line to the application, or to the env file.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::cli::{self, Ask};
 use crate::config::{self, Config, Plan};
-use crate::error::Error;
-use crate::json;
-use crate::process;
-use crate::process::command::CommandFault;
+use crate::error::{Code, Error};
 use crate::process::environ::Environ;
-use crate::process::signal::Signals;
-use crate::process::wait::Waiter;
 use crate::report::{self, Times};
-use crate::secrets::{self, Problem, Variable};
-use crate::sink::exec::Command;
+use crate::sink::env_file::Unwritten;
+use crate::sink::{Ready, Sink};
+use crate::steps::{arm, collect, not_started, refused, sink};
 use crate::vault::Client;
-use crate::vault::kv::{Location, Version};
-use crate::vault::retry::Policy;
+use crate::{check, install, logging, process, text};
 
-/// Does what `args` ask for; when that is COMMAND, it returns only with an error.
-pub fn run(args: Vec<OsString>, environ: Environ) -> Result<(), Error> {
-    match cli::parse(args)? {
-        // A reader that has gone away wants no more help.
-        Ask::Print(text) => {
-            let _: () = drop(std::io::stdout().write_all(text.as_bytes()));
-            Ok(())
-        }
-        Ask::Run { command, flags } => {
-            let named = command.first().cloned().unwrap_or_default();
-            let fault = |fault| Error::Command { command: named.to_string_lossy().escape_debug().to_string(), fault };
-            match config::load(&environ, &flags)? {
-                Plan::Passthrough => {
-                    log::debug!("VAULT_ADDR is unset: passthrough");
-                    Command::find(command, &environ).and_then(|command| command.exec(None)).map_err(fault)?;
-                }
-                Plan::Vault(config) => {
-                    start(&config, command, environ, fault)?;
-                }
-            }
-            Ok(())
+/// The whole program: log, run, print one error, exit with its code.
+pub fn program(args: Vec<OsString>) -> ExitCode {
+    process::on_panic_exit_with(Code::Internal as i32);
+    let environ = Environ::inherited();
+    let log = config::log(&environ);
+    logging::init(log.level, log.json);
+    match run(args, environ) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            report::error(&error, log.termination_log.as_deref());
+            error.exit_code().into()
         }
     }
 }
 
-/// Starts COMMAND with the secret in its environment.
-fn start(
-    config: &Config,
-    command: Vec<OsString>,
-    environ: Environ,
-    fault: impl Fn(CommandFault) -> Error,
-) -> Result<Infallible, Error> {
+/// Does what `args` ask for and returns the exit code; when that is COMMAND, it returns only with an error.
+fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
+    match cli::parse(args)? {
+        Ask::Run(request) => {
+            let settings = config::load(&environ, &request.flags, !request.command.is_empty())?;
+            let sink = sink(request, settings.env_file, &environ)?;
+            match settings.plan {
+                Plan::Passthrough => pass_through(sink)?,
+                Plan::Vault(config) => hand_over(&config, sink, environ)?,
+            }
+        }
+        Ask::Check { request, json } => return check::run(request, json, &environ),
+        Ask::Install(directory) => {
+            let path = install::install(Path::new("/proc/self/exe"), &directory)?;
+            log::info!("installed as {}", text::escaped(&path.to_string_lossy()));
+        }
+        // A reader that has gone away wants no more of it.
+        Ask::Print(text) => std::io::stdout().write_all(text.as_bytes()).unwrap_or_default(),
+    }
+    Ok(0)
+}
+
+/// Fetches the secret and hands it over. Whatever ends this after the login, the session's end revokes its token.
+fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error> {
     let mut times = Times::start();
     config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    process::harden().map_err(|errno| Error::System { doing: "switching core dumps off", errno })?;
-    let signals = Signals::arm().map_err(|errno| Error::System { doing: "blocking signals", errno })?;
-    let waiter = Arc::new(Waiter::new(Some(signals)));
-    let command = Command::find(command, &environ).map_err(&fault)?;
+    let waiter = arm()?;
 
-    let vault = Client::new(&config.vault, policy(config, times.begun), Arc::clone(&waiter));
+    let vault = Client::new(&config.vault, config.policy(times.begun), Arc::clone(&waiter));
     vault.status()?;
     times.lap("status");
     let session = vault.login(&config.auth)?;
@@ -69,38 +68,42 @@ fn start(
     let secret = session.read(&config.location)?;
     times.lap("read");
 
-    let (variables, mut problems) = collect(&secret, config);
-    let (environment, more) = command.environment(environ, config::is_credential, &variables, config.on_conflict);
-    problems.extend(more);
-    if !problems.is_empty() {
-        return Err(refused(&config.location, &secret, &problems));
-    }
+    let (variables, problems) = collect(&secret, config, sink.carrier());
+    let payload = match sink.payload(environ, config::is_credential, &variables, config.on_conflict) {
+        Ok(payload) if problems.is_empty() => payload,
+        unfit => return Err(refused(&config.location, &secret, &[problems, unfit.err().unwrap_or_default()].concat())),
+    };
+    let ready = payload.prepare().map_err(Unwritten::File)?;
     let revoked = session.revoke();
     times.lap("revoke");
+    let done = |more: &str| report::done(&variables, &config.location, &secret, revoked, &times, more);
 
-    report::done(&variables, &config.location, &secret, revoked, &times);
-    waiter.disarm().map_err(Error::Signal)?;
-    command.exec(Some(&environment)).map_err(fault)
-}
-
-fn policy(config: &Config, begun: Instant) -> Policy {
-    Policy {
-        retries: config.max_retries,
-        delay: config.retry_delay,
-        wait: Some((begun + config.wait, config.wait)).filter(|(_, wait)| !wait.is_zero()),
-        budget: (begun + config.startup_timeout, config.startup_timeout),
+    match ready {
+        Ready::Command(command, environment) => {
+            done("");
+            waiter.disarm().map_err(Error::Signal)?;
+            Err(not_started(&command.name())(command.exec(Some(&environment))))
+        }
+        Ready::File(file, env_file) => {
+            waiter.caught().map_or(Ok(()), |signal| Err(Error::Signal(signal)))?;
+            let outcome = file.finish()?;
+            done(&format!("; {env_file} {outcome}"));
+            // One that arrived during the rename was left waiting for its end.
+            waiter.disarm().map_err(Error::Signal)
+        }
     }
 }
 
-fn collect(secret: &Version, config: &Config) -> (Vec<Variable>, Vec<Problem>) {
-    secret.with_data(|data| secrets::collect(data, &config.rules)).unwrap_or_else(|fault| match fault {
-        json::Fault::Duplicate(path) => (Vec::new(), vec![Problem::Duplicate(path.join("."))]),
-        // The envelope was checked when it was read, so no other fault is left.
-        other => (Vec::new(), vec![Problem::Duplicate(other.to_string())]),
-    })
-}
-
-fn refused(location: &Location, secret: &Version, problems: &[Problem]) -> Error {
-    let from = format!("{}/{} version {}", location.mount, location.path, secret.number);
-    Error::Secrets { from, problems: secrets::sentences(problems), code: secrets::code(problems) }
+/// Without Vault: COMMAND with the environment as it is, or a file without variables.
+fn pass_through(sink: Sink) -> Result<(), Error> {
+    log::debug!("VAULT_ADDR is unset: passthrough");
+    match sink {
+        Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),
+        Sink::EnvFile(env_file) => {
+            let bytes = env_file.render(&[]).unwrap_or_default();
+            let outcome = env_file.prepare(bytes).map_err(Unwritten::File)?.finish()?;
+            log::info!("VAULT_ADDR is unset: {env_file} {outcome}, without variables");
+            Ok(())
+        }
+    }
 }

@@ -7,6 +7,8 @@ mod kubernetes;
 mod kv;
 mod policy;
 mod reply;
+#[allow(dead_code, reason = "only the examples use it")]
+pub(crate) mod sample;
 mod sys;
 mod token;
 mod vault;

@@ -3,7 +3,7 @@
 use super::setting::{ALL, Setting};
 use crate::error::SettingFault;
 use crate::process::environ::Environ;
-use crate::vault::text::escaped;
+use crate::text::escaped;
 
 /// What the command line says of settings; empty where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub struct Flags {
     pub allow_name: Vec<String>,
     /// `--wait`
     pub wait: Option<String>,
+    /// `--env-file`
+    pub env_file: Option<String>,
+    /// `--format`
+    pub format: Option<String>,
 }
 
 impl Flags {
@@ -25,6 +29,8 @@ impl Flags {
             "require" => self.require.iter().map(String::as_str).collect(),
             "allow-name" => self.allow_name.iter().map(String::as_str).collect(),
             "wait" => self.wait.as_deref().into_iter().collect(),
+            "env-file" => self.env_file.as_deref().into_iter().collect(),
+            "format" => self.format.as_deref().into_iter().collect(),
             _ => Vec::new(),
         }
     }

@@ -90,6 +90,10 @@ settings! {
     TLS_SERVER_NAME "VAULT_TLS_SERVER_NAME" = "-": "Name that the server's certificate must carry.";
     SKIP_VERIFY "VAULT_SKIP_VERIFY" = "false": "true: do not check the server's certificate.";
     PROXY_ADDR "VAULT_PROXY_ADDR" = "-" credential: "HTTP proxy to go through; HTTP_PROXY and the like are not read.";
+    ENV_FILE "VAULT_ENV_FILE" --"env-file" = "-": "Write this file instead of starting COMMAND; - is standard output.";
+    ENV_FILE_FORMAT "VAULT_ENV_FILE_FORMAT" --"format" = "sh": "sh, kubernetes, docker, compose, systemd, dotenv or json.";
+    ENV_FILE_MODE "VAULT_ENV_FILE_MODE" = "0600": "Its mode, octal, at most 0777.";
+    ENV_FILE_OWNER "VAULT_ENV_FILE_OWNER" = "-": "Its owner, uid or uid:gid.";
     LOG_LEVEL "VAULT_LOG_LEVEL" = "info": "off, error, warn, info, debug or trace (the same as debug).";
     LOG_FORMAT "VAULT_LOG_FORMAT" = "text": "text or json, one object a line.";
     TERMINATION_LOG "VAULT_TERMINATION_LOG" = "/dev/termination-log": "File for the final error, if it exists; none switches it off.";

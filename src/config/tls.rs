@@ -10,7 +10,7 @@ use super::reader::{Found, Reader};
 use super::setting;
 use super::value::boolean;
 use crate::process::environ::Environ;
-use crate::vault::text::escaped;
+use crate::text::escaped;
 use crate::vault::tls::{Identity, Tls, roots};
 
 /// Where distributions keep the bundle of system roots.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::items;
 use crate::secrets::Selected;
-use crate::vault::text::escaped;
+use crate::text::escaped;
 
 /// Longer ones are typing errors.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -94,6 +94,16 @@ pub fn keys(text: &str) -> Result<Vec<Selected>, String> {
     }
 }
 
+/// `uid` or `uid:gid`. The largest number means "unchanged" to the kernel and names nobody.
+pub fn owner(text: &str) -> Result<(u32, Option<u32>), &'static str> {
+    const WRONG: &str = "not an owner; write numbers, uid or uid:gid";
+    let number = |text: &str| text.parse().ok().filter(|id| *id != u32::MAX).ok_or(WRONG);
+    match text.split_once(':') {
+        None => Ok((number(text)?, None)),
+        Some((uid, gid)) => Ok((number(uid)?, Some(number(gid)?))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +153,22 @@ mod tests {
             ("2", None),
         ] {
             assert_eq!(boolean(text).ok(), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn owners_are_numbers_that_name_somebody() {
+        for (text, read) in [
+            ("1000", Some((1000, None))),
+            ("0:65534", Some((0, Some(65534)))),
+            ("app", None),
+            ("1000:", None),
+            (":1000", None),
+            ("4294967295", None),
+            ("0:4294967295", None),
+            ("-1", None),
+        ] {
+            assert_eq!(owner(text).ok(), read, "{text}");
         }
     }
 

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 pub type Entry = Zeroizing<CString>;
 
 /// An environment block. Entries without `=` and repeated names are kept: the application would see them under `env`.
+#[derive(Clone)]
 pub struct Environ(Vec<Entry>);
 
 impl Environ {

@@ -5,7 +5,6 @@ pub mod value;
 
 use std::fmt;
 
-use crate::error::Code;
 use crate::json::Object;
 use crate::secret::Secret;
 use name::Verdict;
@@ -19,6 +18,15 @@ pub struct Rules {
     pub required: Vec<String>,
     /// Names that are permitted though they are denied by default.
     pub allowed: Vec<String>,
+}
+
+/// What the variables are for; a file's format has rules of its own for names and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// The environment of a process.
+    Environment,
+    /// An env file.
+    File,
 }
 
 /// A key of the secret and the variable it becomes.
@@ -64,6 +72,15 @@ pub enum Problem {
         /// Length of `NAME=value` with its NUL, in bytes.
         bytes: usize,
     },
+    /// The env file's format cannot carry it.
+    Format {
+        /// The format.
+        format: &'static str,
+        /// The variable, with the reason.
+        name: String,
+        /// What to do; the same for all of a set.
+        remedy: String,
+    },
     /// Arguments and environment together are longer than the kernel takes.
     TooLongInAll {
         /// All of it, in bytes.
@@ -74,16 +91,21 @@ pub enum Problem {
 }
 
 /// Makes variables of the secret's members, and finds everything that forbids it.
-pub fn collect(secret: &Object, rules: &Rules) -> (Vec<Variable>, Vec<Problem>) {
+pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
+    let in_environment = carrier == Carrier::Environment;
     let mut problems = Vec::new();
     let mut variables = Vec::new();
     let mut take = |name: &str, value| match name::judge(name, &rules.allowed) {
-        Verdict::Bad => problems.push(Problem::BadName(name.to_owned())),
         Verdict::Denied => problems.push(Problem::Denied(name.to_owned())),
-        Verdict::Good => match value::text(value) {
-            Some(text) => variables.push(Variable { name: name.to_owned(), kind: value.kind(), value: text }),
-            None => problems.push(Problem::Nul(name.to_owned())),
-        },
+        Verdict::Bad if in_environment => problems.push(Problem::BadName(name.to_owned())),
+        Verdict::Good | Verdict::Bad => {
+            let text = value::text(value);
+            if in_environment && text.expose().contains('\0') {
+                problems.push(Problem::Nul(name.to_owned()));
+            } else {
+                variables.push(Variable { name: name.to_owned(), kind: value.kind(), value: text });
+            }
+        }
     };
     match &rules.keys {
         None => secret.iter().for_each(|(key, value)| take(key, value)),
@@ -109,10 +131,9 @@ pub fn collect(secret: &Object, rules: &Rules) -> (Vec<Variable>, Vec<Problem>) 
     (variables, problems)
 }
 
-/// The exit code that `problems` lead to.
-pub fn code(problems: &[Problem]) -> Code {
-    let missing = |p: &Problem| matches!(p, Problem::MissingKey(_) | Problem::MissingVariable(_));
-    if problems.iter().all(missing) { Code::Absent } else { Code::Data }
+/// Whether nothing is wrong but that something is missing.
+pub fn only_missing(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| matches!(problem, Problem::MissingKey(_) | Problem::MissingVariable(_)))
 }
 
 /// One sentence for each kind of problem, with every name it concerns.
@@ -130,6 +151,20 @@ pub fn sentences(problems: &[Problem]) -> Vec<String> {
 }
 
 impl Problem {
+    /// The problem in a word or two, for a table.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::MissingKey(_) | Self::MissingVariable(_) => "missing",
+            Self::BadName(_) => "no name for a variable",
+            Self::Denied(_) => "denied",
+            Self::Nul(_) => "a NUL byte in the value",
+            Self::Duplicate(_) => "duplicate key",
+            Self::Conflict(_) => "conflict",
+            Self::Format { .. } => "not carried by the format",
+            Self::TooLong { .. } | Self::TooLongInAll { .. } => "too long",
+        }
+    }
+
     /// The sentence for `names`, all of which have this kind of problem.
     fn sentence(&self, names: &str) -> String {
         let (what, remedy) = match self {
@@ -141,6 +176,9 @@ impl Problem {
             Self::Duplicate(_) => ("duplicate key", "write the secret again with one of the two"),
             Self::Conflict(_) => ("already in the environment", "take it out there, or change VAULT_ON_CONFLICT"),
             Self::TooLong { .. } => ("too long for the kernel", "131072 bytes fit; use --env-file, or VAULT_KEYS"),
+            Self::Format { format, remedy, .. } => {
+                return format!("format {format} cannot carry: {names} ({remedy})");
+            }
             Self::TooLongInAll { .. } => {
                 ("too long in all for the kernel", "use --env-file, or fewer keys (VAULT_KEYS)")
             }
@@ -159,7 +197,8 @@ impl fmt::Display for Problem {
             | Self::Denied(name)
             | Self::Nul(name)
             | Self::Duplicate(name)
-            | Self::Conflict(name) => write!(f, "{}", name.escape_debug()),
+            | Self::Conflict(name)
+            | Self::Format { name, .. } => write!(f, "{}", name.escape_debug()),
             Self::TooLong { name, bytes } => write!(f, "{name} ({bytes} bytes)"),
             Self::TooLongInAll { bytes, limit } => write!(f, "{bytes} of {limit} bytes"),
         }
@@ -173,7 +212,7 @@ mod tests {
     /// The variables as `NAME=value:kind`, and the problems as one text.
     fn collected(secret: &str, rules: &Rules) -> (Vec<String>, String) {
         let object = Object::parse(secret.as_bytes()).unwrap();
-        let (variables, problems) = collect(&object, rules);
+        let (variables, problems) = collect(&object, rules, Carrier::Environment);
         let variables = variables.iter().map(|v| format!("{}={}:{}", v.name, v.value.expose(), v.kind)).collect();
         (variables, sentences(&problems).join("; "))
     }
@@ -240,9 +279,9 @@ mod tests {
     }
 
     #[test]
-    fn missing_keys_alone_are_absent_input_and_anything_else_makes_it_bad_data() {
+    fn missing_keys_alone_are_told_from_bad_data() {
         let missing = Problem::MissingVariable("A".into());
-        assert_eq!(code(&[missing.clone(), Problem::MissingKey("a".into())]), Code::Absent);
-        assert_eq!(code(&[missing, Problem::Nul("B".into())]), Code::Data);
+        assert!(only_missing(&[missing.clone(), Problem::MissingKey("a".into())]));
+        assert!(!only_missing(&[missing, Problem::Nul("B".into())]));
     }
 }

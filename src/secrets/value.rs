@@ -4,8 +4,8 @@ use crate::json::Json;
 use crate::secret::Secret;
 
 /// Strings as they are, numbers with the text received, `true` and `false`, null empty, objects and arrays as compact
-/// JSON. Nothing for a text with a NUL byte, which neither an environment nor an env file can hold.
-pub fn text(value: &Json) -> Option<Secret> {
+/// JSON.
+pub fn text(value: &Json) -> Secret {
     let text = match value {
         Json::Null => String::new(),
         Json::String(string) => string.as_str().to_owned(),
@@ -15,6 +15,5 @@ pub fn text(value: &Json) -> Option<Secret> {
             text
         }
     };
-    let secret = Secret::new(text);
-    (!secret.expose().contains('\0')).then_some(secret)
+    Secret::new(text)
 }

@@ -1,6 +1,5 @@
 //! The environment of the application, complete and checked before anything is given up for it.
 
-use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
@@ -11,6 +10,7 @@ use crate::process;
 use crate::process::command::{CommandFault, resolve};
 use crate::process::environ::{Entry, Environ};
 use crate::secrets::{Problem, Variable};
+use crate::text::escaped;
 
 /// Longest `NAME=value` with its NUL: 32 pages, [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
 const LONGEST_STRING: usize = 32 * 4096;
@@ -42,14 +42,20 @@ impl Command {
         Ok(Self { program, argv })
     }
 
-    /// The file that will be executed, for messages.
+    /// The command as typed, escaped.
+    pub fn name(&self) -> String {
+        self.argv.first().map(|name| escaped(&name.to_string_lossy())).unwrap_or_default()
+    }
+
+    /// The file that will be executed, escaped.
     pub fn program(&self) -> String {
-        self.program.to_string_lossy().escape_debug().to_string()
+        escaped(&self.program.to_string_lossy())
     }
 
     /// Becomes the application, with the inherited environment untouched where none is given.
-    pub fn exec(&self, environment: Option<&[Entry]>) -> Result<Infallible, CommandFault> {
-        Err(CommandFault::from(process::exec(&self.program, &self.argv, environment)))
+    /// Returns only with the reason why it cannot.
+    pub fn exec(&self, environment: Option<&[Entry]>) -> CommandFault {
+        process::exec(&self.program, &self.argv, environment).into()
     }
 
     /// Builds the application's environment: the inherited one, without the variables that `withheld` says so of, with

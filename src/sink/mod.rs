@@ -1,3 +1,76 @@
-//! Where the variables go. Knows nothing of Vault.
+//! Where the variables go: into the environment of COMMAND, or into an env file. Knows nothing of Vault.
 
+pub mod env_file;
 pub mod exec;
+pub mod file;
+pub mod format;
+
+use zeroize::Zeroizing;
+
+use crate::process::environ::{Entry, Environ};
+use crate::secrets::{Carrier, Problem, Variable};
+use env_file::EnvFile;
+use exec::{Command, OnConflict};
+use file::FileError;
+
+/// Where the variables go.
+pub enum Sink {
+    /// To COMMAND, which is found.
+    Command(Command),
+    /// To a file.
+    EnvFile(EnvFile),
+}
+
+/// Everything that will be handed over, checked and complete.
+pub enum Payload {
+    /// COMMAND with its environment.
+    Environment(Command, Vec<Entry>),
+    /// The file's bytes.
+    File(EnvFile, Zeroizing<Vec<u8>>),
+}
+
+impl Sink {
+    /// What the variables have to fit.
+    pub fn carrier(&self) -> Carrier {
+        match self {
+            Self::Command(_) => Carrier::Environment,
+            Self::EnvFile(_) => Carrier::File,
+        }
+    }
+
+    /// Builds what will be handed over, or finds everything that forbids it. `withheld` says which inherited variables
+    /// COMMAND must not see.
+    pub fn payload(
+        self,
+        environ: Environ,
+        withheld: fn(&[u8], &[u8]) -> bool,
+        variables: &[Variable],
+        on_conflict: OnConflict,
+    ) -> Result<Payload, Vec<Problem>> {
+        match self {
+            Self::Command(command) => {
+                let (environment, problems) = command.environment(environ, withheld, variables, on_conflict);
+                if problems.is_empty() { Ok(Payload::Environment(command, environment)) } else { Err(problems) }
+            }
+            Self::EnvFile(file) => file.render(variables).map(|bytes| Payload::File(file, bytes)),
+        }
+    }
+}
+
+impl Payload {
+    /// Does everything but the last step, so that little is left to fail when the login's token has been given up.
+    pub fn prepare(self) -> Result<Ready, FileError> {
+        match self {
+            Self::Environment(command, environment) => Ok(Ready::Command(command, environment)),
+            Self::File(file, bytes) => Ok(Ready::File(file.prepare(bytes)?, file)),
+        }
+    }
+}
+
+/// What needs only its last step.
+pub enum Ready {
+    /// COMMAND with its environment.
+    Command(Command, Vec<Entry>),
+    /// The file beside its target, and what it is.
+    File(env_file::Ready, EnvFile),
+}

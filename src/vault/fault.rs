@@ -1,14 +1,13 @@
 //! The one judge of what an answer, or the lack of one, comes to: exit code, sentence, and whether to try again.
 
-use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::http::{Answer, Unresolved};
-use super::text::{Scrubber, escaped};
+use super::http::{Answer, Encoded, NoAnswer, Unresolved};
 use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
 use crate::json::{self, Object};
+use crate::text::{Scrubber, escaped};
 
 /// What was asked, with the names that its remedies speak of.
 #[derive(Clone, Copy)]
@@ -31,6 +30,10 @@ pub enum Step<'a> {
         /// The version asked for, if one was.
         version: Option<u64>,
     },
+    /// `auth/token/lookup-self`, in a dry run.
+    LookUp,
+    /// `sys/internal/ui/mounts`, in a dry run.
+    Preflight,
     /// `auth/token/revoke-self`
     Revoke,
 }
@@ -42,6 +45,8 @@ impl Step<'_> {
             Self::Status => "status",
             Self::Login { .. } => "login",
             Self::Read { .. } => "read",
+            Self::LookUp => "token",
+            Self::Preflight => "preflight",
             Self::Revoke => "revoke",
         }
     }
@@ -55,22 +60,12 @@ impl Step<'_> {
             Self::Read { mount, path, version: Some(version) } => {
                 format!("the read of {mount}/{path} version {version}")
             }
+            Self::LookUp => "the look-up of the token".into(),
+            Self::Preflight => "the preflight".into(),
             Self::Revoke => "the revoke of the login's token".into(),
         }
     }
 }
-
-/// A body in an encoding that was not asked for.
-#[derive(Debug)]
-pub struct Encoded(pub String);
-
-impl fmt::Display for Encoded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an answer encoded as {}", escaped(&self.0))
-    }
-}
-
-impl std::error::Error for Encoded {}
 
 const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that no proxy answers in its place";
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
@@ -83,8 +78,12 @@ fn not_vault(cause: String) -> Fault {
     Fault { code: Code::NotVault, cause, remedy: NOT_VAULT.into(), retry: Retry::Never }
 }
 
-/// Judges a call that gave no complete answer. `limit` is the time limit that held for it, with its setting.
-pub fn of_transport(error: &ureq::Error, limit: (&str, Duration)) -> Fault {
+/// Judges a call that gave no complete answer.
+pub fn of_transport(NoAnswer { error, setting, limit }: &NoAnswer) -> Fault {
+    of_error(error, (setting, *limit))
+}
+
+fn of_error(error: &ureq::Error, limit: (&str, Duration)) -> Fault {
     match error {
         ureq::Error::Rustls(error) => tls::fault(error),
         ureq::Error::Io(error) => of_io(error, limit),
@@ -108,7 +107,7 @@ fn of_io(error: &std::io::Error, (setting, limit): (&str, Duration)) -> Fault {
         return tls::fault(error);
     }
     if let Some(error) = inner.and_then(|e| e.downcast_ref::<ureq::Error>()) {
-        return of_transport(error, (setting, limit));
+        return of_error(error, (setting, limit));
     }
     if let Some(unresolved) = inner.and_then(|e| e.downcast_ref::<Unresolved>()) {
         let remedy = "check VAULT_ADDR, and the DNS of this host or pod".into();
@@ -196,12 +195,17 @@ fn denied(step: Step) -> String {
         Step::Login { mount, role } => format!(
             "check that auth/{mount} is enabled and that its role {role} allows this service account, namespace and audience"
         ),
-        Step::Read { mount, path, .. } => format!(
-            "check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
-             path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}"
-        ),
-        Step::Status | Step::Revoke => "check what stands between here and Vault".into(),
+        Step::Read { mount, path, .. } => {
+            format!("check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {}", rule(mount, path))
+        }
+        Step::LookUp => "check the token: it is wrong, expired or revoked".into(),
+        Step::Status | Step::Preflight | Step::Revoke => "check what stands between here and Vault".into(),
     }
+}
+
+/// The rule of a policy that allows the read.
+pub fn rule(mount: &str, path: &str) -> String {
+    format!("path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}")
 }
 
 fn refused(step: Step) -> String {
@@ -212,7 +216,7 @@ fn refused(step: Step) -> String {
             )
         }
         Step::Read { .. } => "check VAULT_MOUNT_POINT, VAULT_PATH and VAULT_NAMESPACE".into(),
-        Step::Status | Step::Revoke => NOT_VAULT.into(),
+        Step::Status | Step::LookUp | Step::Preflight | Step::Revoke => NOT_VAULT.into(),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use zeroize::Zeroizing;
 
+use super::encode;
 use super::fault::{self, Step};
 use super::http::Request;
 use super::token::Session;
-use super::{encode, text};
 use crate::error::Error;
 use crate::json::{Fault, Object};
+use crate::text;
 
 /// Which secret to read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ pub mod auth;
 mod fault;
 mod http;
 pub mod kv;
+mod preflight;
 pub mod retry;
 mod status;
-pub(crate) mod text;
 pub mod tls;
 pub mod token;
 
@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use crate::error::{Error, Fault};
 use crate::process::wait::Waiter;
+use crate::text::Scrubber;
 use address::Address;
 use fault::Step;
 use http::{Answer, Http, Request};
 use retry::{GivenUp, Policy};
-use text::Scrubber;
 
 /// Where Vault is and how to talk to it.
 pub struct Options {
@@ -90,7 +90,7 @@ impl Client {
 
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     fn ask(&self, step: Step, request: &Request) -> Result<Answer, Fault> {
-        let answer = self.http.call(request)?;
+        let answer = self.http.call(request).map_err(|none| fault::of_transport(&none))?;
         match answer.status {
             200 | 204 => Ok(answer),
             _ => Err(fault::of_status(step, &answer, &self.scrubber)),

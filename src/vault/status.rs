@@ -31,6 +31,6 @@ fn judge(answer: &Answer) -> Result<String, Fault> {
         let keys = if needed == 0 { String::new() } else { format!(" ({given} of {needed} keys given)") };
         not_ready(format!("sealed{keys}"), "unseal it, or let --wait wait for it")
     } else {
-        Ok(super::text::escaped(status.string("version").map_err(broken)?))
+        Ok(crate::text::escaped(status.string("version").map_err(broken)?))
     }
 }

@@ -124,7 +124,7 @@ fn certificate_fault(error: &CertificateError) -> (String, &'static str) {
             let names = if presented.is_empty() {
                 "no subjectAltName".into()
             } else {
-                crate::vault::text::escaped(&presented.join(", "))
+                crate::text::escaped(&presented.join(", "))
             };
             (
                 format!("the server's certificate is not for {} but for {names}", expected.to_str()),

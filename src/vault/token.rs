@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::Client;
-use super::fault::Step;
+use super::fault::{self, Step};
 use super::http::Request;
-use crate::error::{Fault, Seconds};
+use crate::error::{Error, Fault, Seconds};
 use crate::json::{self, Object};
 use crate::process::wait::OnSignal;
 use crate::secret::Secret;
@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
             session.revoked.set(Some(Revoked::No("the read is its only use")));
         }
         session.info.ttl = Duration::from_secs(auth.number("lease_duration")?);
-        session.info.policies = auth.strings("policies").into_iter().map(super::text::escaped).collect();
+        session.info.policies = auth.strings("policies").into_iter().map(crate::text::escaped).collect();
         Ok(Some(session))
     }
 
@@ -98,6 +98,24 @@ impl<'a> Session<'a> {
         };
         self.revoked.set(Some(revoked));
         revoked
+    }
+}
+
+impl Session<'_> {
+    /// What the server says of the token; it costs one of its uses.
+    /// [`GET auth/token/lookup-self`](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
+    pub fn look_up(&self) -> Result<TokenInfo, Error> {
+        let request = Request { token: Some(&self.token), ..Request::get("auth/token/lookup-self") };
+        self.client.step(Step::LookUp, || {
+            let answer = self.client.ask(Step::LookUp, &request)?;
+            let broken = |fault: json::Fault| fault::of_body(&answer, &fault);
+            let said = Object::parse(&answer.body).map_err(broken)?;
+            let token = said.object(&["data"]).map_err(broken)?;
+            Ok(TokenInfo {
+                ttl: Duration::from_secs(token.number("ttl").map_err(broken)?),
+                policies: token.strings("policies").into_iter().map(crate::text::escaped).collect(),
+            })
+        })
     }
 }
 

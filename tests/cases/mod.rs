@@ -1,10 +1,15 @@
 //! What is tested, a file for each subject.
 
 mod conformance;
+mod credentials;
+mod documents;
 mod exec;
 mod faults;
-mod files;
+mod file;
+mod file_faults;
+mod formats;
 mod harness;
+mod install;
 mod limits;
 mod log;
 mod logins;

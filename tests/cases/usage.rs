@@ -7,15 +7,15 @@ use crate::support::launch::Inherit;
 use crate::support::raw::{Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
 
-const USAGE: &str = "usage: vault-exec [OPTIONS] [--] COMMAND [ARG]...";
+const USAGE: &str = "usage: vault-exec [OPTIONS] [--] COMMAND [ARG]..., more by --help";
 
 #[test]
 fn a_command_line_that_is_not_understood_is_64_before_anything_else() {
     let raw = Raw::start([]);
     for (options, cause) in [
-        (&[][..], "no COMMAND given"),
-        (&["--"], "no COMMAND given"),
-        (&["--wait=1s"], "no COMMAND given"),
+        (&[][..], "no COMMAND and no --env-file given"),
+        (&["--"], "no COMMAND and no --env-file given"),
+        (&["--wait=1s"], "no COMMAND and no --env-file given"),
         (&["--nope", "true"], "unexpected argument '--nope' found"),
         (&["-x"], "unexpected argument '-x' found"),
         (&["--keys"], "a value is required for '--keys <KEYS>' but none was supplied"),
@@ -26,7 +26,7 @@ fn a_command_line_that_is_not_understood_is_64_before_anything_else() {
         (&["--token", "hvs.x", "true"], "unexpected argument '--token' found"),
         (&["--\u{1b}[31m", "true"], "unexpected argument '--\\u{1b}[31m' found"),
     ] {
-        for scenario in [Scenario::offline(), Scenario::against(&raw).env("VAULT_TIMEOUT", "garbage")] {
+        for scenario in [Scenario::offline(), Scenario::against(&raw)] {
             let scenario = scenario.no_command().options(options);
             scenario.run().expect_failure(64, &format!("{cause}; {USAGE}"));
         }

@@ -10,9 +10,9 @@ use super::{Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
 use crate::json::{Json, Object};
 use crate::process::wait::OnSignal;
+use crate::text::escaped;
 use crate::vault::fault::{self, Step};
 use crate::vault::http::Request;
-use crate::vault::text::escaped;
 use crate::vault::token::Session;
 use crate::vault::{Client, encode};
 
@@ -41,6 +41,15 @@ impl Client {
                 Err(fault) => Err(fault::of_body(&answer, &fault)),
             }
         })?
+    }
+}
+
+impl Kubernetes {
+    /// What the JWT claims, for a dry run.
+    pub(super) fn inspect(&self) -> Result<String, Error> {
+        let jwt = read_jwt(self)?;
+        let path = escaped(&self.jwt.to_string_lossy());
+        Ok(format!("JWT file {path}: {}", said(&jwt)))
     }
 }
 
@@ -75,11 +84,14 @@ fn without_token(step: Step) -> Fault {
 /// Adds to a refused login what the JWT claims. Claims are no secret, the signature is.
 fn explained(mut fault: Fault, jwt: &str) -> Fault {
     if matches!(fault.code, Code::Denied | Code::Config) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let said = claims(jwt, now).unwrap_or_else(|| "its claims cannot be read".into());
-        fault.remedy = format!("{}; the JWT: {said}", fault.remedy);
+        fault.remedy = format!("{}; the JWT: {}", fault.remedy, said(jwt));
     }
     fault
+}
+
+fn said(jwt: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    claims(jwt, now).unwrap_or_else(|| "its claims cannot be read".into())
 }
 
 fn claims(jwt: &str, now: Duration) -> Option<String> {

@@ -9,6 +9,7 @@ use super::Client;
 use super::token::Session;
 use crate::error::Error;
 use crate::secret::Secret;
+use crate::text::escaped;
 
 /// How to come by a token.
 pub enum Method {
@@ -45,6 +46,19 @@ impl Method {
         match self {
             Self::Token(_) => "token",
             Self::Kubernetes(_) => "kubernetes",
+        }
+    }
+}
+
+impl Method {
+    /// Looks at the credential without using it, and says what it is.
+    pub fn inspect(&self) -> Result<String, Error> {
+        match self {
+            Self::Token(TokenSource::Given(_)) => Ok("a token is handed in".into()),
+            Self::Token(source @ TokenSource::File(path)) => {
+                token::read(source).map(|_| format!("token file {}", escaped(&path.to_string_lossy())))
+            }
+            Self::Kubernetes(kubernetes) => kubernetes.inspect(),
         }
     }
 }

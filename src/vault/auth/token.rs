@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::TokenSource;
 use crate::error::Error;
 use crate::secret::Secret;
-use crate::vault::text::escaped;
+use crate::text::escaped;
 
 /// Larger files are no credentials.
 const MAX_FILE: u64 = 64 << 10;

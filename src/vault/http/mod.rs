@@ -4,6 +4,7 @@ mod resolver;
 pub use resolver::Unresolved;
 mod transport;
 
+use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,10 +15,9 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConne
 use zeroize::Zeroizing;
 
 use super::Options;
-use super::fault;
-use crate::error::Fault;
 use crate::process::wait::{OnSignal, Waiter};
 use crate::secret::Secret;
+use crate::text::escaped;
 
 /// Larger answers are refused; Vault's own limit for one secret is 1 MiB.
 const MAX_BODY: u64 = 8 << 20;
@@ -66,6 +66,26 @@ pub struct Answer {
     pub ends_with_connection: bool,
 }
 
+/// Why there is no complete answer.
+pub struct NoAnswer {
+    pub error: ureq::Error,
+    /// The time limit that held for it: its setting, and how much it came to.
+    pub setting: &'static str,
+    pub limit: Duration,
+}
+
+/// A body in an encoding that was not asked for.
+#[derive(Debug)]
+pub struct Encoded(pub String);
+
+impl fmt::Display for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an answer encoded as {}", escaped(&self.0))
+    }
+}
+
+impl std::error::Error for Encoded {}
+
 impl Http {
     /// Prepares the connection; nothing is sent. `deadline` ends every request.
     pub fn new(options: &Options, waiter: Arc<Waiter>, deadline: Instant) -> Self {
@@ -82,14 +102,14 @@ impl Http {
     }
 
     /// Sends `request` and reads the answer to its end, so that the connection can be kept.
-    pub fn call(&self, request: &Request) -> Result<Answer, Fault> {
+    pub fn call(&self, request: &Request) -> Result<Answer, NoAnswer> {
         let now = Instant::now();
         let own = now + request.within.unwrap_or(self.timeout);
         let deadline = if request.within.is_some() { own } else { own.min(self.deadline) };
         self.waiter.expect(deadline, request.on_signal);
-        let limit =
+        let (setting, limit) =
             if deadline == own { ("VAULT_TIMEOUT", own - now) } else { ("VAULT_STARTUP_TIMEOUT", deadline - now) };
-        self.exchange(request).map_err(|error| fault::of_transport(&error, limit))
+        self.exchange(request).map_err(|error| NoAnswer { error, setting, limit })
     }
 
     fn exchange(&self, request: &Request) -> Result<Answer, ureq::Error> {
@@ -128,7 +148,7 @@ fn read(mut response: Response<ureq::Body>) -> Result<Answer, ureq::Error> {
     };
     answer.body = read_wiping(response.body_mut().with_config().limit(MAX_BODY).reader())?;
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        return Err(ureq::Error::Other(Box::new(fault::Encoded(encoding))));
+        return Err(ureq::Error::Other(Box::new(Encoded(encoding))));
     }
     Ok(answer)
 }

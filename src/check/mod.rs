@@ -1,0 +1,263 @@
+//! The dry run: every step of a run but the last, past a failure wherever that tells more.
+
+mod report;
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use crate::cli::Request;
+use crate::config::{self, Config, InEffect, Plan, Settings};
+use crate::error::{Code, Error, Seconds};
+use crate::process::environ::Environ;
+use crate::secrets::{Carrier, Variable};
+use crate::sink::Sink;
+use crate::sink::env_file::{EnvFile, Unwritten};
+use crate::sink::exec::OnConflict;
+use crate::steps;
+use crate::text::escaped;
+use crate::vault::Client;
+use crate::vault::kv::Version;
+use crate::vault::token::{Revoked, Session, TokenInfo};
+
+const ABSENT: u8 = Code::Absent as u8;
+const DENIED: u8 = Code::Denied as u8;
+
+/// What a dry run found.
+struct Report {
+    settings: Vec<InEffect>,
+    steps: Vec<Step>,
+    variables: Vec<Row>,
+    /// What a real run would come to.
+    verdict: String,
+    code: u8,
+}
+
+struct Step {
+    name: &'static str,
+    time: Duration,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Ok(String),
+    /// One line for each fault.
+    Failed(Vec<String>),
+    Skipped(&'static str),
+}
+
+/// A variable: its name, its type in the secret, and `ok` or what is wrong with it.
+struct Row {
+    name: String,
+    kind: &'static str,
+    state: String,
+}
+
+/// Goes through the steps for `request`, prints the report to standard output and returns the exit code that a real run
+/// would have.
+pub fn run(request: Request, json: bool, environ: &Environ) -> Result<u8, Error> {
+    let report = Report::make(request, environ)?;
+    let mut stdout = std::io::stdout();
+    // https://no-color.org
+    let colours = !json && stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = if json { report.to_json() } else { report.to_text(colours) };
+    // A reader that has gone away wants no more of it.
+    let _ = stdout.write_all(text.as_bytes());
+    Ok(report.code)
+}
+
+impl Report {
+    fn make(mut request: Request, environ: &Environ) -> Result<Self, Error> {
+        // Nothing is written, so a terminal is as good as any other place.
+        request.force = true;
+        let settings = config::in_effect(environ, &request.flags);
+        let mut report = Self { settings, steps: Vec::new(), variables: Vec::new(), verdict: String::new(), code: 0 };
+        report.examine(request, environ)?;
+        if report.code != 0 {
+            report.verdict = format!("would fail with exit code {}", report.code);
+        }
+        Ok(report)
+    }
+
+    /// Fails only with a signal, which ends a dry run as it ends a real one.
+    fn examine(&mut self, request: Request, environ: &Environ) -> Result<(), Error> {
+        let begun = Instant::now();
+        let (settings, faults) = config::inspect(environ, &request.flags, !request.command.is_empty());
+        let sound = faults.is_empty();
+        self.step(
+            "settings",
+            begun,
+            if sound { Ok(("all can be used".into(), ())) } else { Err(Error::Settings(faults)) },
+        )?;
+        let Some(Settings { plan, env_file }) = settings else { return Ok(()) };
+
+        let begun = Instant::now();
+        let mut sink = None;
+        if !request.command.is_empty() || env_file.is_some() {
+            sink = self.step("target", begun, steps::sink(request, env_file, environ).map(|s| (describe(&s), s)))?;
+        } else {
+            self.skip("target", "neither COMMAND nor an env file is named");
+        }
+        match plan {
+            Plan::Passthrough => {
+                self.verdict = match &sink {
+                    Some(Sink::EnvFile(file)) => format!("VAULT_ADDR is unset: would write {file} without variables"),
+                    _ => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
+                };
+                Ok(())
+            }
+            Plan::Vault(config) if sound => self.ask_vault(&config, sink, environ),
+            Plan::Vault(config) => {
+                self.skip("status", "the settings are at fault");
+                self.step("credential", Instant::now(), config.auth.inspect().map(|said| (said, ())))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_vault(&mut self, config: &Config, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
+        config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let waiter = steps::arm()?;
+        let begun = Instant::now();
+        let vault = Client::new(&config.vault, config.policy(begun), waiter.clone());
+        let status = vault.status().map(|version| (format!("initialised and unsealed, version {version}"), ()));
+        let up = self.step("status", begun, status)?.is_some();
+        let credential = self.step("credential", Instant::now(), config.auth.inspect().map(|said| (said, ())))?;
+        if !up || credential.is_none() {
+            self.skip("login", if up { "the credential is at fault" } else { "Vault is not ready" });
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let login = vault.login(&config.auth).and_then(|session| {
+            let info = if session.info == TokenInfo::default() { session.look_up()? } else { session.info.clone() };
+            let ttl = if info.ttl.is_zero() { "no end".to_owned() } else { Seconds(info.ttl).to_string() };
+            let method = config.auth.name();
+            Ok((format!("method {method}; token with policies {}, TTL {ttl}", info.policies.join(", ")), session))
+        });
+        let Some(session) = self.step("login", begun, login)? else {
+            self.skip("read", "there is no token to read with");
+            return Ok(());
+        };
+        if let Some(secret) = self.read(config, &session)? {
+            self.judge(config, &secret, sink, environ)?;
+        }
+        let begun = Instant::now();
+        let revoked = match session.revoke() {
+            Revoked::Yes => "the login's token is revoked".to_owned(),
+            Revoked::No(reason) => format!("the token is not revoked: {reason}"),
+        };
+        self.step("revoke", begun, Ok((revoked, ())))?;
+        waiter.disarm().map_err(Error::Signal)
+    }
+
+    fn read(&mut self, config: &Config, session: &Session) -> Result<Option<Version>, Error> {
+        let begun = Instant::now();
+        let location = &config.location;
+        let secret = session.read(location).map(|secret| {
+            let age = age(&secret.created).map(|age| format!(" ({age} old)")).unwrap_or_default();
+            let said =
+                format!("{}/{} version {} of {}{age}", location.mount, location.path, secret.number, secret.created);
+            (said, secret)
+        });
+        let refused = secret.as_ref().err().map(Error::exit_code);
+        let secret = self.step("read", begun, secret)?;
+        if let Some(code @ (ABSENT | DENIED)) = refused {
+            let begun = Instant::now();
+            self.step("preflight", begun, Ok((session.explain(location, code == DENIED), ())))?;
+        }
+        Ok(secret)
+    }
+
+    /// What the variables come to, one by one and as a whole.
+    fn judge(&mut self, config: &Config, secret: &Version, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
+        let begun = Instant::now();
+        let carrier = sink.as_ref().map_or(Carrier::Environment, Sink::carrier);
+        let (variables, mut problems) = steps::collect(secret, config, carrier);
+        self.variables = variables.iter().map(|v| row(v, sink.as_ref(), config.on_conflict, environ)).collect();
+        self.variables.extend(problems.iter().map(|problem| Row {
+            name: problem.to_string(),
+            kind: "-",
+            state: problem.state().to_owned(),
+        }));
+        let count = variables.len();
+        let (verdict, file) = match &sink {
+            None => (format!("{count} variables would be handed over"), None),
+            Some(Sink::Command(command)) => (format!("would start {} with {count} variables", command.program()), None),
+            Some(Sink::EnvFile(file)) => (format!("would write {count} variables to {file}"), Some(file.clone())),
+        };
+        if let Some(sink) = sink {
+            let payload = sink.payload(environ.clone(), config::is_credential, &variables, config.on_conflict);
+            problems.extend(payload.err().unwrap_or_default());
+        }
+        let judged = match problems[..] {
+            [] => Ok((format!("{count} variables, all of them good"), ())),
+            _ => Err(steps::refused(&config.location, secret, &problems)),
+        };
+        self.step("secrets", begun, judged)?;
+        if let Some(file) = file {
+            let begun = Instant::now();
+            let ready = file.check().map(|()| (format!("{file} can be written"), ()));
+            self.step("file", begun, ready.map_err(|fault| Error::EnvFile(Unwritten::File(fault))))?;
+        }
+        self.verdict = verdict;
+        Ok(())
+    }
+
+    /// Notes how a step ended, and the exit code of the first that failed. A signal is no outcome but the end.
+    fn step<T>(
+        &mut self,
+        name: &'static str,
+        begun: Instant,
+        result: Result<(String, T), Error>,
+    ) -> Result<Option<T>, Error> {
+        let (outcome, value) = match result {
+            Ok((said, value)) => (Outcome::Ok(said), Some(value)),
+            Err(signal @ Error::Signal(_)) => return Err(signal),
+            Err(error) => {
+                self.code = if self.code == 0 { error.exit_code() } else { self.code };
+                (Outcome::Failed(error.to_string().lines().map(str::to_owned).collect()), None)
+            }
+        };
+        self.steps.push(Step { name, time: begun.elapsed(), outcome });
+        Ok(value)
+    }
+
+    fn skip(&mut self, name: &'static str, reason: &'static str) {
+        self.steps.push(Step { name, time: Duration::ZERO, outcome: Outcome::Skipped(reason) });
+    }
+}
+
+fn describe(sink: &Sink) -> String {
+    match sink {
+        Sink::Command(command) => format!("COMMAND is {}", command.program()),
+        Sink::EnvFile(file) => format!("env file {file}, format {}", file.format),
+    }
+}
+
+/// The row of a variable that could be made; what its carrier says of it.
+fn row(variable: &Variable, sink: Option<&Sink>, on_conflict: OnConflict, environ: &Environ) -> Row {
+    let value = variable.value.expose();
+    let state = match sink {
+        Some(Sink::EnvFile(EnvFile { format, .. })) => match format.check(&variable.name, value) {
+            Ok(()) => "ok".to_owned(),
+            Err(reason) => format!("format {format} cannot carry {reason}"),
+        },
+        _ if environ.get(&variable.name).is_none_or(|old| old == value.as_bytes()) => "ok".to_owned(),
+        _ => match on_conflict {
+            OnConflict::Overwrite => "ok, overwrites another value in the environment".to_owned(),
+            OnConflict::Keep => "kept out: the environment has another value".to_owned(),
+            OnConflict::Error => "conflict: the environment has another value".to_owned(),
+        },
+    };
+    Row { name: escaped(&variable.name), kind: variable.kind, state }
+}
+
+/// How long ago an RFC 3339 time was, in its largest unit.
+fn age(created: &str) -> Option<String> {
+    let passed = humantime::parse_rfc3339(created).ok()?.elapsed().ok()?.as_secs();
+    Some(match passed {
+        0..120 => format!("{passed}s"),
+        120..7200 => format!("{}m", passed / 60),
+        7200..172_800 => format!("{}h", passed / 3600),
+        _ => format!("{}d", passed / 86_400),
+    })
+}

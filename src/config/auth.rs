@@ -1,0 +1,61 @@
+//! Which way to log in: the one named, or the first that there is something for.
+
+use std::path::PathBuf;
+
+use super::reader::Reader;
+use super::{setting, value};
+use crate::process::environ::Environ;
+use crate::secret::Secret;
+use crate::text::escaped;
+use crate::vault::auth::{Kubernetes, Method, TokenSource};
+
+/// Nothing only where a fault has been noted.
+pub(super) fn read(reader: &mut Reader, environ: &Environ) -> Option<Method> {
+    let token = reader.parse(&setting::TOKEN, |text| value::token(text).map(Secret::new));
+    let given = |token: Option<Secret>| token.map(TokenSource::Given);
+    let file = reader.find(&setting::TOKEN_FILE).map(|found| TokenSource::File(found.text.into()));
+    let home = environ
+        .get("HOME")
+        .filter(|home| !home.is_empty())
+        .map(|home| PathBuf::from(String::from_utf8_lossy(home).into_owned()).join(".vault-token"))
+        .filter(|path| path.exists())
+        .map(TokenSource::File);
+    let jwt: PathBuf = reader
+        .find(&setting::K8S_TOKEN_PATH)
+        .map_or_else(|| setting::K8S_TOKEN_PATH.default.into(), |found| found.text.into());
+    let in_pod = environ.get("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) || jwt.exists();
+    let faults_before = reader.faults.len();
+    let method = reader.parse(&setting::AUTH_METHOD, |text| match text {
+        "auto" => Ok(None),
+        "token" => Ok(Some(false)),
+        "kubernetes" => Ok(Some(true)),
+        _ => Err("unknown; write token, kubernetes or auto"),
+    });
+    if method.is_none() && reader.faults.len() > faults_before {
+        return None;
+    }
+    let kubernetes = match method.flatten() {
+        Some(kubernetes) => kubernetes,
+        None => token.is_none() && file.is_none() && in_pod,
+    };
+    // What is wrong with the kubernetes settings is worth saying only where they are used; their syntax always is.
+    let role = reader.parse(&setting::ROLE, value::segments);
+    let mount = reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
+    let revoke = reader.parse(&setting::REVOKE, value::boolean).unwrap_or(true);
+    if kubernetes {
+        if role.is_none() && reader.find(&setting::ROLE).is_none() {
+            reader.fault("VAULT_ROLE", None, "unset; the kubernetes login needs a role");
+        }
+        return Some(Method::Kubernetes(Kubernetes { mount, role: role?, jwt, revoke }));
+    }
+    let source = given(token).or(file).or(home);
+    if source.is_none() && !reader.faults.iter().any(|fault| fault.name.ends_with("_TOKEN")) {
+        let cause = format!(
+            "no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a service-account token at {}, \
+             or log in with the official client ($HOME/.vault-token)",
+            escaped(&jwt.to_string_lossy())
+        );
+        reader.fault("VAULT_AUTH_METHOD", None, cause);
+    }
+    source.map(Method::Token)
+}

@@ -1,0 +1,198 @@
+//! Whole settings in, whole configuration or every fault out.
+
+use super::*;
+use crate::vault::auth::{Kubernetes, TokenSource};
+
+const MINIMAL: [(&str, &str); 3] = [("VAULT_ADDR", "https://vault"), ("VAULT_PATH", "app"), ("VAULT_TOKEN", "hvs.x")];
+
+fn loaded(environ: &[(&str, &str)]) -> Result<Plan, Error> {
+    load(&Environ::from_pairs(environ.iter().copied()), &Flags::default(), true).map(|settings| settings.plan)
+}
+
+fn faults(environ: &[(&str, &str)]) -> Vec<String> {
+    match loaded(environ) {
+        Err(Error::Settings(faults)) => faults.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The configuration of the minimal settings with `more` before them, so that a repeated name wins.
+fn config(more: &[(&str, &str)]) -> Config {
+    match loaded(&[more, &MINIMAL].concat()) {
+        Ok(Plan::Vault(config)) => *config,
+        Ok(Plan::Passthrough) => panic!("passthrough"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_table() {
+    let config = config(&[]);
+    assert_eq!(config.location, Location { mount: "kv".into(), path: "app".into(), version: None });
+    assert_eq!((config.max_retries, config.retry_delay), (3, Duration::from_secs(5)));
+    assert_eq!((config.vault.timeout, config.wait), (Duration::from_secs(30), Duration::ZERO));
+    assert_eq!((config.startup_timeout, config.on_conflict), (Duration::from_secs(120), OnConflict::Overwrite));
+    assert_eq!((config.rules, config.warnings), (Rules::default(), Vec::<String>::new()));
+    assert!(config.vault.tls.verify && config.vault.namespace.is_none() && config.vault.proxy.is_none());
+    for (setting, shown) in [
+        (&setting::MOUNT_POINT, "kv"),
+        (&setting::MAX_RETRIES, "3"),
+        (&setting::RETRY_DELAY, "5s"),
+        (&setting::TIMEOUT, "30s"),
+        (&setting::WAIT, "0s"),
+        (&setting::STARTUP_TIMEOUT, "2m"),
+        (&setting::ON_CONFLICT, "overwrite"),
+    ] {
+        assert_eq!(setting.default, shown, "{}", setting.name);
+    }
+}
+
+#[test]
+fn without_an_address_nothing_but_required_and_the_log_is_looked_at() {
+    let broken = [("VAULT_TIMEOUT", "x"), ("VAULT_PATH", "a//b"), ("VAULT_ADDR", " ")];
+    assert!(matches!(loaded(&broken), Ok(Plan::Passthrough)));
+    assert!(matches!(loaded(&[("VAULT_REQUIRED", "0")]), Ok(Plan::Passthrough)));
+    assert_eq!(
+        faults(&[("VAULT_REQUIRED", "T"), ("VAULT_LOG_LEVEL", "loud")]),
+        [
+            "VAULT_LOG_LEVEL = \"loud\": write off, error, warn, info, debug or trace",
+            "VAULT_ADDR: unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL",
+        ]
+    );
+    assert_eq!(faults(&[("VAULT_REQUIRED", "yes")]), ["VAULT_REQUIRED = \"yes\": not a boolean; write true or false"]);
+}
+
+#[test]
+fn every_fault_is_reported_at_once_and_no_credential_is_shown() {
+    let said = faults(&[
+        ("VAULT_ADDR", "https://me:hunter2@vault"),
+        ("VAULT_TOKEN", "hvs. hunter2"),
+        ("VAULT_PROXY_ADDR", "socks5://me:hunter2@proxy"),
+        ("VAULT_MOUNT_POINT", "../sys"),
+        ("VAULT_SECRET_VERSION", "0"),
+        ("VAULT_KEYS", "a:X,b:X"),
+        ("VAULT_ON_CONFLICT", "merge"),
+        ("VAULT_TIMEOUT", "0s"),
+        ("VAULT_MAX_RETRIES", "-1"),
+        ("VAULT_RETRY_DELAY", "soon"),
+        ("VAULT_WAIT", "5m"),
+        ("VAULT_CACERT", "/nowhere"),
+        ("VAULT_CLIENT_CERT", "/nowhere"),
+        ("VAULT_SKIP_VERIFY", "on"),
+        ("VAULT_TLS_SERVER_NAME", "a b"),
+        ("VAULT_LOG_FORMAT", "xml"),
+    ]);
+    assert_eq!(
+        said,
+        [
+            "VAULT_LOG_FORMAT = \"xml\": unknown; write text or json",
+            "VAULT_ADDR: a URL with a user name or password; leave them out, they are not used",
+            "VAULT_SKIP_VERIFY = \"on\": not a boolean; write true or false",
+            "VAULT_TLS_SERVER_NAME = \"a b\": neither a DNS name nor an IP address",
+            "VAULT_CACERT = \"/nowhere\": not found; give PEM with at least one CA certificate",
+            "VAULT_CLIENT_CERT = \"/nowhere\": VAULT_CLIENT_KEY is missing; set both or neither",
+            "VAULT_PROXY_ADDR: not an HTTP proxy; write http://[user:password@]host:port",
+            "VAULT_PATH: unset; set it to the secret's path, e.g. myapp/prod",
+            "VAULT_MOUNT_POINT = \"../sys\": a part of it is empty, . or ..; write it without these",
+            "VAULT_SECRET_VERSION = \"0\": not a version; write a number from 1 on, or leave it out for the latest",
+            "VAULT_KEYS = \"a:X,b:X\": two keys become X; give one of them another name",
+            "VAULT_ON_CONFLICT = \"merge\": unknown; write overwrite, keep or error",
+            "VAULT_TOKEN: holds bytes that no token has",
+            "VAULT_TIMEOUT = \"0s\": zero; write a duration such as 500ms, 30s or 1m30s",
+            "VAULT_RETRY_DELAY = \"soon\": not a duration; write one such as 500ms, 30s or 1m30s",
+            "VAULT_WAIT = \"5m\": longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less",
+            "VAULT_MAX_RETRIES = \"-1\": not a number of tries; write 0, 1, 2 ...",
+        ]
+    );
+}
+
+#[test]
+fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
+    let home = tempfile::tempdir().unwrap();
+    let home_path = home.path().to_str().unwrap();
+    let chosen = |more: &[(&str, &str)]| {
+        let base = [("VAULT_ADDR", "https://vault"), ("VAULT_PATH", "app"), ("HOME", home_path), ("VAULT_ROLE", "r")];
+        match loaded(&[more, &base].concat()) {
+            Ok(Plan::Vault(config)) => match config.auth {
+                Method::Token(TokenSource::Given(token)) => format!("given {}", token.expose()),
+                Method::Token(TokenSource::File(path)) => format!("file {}", path.display()),
+                Method::Kubernetes(Kubernetes { mount, role, jwt, revoke }) => {
+                    format!("{mount} {role} {} {revoke}", jwt.display())
+                }
+            },
+            Ok(Plan::Passthrough) => "passthrough".into(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let pod = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    let default_jwt = setting::K8S_TOKEN_PATH.default;
+    let nothing = format!(
+        "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a \
+         service-account token at {default_jwt}, or log in with the official client ($HOME/.vault-token)"
+    );
+    let kubernetes = format!("kubernetes r {default_jwt} true");
+    assert_eq!(chosen(&[]), nothing);
+    assert_eq!(chosen(&[pod]), kubernetes);
+    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t")]), "file /t");
+    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t"), ("VAULT_TOKEN", " x\n")]), "given x");
+    assert_eq!(chosen(&[("VAULT_AUTH_METHOD", "kubernetes"), ("VAULT_TOKEN", "x")]), kubernetes);
+    assert_eq!(chosen(&[("VAULT_AUTH_METHOD", "token"), pod]), nothing);
+    assert_eq!(
+        chosen(&[pod, ("VAULT_ROLE", ""), ("VAULT_REVOKE", "0")]),
+        "VAULT_ROLE: unset; the kubernetes login needs a role"
+    );
+    let jwt = home.path().join("jwt");
+    std::fs::write(&jwt, "x.y.z").unwrap();
+    let at = format!("k8s r {} false", jwt.display());
+    let settings = [
+        ("K8S_JWT_TOKEN_PATH", jwt.to_str().unwrap()),
+        ("VAULT_K8S_AUTH_MOUNT_POINT", "/k8s/"),
+        ("VAULT_REVOKE", "false"),
+    ];
+    assert_eq!(chosen(&settings), at);
+    std::fs::write(home.path().join(".vault-token"), "x").unwrap();
+    assert_eq!(chosen(&[]), format!("file {home_path}/.vault-token"));
+}
+
+#[test]
+fn what_weakens_a_run_is_warned_about() {
+    let warned = |more| config(more).warnings;
+    assert_eq!(warned(&[("VAULT_ADDR", "http://127.0.0.1:8200")]), Vec::<String>::new());
+    assert_eq!(
+        warned(&[("VAULT_ADDR", "http://vault:8200"), ("VAULT_ADRR", "x"), ("VAULT_SKIP_VERIFY", "1")]),
+        [
+            "VAULT_ADRR is no setting and has no effect; did you mean VAULT_ADDR?",
+            "VAULT_SKIP_VERIFY: the server's certificate is NOT checked; anybody in between can read the secrets",
+            "VAULT_ADDR http://vault:8200 is not https: token and secrets cross the network in plain text",
+        ]
+    );
+}
+
+#[test]
+fn of_rust_log_only_what_concerns_this_program_counts() {
+    use ::log::LevelFilter::{Debug, Error, Info, Off, Warn};
+    for (environ, level) in [
+        (&[][..], Info),
+        (&[("RUST_LOG", "debug")], Debug),
+        (&[("RUST_LOG", "hyper=debug,vault_exec=error,info")], Error),
+        (&[("RUST_LOG", "hyper=debug")], Info),
+        (&[("RUST_LOG", "garbage!!,=")], Info),
+        (&[("RUST_LOG", "debug/foo"), ("VAULT_LOG_LEVEL", "warn")], Warn),
+        (&[("VAULT_LOG_LEVEL", "OFF")], Off),
+    ] {
+        assert_eq!(log(&Environ::from_pairs(environ.iter().copied())).level, level, "{environ:?}");
+    }
+}
+
+#[test]
+fn credentials_are_withheld_and_other_settings_are_not() {
+    for (name, value, withheld) in [
+        ("VAULT_TOKEN", "x", true),
+        ("BAO_SECRET_ID", "x", true),
+        ("VAULT_PROXY_ADDR", "http://u:p@proxy", true),
+        ("VAULT_PROXY_ADDR", "http://proxy:3128", false),
+        ("VAULT_ADDR", "https://vault", false),
+    ] {
+        assert_eq!(is_credential(name.as_bytes(), value.as_bytes()), withheld, "{name}");
+    }
+}

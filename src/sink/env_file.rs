@@ -1,0 +1,123 @@
+//! The env file: the variables in a format, at a place, with a mode and an owner.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::file::{self, FileError, Prepared, Target, Written};
+use super::format::Format;
+use crate::secrets::{Problem, Variable};
+use crate::text::escaped;
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Where.
+    pub place: Place,
+    /// How.
+    pub format: Format,
+    /// Permission bits of a file.
+    pub mode: u32,
+    /// User and group of a file, where they are not this process's.
+    pub owner: Option<(u32, Option<u32>)>,
+}
+
+/// Where an env file goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To standard output.
+    Stdout,
+    /// To this file, whole or not at all.
+    File(PathBuf),
+}
+
+/// An env file that needs only its last step.
+pub enum Ready {
+    /// The bytes for standard output.
+    Stdout(Zeroizing<Vec<u8>>),
+    /// The file beside its target.
+    File(Prepared),
+}
+
+/// The place, escaped.
+impl fmt::Display for EnvFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Stdout => f.write_str("standard output"),
+            Place::File(path) => f.write_str(&escaped(&path.to_string_lossy())),
+        }
+    }
+}
+
+impl EnvFile {
+    /// Renders `variables`, or says which of them the format cannot carry and which other formats could carry all.
+    pub fn render(&self, variables: &[Variable]) -> Result<Zeroizing<Vec<u8>>, Vec<Problem>> {
+        let pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
+        self.format.render(&pairs).map_err(|refusals| {
+            let able: Vec<_> = Format::ALL.into_iter().filter(|f| *f != self.format && f.carries(&pairs)).collect();
+            let remedy = match able.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => "no other format can carry all of them".to_owned(),
+                able => format!("{able} can carry all of them"),
+            };
+            let refused = |refusal: &super::format::Refusal| Problem::Format {
+                format: self.format.name(),
+                name: refusal.to_string(),
+                remedy: remedy.clone(),
+            };
+            refusals.iter().map(refused).collect()
+        })
+    }
+
+    /// Finds what would forbid writing it, without writing anything.
+    pub fn check(&self) -> Result<(), FileError> {
+        match &self.place {
+            Place::Stdout => Ok(()),
+            Place::File(path) => file::check(path),
+        }
+    }
+
+    /// Does everything but the last step.
+    pub fn prepare(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Ready, FileError> {
+        match &self.place {
+            Place::Stdout => Ok(Ready::Stdout(bytes)),
+            Place::File(path) => {
+                let target = Target { path: path.clone(), mode: self.mode, owner: self.owner };
+                file::prepare(&target, &bytes).map(Ready::File)
+            }
+        }
+    }
+}
+
+/// Why the last step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Standard output.
+    #[error("standard output: {0}; check who reads it")]
+    Stdout(io::Error),
+}
+
+impl Ready {
+    /// The last step; says what became of the file.
+    pub fn finish(self) -> Result<&'static str, Unwritten> {
+        match self {
+            Self::File(prepared) => Ok(match prepared.commit()? {
+                Written::Created => "created",
+                Written::Replaced => "replaced",
+                Written::Unchanged => "unchanged",
+            }),
+            Self::Stdout(bytes) => {
+                // Not through `Stdout`, which takes a closed descriptor for one that wants nothing.
+                let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+                stdout.and_then(|mut stdout| stdout.write_all(&bytes)).map_err(Unwritten::Stdout)?;
+                Ok("written")
+            }
+        }
+    }
+}

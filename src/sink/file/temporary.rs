@@ -1,0 +1,156 @@
+//! The temporary file beside the target: made under a name that nobody else has, held under a lock while its
+//! process lives, and removed by the next run where its process was killed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstatat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, geteuid, unlinkat};
+
+use super::error::{Cause, Step};
+use super::{Target, obstacle, open_existing};
+
+/// How often a new file is made after another run took the one before for a left-over.
+const ATTEMPTS: usize = 16;
+
+/// The hexadecimal digits at the end of a temporary file's name.
+const RANDOM_DIGITS: usize = 16;
+
+/// A file that is removed when it is dropped, unless it was renamed before.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    directory: OwnedFd,
+    name: OsString,
+    file: File,
+    /// `None` on a file system without locks, where no other run gets one on this file either.
+    lock: Option<Flock<File>>,
+    renamed: bool,
+}
+
+impl Temporary {
+    /// Makes an empty file that only this user can open.
+    pub(super) fn create(directory: &OwnedFd, target_name: &OsStr) -> Result<Self, Cause> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        for _ in 0..ATTEMPTS {
+            let mut name = prefix(target_name);
+            name.push(format!("{:0RANDOM_DIGITS$x}", random()));
+            let directory = directory.try_clone().map_err(Step::Create.failed_io())?;
+            let file = match openat(&directory, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+                Ok(descriptor) => File::from(descriptor),
+                Err(Errno::EEXIST) => continue,
+                Err(errno) => return Err(Cause::Os(Step::Create, errno)),
+            };
+            let mut temporary = Self { directory, name, file, lock: None, renamed: false };
+            if temporary.hold()? {
+                return Ok(temporary);
+            }
+        }
+        Err(Cause::Os(Step::Create, Errno::EAGAIN))
+    }
+
+    /// Takes the lock. Until it is held, another run may take this file for a left-over and remove it: `false`.
+    fn hold(&mut self) -> Result<bool, Cause> {
+        let file = self.file.try_clone().map_err(Step::Create.failed_io())?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => self.lock = Some(lock),
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(false),
+            Err((_, _no_locks_here)) => {}
+        }
+        let found = fstatat(&self.directory, self.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        Ok(found.is_ok())
+    }
+
+    /// Sets owner and mode, and only then writes the content, to the disk itself.
+    pub(super) fn fill(&mut self, target: &Target, content: &[u8]) -> Result<(), Cause> {
+        let (uid, gid) = target.owner.unzip();
+        // The group, the mode, and the user last: nobody can open the file on the way who could not in the end,
+        // and CAP_CHOWN is enough, as the file is this user's own while its mode changes.
+        if let Some(gid) = gid.flatten() {
+            fchown(&self.file, None, Some(Gid::from_raw(gid))).map_err(Step::SetOwner.failed())?;
+        }
+        fchmod(&self.file, Mode::from_bits_truncate(target.mode)).map_err(Step::SetMode.failed())?;
+        if let Some(uid) = uid {
+            fchown(&self.file, Some(Uid::from_raw(uid)), None).map_err(Step::SetOwner.failed())?;
+        }
+        self.file.write_all(content).map_err(Step::Write.failed_io())?;
+        fsync(&self.file).map_err(Step::Sync.failed())
+    }
+
+    /// Gives the file its final name, over the one that has it so far, and writes the directory to the disk.
+    pub(super) fn rename_to(mut self, name: &OsStr) -> Result<(), Cause> {
+        renameat(&self.directory, self.name.as_os_str(), &self.directory, name).map_err(Step::Rename.failed())?;
+        self.renamed = true;
+        match fsync(&self.directory) {
+            // EINVAL: a file system that has no such thing, see fsync(2).
+            Ok(()) | Err(Errno::EINVAL) => Ok(()),
+            Err(errno) => Err(Cause::Os(Step::SyncDirectory, errno)),
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // Where this fails too, the next run tries again.
+            let _ = unlinkat(&self.directory, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// Removes what killed runs left: regular files with a temporary name for this target that no process has locked,
+/// and that belong to this user or, already given away, to the target's. Does what it can and reports nothing:
+/// a left-over is no obstacle.
+pub(super) fn remove_left_overs(directory: &OwnedFd, target_name: &OsStr, target: &Target) {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let Ok(mut entries) = Dir::openat(directory, ".", flags, Mode::empty()) else {
+        return;
+    };
+    let prefix = prefix(target_name);
+    let is_ours = |found: &FileStat| {
+        let user = found.st_uid;
+        obstacle(found).is_none()
+            && (user == geteuid().as_raw() || target.owner.is_some_and(|(owner, _)| user == owner))
+    };
+
+    // Up to an error, if one comes: it would come again and again.
+    for entry in entries.iter().map_while(Result::ok) {
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if !is_temporary(name, &prefix) {
+            continue;
+        }
+        let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        if !found.is_ok_and(|found| is_ours(&found)) {
+            continue;
+        }
+        let Ok(file) = open_existing(directory, name) else {
+            continue;
+        };
+        // Kept until the name is gone, so that its maker, were it only about to lock it, sees what happened.
+        if let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            let _ = unlinkat(directory, name, UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// The beginning of every temporary name for the target: `.NAME.vault-exec.`
+fn prefix(target_name: &OsStr) -> OsString {
+    OsString::from_vec([b".", target_name.as_bytes(), b".vault-exec."].concat())
+}
+
+fn is_temporary(name: &OsStr, prefix: &OsStr) -> bool {
+    let random = name.as_bytes().strip_prefix(prefix.as_bytes());
+    random.is_some_and(|random| random.len() == RANDOM_DIGITS && random.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// A number that no other process comes up with: the standard library seeds its hash maps from the kernel,
+/// which spares this program a package for it. A process id would not do, it is 1 in every container.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
+}

@@ -1,0 +1,87 @@
+//! What the dotenv readers of Node, Python, Ruby and Go all understand in the same way.
+//!
+//! There is no specification and no two of them agree on escapes, so nothing is ever escaped: the first of three
+//! ways of quoting is taken that leaves no reader anything to interpret.
+//! <https://nodejs.org/api/environment_variables.html#dotenv>, <https://github.com/motdotla/dotenv>,
+//! <https://saurabh-kumar.com/python-dotenv/>, <https://github.com/bkeepers/dotenv>
+
+use std::io::{self, Write};
+
+use super::{Reason, identifier, refuse_if};
+
+/// The character on both sides of a value, if any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quoting {
+    Single,
+    Double,
+    Bare,
+}
+
+/// The way to quote this variable, or the reason why there is none.
+pub(super) fn quoting(name: &str, value: &str) -> Result<Quoting, Reason> {
+    identifier(name)?;
+    refuse_if(value.contains('\0'), Reason::Nul)?;
+    refuse_if(value.contains('\r'), Reason::CarriageReturn)?;
+    refuse_if(has_python_expansion(value), Reason::Expansion)?;
+    if fits_single_quotes(value) {
+        Ok(Quoting::Single)
+    } else if fits_double_quotes(value) {
+        Ok(Quoting::Double)
+    } else if fits_bare(value) {
+        Ok(Quoting::Bare)
+    } else {
+        Err(Reason::Unquotable)
+    }
+}
+
+pub(super) fn write(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
+    match quoting(name, value).map_err(io::Error::other)? {
+        Quoting::Single => writeln!(out, "{name}='{value}'"),
+        Quoting::Double => writeln!(out, "{name}=\"{value}\""),
+        Quoting::Bare => writeln!(out, "{name}={value}"),
+    }
+}
+
+/// Python reads `\\` and `\'` as escapes even here.
+fn fits_single_quotes(value: &str) -> bool {
+    !value.contains('\'') && !value.contains(r"\\") && !value.ends_with('\\')
+}
+
+fn fits_double_quotes(value: &str) -> bool {
+    !value.contains(['"', '\\']) && !has_ruby_expansion(value)
+}
+
+fn fits_bare(value: &str) -> bool {
+    let ends_line = |c| matches!(c, '\n' | '\u{2028}' | '\u{2029}');
+    // Python counts U+001C to U+001F as white space, JavaScript U+FEFF; Unicode does neither.
+    let blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}' | '\u{feff}');
+    let before_last = value.strip_suffix('\\').unwrap_or(value);
+    !value.contains(ends_line)
+        && !value.contains('#')
+        && !has_ruby_expansion(value)
+        && !before_last.contains('\\')
+        && !value.starts_with(['\'', '"', '`'])
+        && !value.starts_with(blank)
+        && !value.ends_with(blank)
+}
+
+/// `${NAME}` or `${NAME:-default}`, which python-dotenv expands even between single quotes:
+/// the expression `\$\{[^}:]*(?::-[^}]*)?\}`.
+fn has_python_expansion(value: &str) -> bool {
+    value.match_indices("${").any(|(start, opening)| {
+        let rest = &value[start + opening.len()..];
+        match rest.split_once(['}', ':']) {
+            Some((name, after)) if rest[name.len()..].starts_with(':') => {
+                after.strip_prefix('-').is_some_and(|default| default.contains('}'))
+            }
+            Some(_) => true,
+            None => false,
+        }
+    })
+}
+
+/// A `$` that begins an expansion; for Ruby `$(…)` is a command to run.
+fn has_ruby_expansion(value: &str) -> bool {
+    let expands = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '{' | '(' | '$');
+    value.match_indices('$').any(|(i, _)| value[i + 1..].starts_with(expands))
+}

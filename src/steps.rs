@@ -1,0 +1,61 @@
+//! What a run and a dry run share: choosing the sink, arming the process, judging the secret.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use crate::cli::{self, Request};
+use crate::config::Config;
+use crate::error::{Code, Error};
+use crate::process::command::CommandFault;
+use crate::process::environ::Environ;
+use crate::process::signal::Signals;
+use crate::process::wait::Waiter;
+use crate::secrets::{self, Carrier, Problem, Variable};
+use crate::sink::Sink;
+use crate::sink::env_file::{EnvFile, Place};
+use crate::sink::exec::Command;
+use crate::vault::kv::{Location, Version};
+use crate::{json, process, text};
+
+/// Where the variables go: what the command line says, else what `VAULT_ENV_FILE` says.
+pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> Result<Sink, Error> {
+    if let Some(first) = request.command.first() {
+        let name = text::escaped(&first.to_string_lossy());
+        return Command::find(request.command, environ).map(Sink::Command).map_err(not_started(&name));
+    }
+    match env_file {
+        None => Err(cli::usage("no COMMAND and no --env-file given")),
+        Some(EnvFile { place: Place::Stdout, .. }) if !request.force && std::io::stdout().is_terminal() => {
+            Err(cli::usage("standard output is a terminal, where secrets do not belong; redirect it, or add --force"))
+        }
+        Some(env_file) => Ok(Sink::EnvFile(env_file)),
+    }
+}
+
+/// Closes the process to onlookers and makes signals end every wait.
+pub fn arm() -> Result<Arc<Waiter>, Error> {
+    process::harden().map_err(|errno| Error::System { doing: "switching core dumps off", errno })?;
+    let signals = Signals::arm().map_err(|errno| Error::System { doing: "blocking signals", errno })?;
+    Ok(Arc::new(Waiter::new(Some(signals))))
+}
+
+/// The variables of `secret`, and what is wrong with them.
+pub fn collect(secret: &Version, config: &Config, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
+    secret.with_data(|data| secrets::collect(data, &config.rules, carrier)).unwrap_or_else(|fault| {
+        // The envelope was checked when it was read; what it let pass is a key that stands twice.
+        let path = if let json::Fault::Duplicate(path) = &fault { path.join(".") } else { fault.to_string() };
+        (Vec::new(), vec![Problem::Duplicate(path)])
+    })
+}
+
+/// The error for a secret with `problems`.
+pub fn refused(location: &Location, secret: &Version, problems: &[Problem]) -> Error {
+    let code = if secrets::only_missing(problems) { Code::Absent } else { Code::Data };
+    let from = format!("{}/{} version {}", location.mount, location.path, secret.number);
+    Error::Secrets { from, problems: secrets::sentences(problems), code }
+}
+
+/// The error for a command that cannot be started.
+pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error {
+    move |fault| Error::Command { command: command.to_owned(), fault }
+}

@@ -1,0 +1,72 @@
+// Readers prints, as one JSON object, what the kubelet, the docker CLI or Compose finds in an env file,
+// each through its own package. Exits with 1 where the package finds fault with the file.
+//
+// Usage: readers kubernetes|docker|compose FILE [NAME…]. The kubelet looks for one name at a time.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/docker/cli/pkg/kvfile"
+	kubelet "k8s.io/kubernetes/pkg/kubelet/util/env"
+)
+
+var readers = map[string]func(path string, names []string) (map[string]string, error){
+	"kubernetes": readForKubernetes,
+	"docker":     readForDocker,
+	"compose":    readForCompose,
+}
+
+func main() {
+	if len(os.Args) < 3 || readers[os.Args[1]] == nil {
+		fail(64, "usage: readers kubernetes|docker|compose FILE [NAME…]")
+	}
+	values, err := readers[os.Args[1]](os.Args[2], os.Args[3:])
+	if err != nil {
+		fail(1, err)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(values); err != nil {
+		fail(74, err)
+	}
+}
+
+func fail(code int, why any) {
+	fmt.Fprintln(os.Stderr, why)
+	os.Exit(code)
+}
+
+func readForKubernetes(path string, names []string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, name := range names {
+		value, err := kubelet.ParseEnv(path, name)
+		if err != nil {
+			return nil, err
+		}
+		// The kubelet takes an empty value for a key that is not there.
+		if value != "" {
+			values[name] = value
+		}
+	}
+	return values, nil
+}
+
+func readForDocker(path string, _ []string) (map[string]string, error) {
+	lines, err := kvfile.Parse(path, os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, "=")
+		values[name] = value
+	}
+	return values, nil
+}
+
+func readForCompose(path string, _ []string) (map[string]string, error) {
+	return dotenv.GetEnvFromFile(map[string]string{}, []string{path})
+}
