@@ -41,7 +41,7 @@ pub(crate) fn assert_report(scenario: Scenario, code: i32, snapshot: &str) {
 }
 
 /// Compares with `tests/cases/snapshots/NAME.snap`. With `CI` set, `insta` writes nothing; elsewhere what differs is
-/// put beside it, as `NAME.snap.new`.
+/// put beside it, as `NAME.snap.new`, or with `INSTA_UPDATE=always` in its place.
 pub(crate) fn assert_snapshot(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../cases/snapshots");
