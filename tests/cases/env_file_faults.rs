@@ -120,11 +120,18 @@ fn a_user_without_rights_is_refused_and_so_is_the_dry_run(server: &Server) {
 }
 
 fn a_standard_output_that_takes_nothing_is_an_error(server: &Server) {
-    let scenario = scenario(server).env("VAULT_ENV_FILE", "-");
-    let scenario = scenario.program("sh").options(["-c", "exec \"$0\" >/dev/full", PROGRAM]);
-    let message = "env file standard output: No space left on device (os error 28); check who reads it";
-    let lines = [format!("ERROR vault-exec: {message}")];
-    scenario.run().expect(Expect::done().code(74).stderr(lines)).expect_requests(REQUESTS);
+    for (redirection, cause) in [
+        (">/dev/full", "No space left on device (os error 28)"),
+        (">&-", "Bad file descriptor (os error 9)"),
+        // Its reader has gone when the program writes.
+        (">\"$FIFO\"", "Broken pipe (os error 32)"),
+    ] {
+        let run = format!("mkfifo \"$FIFO\"; exec 3<>\"$FIFO\"; exec 1{redirection} 3<&-; exec \"$0\"");
+        let scenario = scenario(server).env("VAULT_ENV_FILE", "-").env("FIFO", "{folder}/fifo");
+        let scenario = scenario.program("sh").options(["-c", &run, PROGRAM]);
+        let message = format!("env file standard output: {cause}; check who reads it");
+        scenario.run().expect_failure(74, &message).expect_requests(REQUESTS);
+    }
 }
 
 /// The program under strace, with an old file in place; `None` where strace cannot trace.
