@@ -1,6 +1,7 @@
 //! Writes the manual page and the shell completions from the definitions behind `--help`, into the folder given or
 //! `docs/manual`. They are committed; a test holds them against the code.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap_complete::{Shell, generate_to};
@@ -47,7 +48,7 @@ fn environment() -> Roff {
         let notes = [("flag", flag.as_deref()), ("default", Some(setting.default).filter(|d| *d != "-"))];
         let alias = ("alias", setting.aliases.first().copied());
         for (what, note) in notes.into_iter().chain([alias]).filter_map(|(what, note)| Some((what, note?))) {
-            text.push_str(&format!(" [{what}: {note}]"));
+            let _ = write!(text, " [{what}: {note}]");
         }
         section.control("TP", []).text([bold(setting.name)]).text([roman(text)]);
     }

@@ -10,8 +10,9 @@ use crate::cli::{self, Ask};
 use crate::config::{self, Config, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
+use crate::process::wait::Waiter;
 use crate::report::{self, Times};
-use crate::sink::env_file::Unwritten;
+use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{arm, collect, not_started, refused, sink};
 use crate::vault::Client;
@@ -45,8 +46,10 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
         }
         Ask::Check { request, json } => return check::run(request, json, &environ),
         Ask::Install(directory) => {
+            let waiter = arm()?;
             let path = install::install(Path::new("/proc/self/exe"), &directory)?;
             log::info!("installed as {}", text::escaped(&path.to_string_lossy()));
+            waiter.disarm().map_err(Error::Signal)?;
         }
         // A reader that has gone away wants no more of it.
         Ask::Print(text) => std::io::stdout().write_all(text.as_bytes()).unwrap_or_default(),
@@ -85,8 +88,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
             Err(not_started(&command.name())(command.exec(Some(&environment))))
         }
         Ready::File(file, env_file) => {
-            waiter.caught().map_or(Ok(()), |signal| Err(Error::Signal(signal)))?;
-            let outcome = file.finish()?;
+            let outcome = put_in_place(file, &waiter)?;
             done(&format!("; {env_file} {outcome}"));
             // One that arrived during the rename was left waiting for its end.
             waiter.disarm().map_err(Error::Signal)
@@ -100,10 +102,17 @@ fn pass_through(sink: Sink) -> Result<(), Error> {
     match sink {
         Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),
         Sink::EnvFile(env_file) => {
+            let waiter = arm()?;
             let bytes = env_file.render(&[]).unwrap_or_default();
-            let outcome = env_file.prepare(bytes).map_err(Unwritten::File)?.finish()?;
+            let outcome = put_in_place(env_file.prepare(bytes).map_err(Unwritten::File)?, &waiter)?;
             log::info!("VAULT_ADDR is unset: {env_file} {outcome}, without variables");
-            Ok(())
+            waiter.disarm().map_err(Error::Signal)
         }
     }
+}
+
+/// Gives an env file its name, unless a signal has arrived; one that arrives during that waits for its end.
+fn put_in_place(file: env_file::Ready, waiter: &Waiter) -> Result<&'static str, Error> {
+    waiter.caught().map_or(Ok(()), |signal| Err(Error::Signal(signal)))?;
+    Ok(file.finish()?)
 }

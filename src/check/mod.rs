@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Request;
 use crate::config::{self, Config, InEffect, Plan, Settings};
-use crate::error::{Code, Error, Seconds};
+use crate::error::{Code, Error};
 use crate::process::environ::Environ;
-use crate::secrets::{Carrier, Variable};
+use crate::secrets::{Carrier, Problem, Variable};
 use crate::sink::Sink;
 use crate::sink::env_file::{EnvFile, Unwritten};
-use crate::sink::exec::OnConflict;
+use crate::sink::exec::{self, OnConflict};
 use crate::steps;
 use crate::text::escaped;
 use crate::vault::Client;
@@ -97,21 +97,27 @@ impl Report {
         } else {
             self.skip("target", "neither COMMAND nor an env file is named");
         }
+        let file = if let Some(Sink::EnvFile(file)) = &sink { Some(file.clone()) } else { None };
         match plan {
             Plan::Passthrough => {
-                self.verdict = match &sink {
-                    Some(Sink::EnvFile(file)) => format!("VAULT_ADDR is unset: would write {file} without variables"),
-                    _ => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
+                self.verdict = match &file {
+                    Some(file) => format!("VAULT_ADDR is unset: would write {file} without variables"),
+                    None => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
                 };
-                Ok(())
             }
-            Plan::Vault(config) if sound => self.ask_vault(&config, sink, environ),
+            Plan::Vault(config) if sound => self.ask_vault(&config, sink, environ)?,
             Plan::Vault(config) => {
                 self.skip("status", "the settings are at fault");
                 self.step("credential", Instant::now(), config.auth.inspect().map(|said| (said, ())))?;
-                Ok(())
             }
         }
+        // Whatever came before; a real run comes to it after everything else that can fail.
+        if let Some(file) = file {
+            let begun = Instant::now();
+            let ready = file.check().map(|()| (format!("{file} can be written"), ()));
+            self.step("file", begun, ready.map_err(|fault| Error::EnvFile(Unwritten::File(fault))))?;
+        }
+        Ok(())
     }
 
     fn ask_vault(&mut self, config: &Config, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
@@ -127,17 +133,20 @@ impl Report {
             return Ok(());
         }
         let begun = Instant::now();
-        let login = vault.login(&config.auth).and_then(|session| {
-            let info = if session.info == TokenInfo::default() { session.look_up()? } else { session.info.clone() };
-            let ttl = if info.ttl.is_zero() { "no end".to_owned() } else { Seconds(info.ttl).to_string() };
-            let method = config.auth.name();
-            Ok((format!("method {method}; token with policies {}, TTL {ttl}", info.policies.join(", ")), session))
+        let login = vault.login(&config.auth).map(|session| {
+            let token =
+                if session.info == TokenInfo::default() { String::new() } else { format!("; {}", session.info) };
+            (format!("method {}{token}", config.auth.name()), session)
         });
         let Some(session) = self.step("login", begun, login)? else {
             self.skip("read", "there is no token to read with");
             return Ok(());
         };
-        if let Some(secret) = self.read(config, &session)? {
+        let secret = self.read(config, &session)?;
+        if session.info == TokenInfo::default() {
+            self.look_up(&session)?;
+        }
+        if let Some(secret) = secret {
             self.judge(config, &secret, sink, environ)?;
         }
         let begun = Instant::now();
@@ -167,6 +176,18 @@ impl Report {
         Ok(secret)
     }
 
+    /// What a token is that was handed in. After the read: it may be the token's only use, and a token that may not look
+    /// itself up is good enough for a real run, which does not ask.
+    fn look_up(&mut self, session: &Session) -> Result<(), Error> {
+        let begun = Instant::now();
+        let said = match session.look_up() {
+            Ok(info) => info.to_string(),
+            Err(signal @ Error::Signal(_)) => return Err(signal),
+            Err(error) => format!("nothing is told of it: {error}"),
+        };
+        self.step("token", begun, Ok((said, ()))).map(drop)
+    }
+
     /// What the variables come to, one by one and as a whole.
     fn judge(&mut self, config: &Config, secret: &Version, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
         let begun = Instant::now();
@@ -178,28 +199,24 @@ impl Report {
             kind: "-",
             state: problem.state().to_owned(),
         }));
-        let count = variables.len();
-        let (verdict, file) = match &sink {
-            None => (format!("{count} variables would be handed over"), None),
-            Some(Sink::Command(command)) => (format!("would start {} with {count} variables", command.program()), None),
-            Some(Sink::EnvFile(file)) => (format!("would write {count} variables to {file}"), Some(file.clone())),
+        let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
+        self.verdict = match &sink {
+            None => format!("{count} variable{s} would be handed over"),
+            Some(Sink::Command(command)) => format!("would start {} with {count} variable{s}", command.program()),
+            Some(Sink::EnvFile(file)) => format!("would write {count} variable{s} to {file}"),
         };
         if let Some(sink) = sink {
             let payload = sink.payload(environ.clone(), config::is_credential, &variables, config.on_conflict);
             problems.extend(payload.err().unwrap_or_default());
+        } else if config.on_conflict == OnConflict::Error {
+            let conflicts = variables.iter().filter(|v| exec::is_in_conflict(v, environ, config::is_credential));
+            problems.extend(conflicts.map(|variable| Problem::Conflict(variable.name.clone())));
         }
         let judged = match problems[..] {
-            [] => Ok((format!("{count} variables, all of them good"), ())),
+            [] => Ok((format!("{count} variable{s}, all of them good"), ())),
             _ => Err(steps::refused(&config.location, secret, &problems)),
         };
-        self.step("secrets", begun, judged)?;
-        if let Some(file) = file {
-            let begun = Instant::now();
-            let ready = file.check().map(|()| (format!("{file} can be written"), ()));
-            self.step("file", begun, ready.map_err(|fault| Error::EnvFile(Unwritten::File(fault))))?;
-        }
-        self.verdict = verdict;
-        Ok(())
+        self.step("secrets", begun, judged).map(drop)
     }
 
     /// Notes how a step ended, and the exit code of the first that failed. A signal is no outcome but the end.
@@ -235,13 +252,12 @@ fn describe(sink: &Sink) -> String {
 
 /// The row of a variable that could be made; what its carrier says of it.
 fn row(variable: &Variable, sink: Option<&Sink>, on_conflict: OnConflict, environ: &Environ) -> Row {
-    let value = variable.value.expose();
     let state = match sink {
-        Some(Sink::EnvFile(EnvFile { format, .. })) => match format.check(&variable.name, value) {
+        Some(Sink::EnvFile(EnvFile { format, .. })) => match format.check(&variable.name, variable.value.expose()) {
             Ok(()) => "ok".to_owned(),
             Err(reason) => format!("format {format} cannot carry {reason}"),
         },
-        _ if environ.get(&variable.name).is_none_or(|old| old == value.as_bytes()) => "ok".to_owned(),
+        _ if !exec::is_in_conflict(variable, environ, config::is_credential) => "ok".to_owned(),
         _ => match on_conflict {
             OnConflict::Overwrite => "ok, overwrites another value in the environment".to_owned(),
             OnConflict::Keep => "kept out: the environment has another value".to_owned(),

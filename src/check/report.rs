@@ -5,12 +5,16 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::{Outcome, Report};
+use crate::config::setting;
 use crate::error::Seconds;
 
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const BOLD: &str = "\x1b[1m";
+
+/// Longer values, such as a list of keys, move what comes after them.
+const LONGEST_DEFAULT: usize = setting::K8S_TOKEN_PATH.default.len();
 
 impl Outcome {
     fn word(&self) -> (&'static str, &'static str) {
@@ -42,7 +46,7 @@ impl Report {
         heading(&mut out, "Settings");
         let wide =
             |column: fn(&super::InEffect) -> &str| self.settings.iter().map(|s| column(s).len()).max().unwrap_or(0);
-        let (names, values) = (wide(|s| s.0), wide(|s| &s.1).min(50));
+        let (names, values) = (wide(|s| s.0), wide(|s| &s.1).min(LONGEST_DEFAULT));
         for (name, value, origin) in &self.settings {
             let origin = if origin == name { "" } else { origin };
             let _ = writeln!(out, "{}", format!("  {name:names$}  {value:values$}  {origin}").trim_end());

@@ -135,7 +135,9 @@ pub type InEffect = (&'static str, String, String);
 pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     let mut reader = Reader::new(environ, flags);
     let shown = |setting: &Setting, text: String| {
-        let hidden = setting.credential || setting.name == setting::CACERT_BYTES.name;
+        // An address that is refused may be so for the password in it.
+        let refused = setting.name == setting::ADDR.name && Address::parse(&text).is_err();
+        let hidden = setting.credential || setting.name == setting::CACERT_BYTES.name || refused;
         if hidden { "set".to_owned() } else { escaped(&text) }
     };
     let mut row = |setting: &'static Setting| match reader.find(setting) {

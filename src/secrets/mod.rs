@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::json::Object;
 use crate::secret::Secret;
+use crate::text::escaped;
 use name::Verdict;
 
 /// What the settings ask of the secret.
@@ -198,7 +199,7 @@ impl fmt::Display for Problem {
             | Self::Nul(name)
             | Self::Duplicate(name)
             | Self::Conflict(name)
-            | Self::Format { name, .. } => write!(f, "{}", name.escape_debug()),
+            | Self::Format { name, .. } => f.write_str(&escaped(name)),
             Self::TooLong { name, bytes } => write!(f, "{name} ({bytes} bytes)"),
             Self::TooLongInAll { bytes, limit } => write!(f, "{bytes} of {limit} bytes"),
         }

@@ -74,20 +74,21 @@ impl EnvFile {
 
     /// Finds what would forbid writing it, without writing anything.
     pub fn check(&self) -> Result<(), FileError> {
-        match &self.place {
-            Place::Stdout => Ok(()),
-            Place::File(path) => file::check(path),
-        }
+        self.target().map_or(Ok(()), |target| file::check(&target))
     }
 
     /// Does everything but the last step.
     pub fn prepare(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Ready, FileError> {
+        match self.target() {
+            None => Ok(Ready::Stdout(bytes)),
+            Some(target) => file::prepare(&target, &bytes).map(Ready::File),
+        }
+    }
+
+    fn target(&self) -> Option<Target> {
         match &self.place {
-            Place::Stdout => Ok(Ready::Stdout(bytes)),
-            Place::File(path) => {
-                let target = Target { path: path.clone(), mode: self.mode, owner: self.owner };
-                file::prepare(&target, &bytes).map(Ready::File)
-            }
+            Place::Stdout => None,
+            Place::File(path) => Some(Target { path: path.clone(), mode: self.mode, owner: self.owner }),
         }
     }
 }

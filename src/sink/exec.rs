@@ -68,11 +68,8 @@ impl Command {
         on_conflict: OnConflict,
     ) -> (Vec<Entry>, Vec<Problem>) {
         let mut problems = Vec::new();
-        let kept = |variable: &Variable| {
-            let (name, new) = (variable.name.as_bytes(), variable.value.expose().as_bytes());
-            let conflict = environ.get(&variable.name).is_some_and(|old| old != new && !withheld(name, old));
-            conflict && on_conflict != OnConflict::Overwrite
-        };
+        let kept =
+            |variable: &Variable| on_conflict != OnConflict::Overwrite && is_in_conflict(variable, &environ, &withheld);
         let (kept, set): (Vec<_>, Vec<_>) = variables.iter().partition(|variable| kept(variable));
         if on_conflict == OnConflict::Error {
             problems.extend(kept.iter().map(|variable| Problem::Conflict(variable.name.clone())));
@@ -104,6 +101,12 @@ impl Command {
         let environment = entries.iter().map(|entry| string(entry.as_bytes().len()));
         argv.chain(environment).sum::<usize>() + self.program.as_bytes().len() + 1
     }
+}
+
+/// Whether `environ` has the variable with another value, which is not `withheld` from the application anyway.
+pub fn is_in_conflict(variable: &Variable, environ: &Environ, withheld: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+    let (name, new) = (variable.name.as_bytes(), variable.value.expose().as_bytes());
+    environ.get(&variable.name).is_some_and(|old| old != new && !withheld(name, old))
 }
 
 /// A quarter of the stack limit, at least 128 KiB and at most 6 MiB (`bprm_stack_limits` in the kernel's fs/exec.c).

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use self::error::{Cause, Step};
 pub use self::error::{FileError, Kind};
-use self::temporary::{Temporary, remove_left_overs};
+use self::temporary::{Temporary, remove_left_overs, shape};
 
 /// The file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +74,23 @@ pub fn write(target: &Target, content: &[u8]) -> Result<Written, FileError> {
     prepare(target, content)?.commit()
 }
 
-/// Finds what would forbid writing a file at `path`, without changing anything.
-pub fn check(path: &Path) -> Result<(), FileError> {
+/// Finds what would forbid writing the target, as far as that shows without changing anything.
+pub fn check(target: &Target) -> Result<(), FileError> {
     let check = || {
-        let (directory, name) = open_directory(path)?;
+        let (directory, name) = open_directory(&target.path)?;
+        look(&directory, name)?;
         faccessat(&directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)
             .map_err(Step::Create.failed())?;
-        look(&directory, name).map(drop)
+        // One without a name, gone with its descriptor: whether this user may give files away, only the kernel knows.
+        let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        match openat(&directory, ".", flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(nameless) => shape(nameless, target),
+            // A file system that has no such thing.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR) => Ok(()),
+            Err(errno) => Err(Cause::Os(Step::Create, errno)),
+        }
     };
-    check().map_err(|cause| FileError::new(path, cause))
+    check().map_err(|cause| FileError::new(&target.path, cause))
 }
 
 /// Does everything that takes long or is likely to fail; the rename is left for [`Prepared::commit`].

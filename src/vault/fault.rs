@@ -198,7 +198,7 @@ fn denied(step: Step) -> String {
         Step::Read { mount, path, .. } => {
             format!("check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {}", rule(mount, path))
         }
-        Step::LookUp => "check the token: it is wrong, expired or revoked".into(),
+        Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up".into(),
         Step::Status | Step::Preflight | Step::Revoke => "check what stands between here and Vault".into(),
     }
 }

@@ -1,6 +1,7 @@
 //! Tokens: a session owns one, and revokes it at its end if a login made it.
 
 use std::cell::Cell;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Client;
@@ -34,6 +35,13 @@ pub struct TokenInfo {
     pub ttl: Duration,
     /// Its policies.
     pub policies: Vec<String>,
+}
+
+impl fmt::Display for TokenInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ttl = if self.ttl.is_zero() { "no end".to_owned() } else { Seconds(self.ttl).to_string() };
+        write!(f, "token with policies {}, TTL {ttl}", self.policies.join(", "))
+    }
 }
 
 /// What became of the token.

@@ -12,6 +12,7 @@ pub(crate) mod embedded_vault;
 
 pub(crate) mod certs;
 pub(crate) mod child_report;
+pub(crate) mod dry_run;
 pub(crate) mod expect;
 pub(crate) mod hostile;
 pub(crate) mod http;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -46,6 +46,12 @@ impl OpenBao {
     /// not installed.
     pub(crate) fn start(name: &str, tls: &[Tls]) -> Option<Self> {
         let program = program()?;
+        // A port that was free may be somebody else's when the server binds it.
+        (0..5).find_map(|_| Self::start_on_free_ports(program, name, tls)).or_else(|| panic!("no port stays free"))
+    }
+
+    /// `None`: one of the ports was taken meanwhile.
+    fn start_on_free_ports(program: &Path, name: &str, tls: &[Tls]) -> Option<Self> {
         let folder = scratch(name);
         let audit_log = folder.join("audit.log");
         let ports = free_ports(1 + tls.len());
@@ -56,8 +62,7 @@ impl OpenBao {
         command.arg("server").arg("-config").arg(&configuration).current_dir(&folder).env_clear();
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
         let mut server = Self { process: spawn_bound(command), ports, audit_log };
-        server.await_answer(&folder);
-        Some(server)
+        server.answers(&folder).then_some(server)
     }
 
     /// The URL of the plain listener.
@@ -80,16 +85,21 @@ impl OpenBao {
         entries.filter(|entry| entry["type"] == "response").collect()
     }
 
-    fn await_answer(&mut self, folder: &std::path::Path) {
+    /// Waits for the first answer; there will be none where a port was taken.
+    fn answers(&mut self, folder: &Path) -> bool {
         let started = Instant::now();
         let url = format!("{}/v1/sys/seal-status", self.http_addr());
         while ureq::get(&url).call().is_err() {
             let log = || fs::read_to_string(folder.join("server.log")).unwrap_or_default();
             let ended = self.process.try_wait().expect("a child can be asked");
+            if ended.is_some() && log().contains("address already in use") {
+                return false;
+            }
             assert!(ended.is_none(), "OpenBao ended with {ended:?}:\n{}", log());
             assert!(started.elapsed() < START_LIMIT, "OpenBao does not answer:\n{}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 }
 
@@ -100,7 +110,7 @@ impl Drop for OpenBao {
     }
 }
 
-fn configure(folder: &std::path::Path, audit_log: &std::path::Path, ports: &[u16], tls: &[Tls]) -> String {
+fn configure(folder: &Path, audit_log: &Path, ports: &[u16], tls: &[Tls]) -> String {
     let mut text = format!("disable_mlock = true\napi_addr = \"http://127.0.0.1:{}\"\n", ports[0]);
     // Raw, so that tests can look for the very token or value; it never leaves the scratch folder.
     let options = format!("file_path = \"{}\", log_raw = \"true\"", audit_log.display());

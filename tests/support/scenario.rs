@@ -225,6 +225,12 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    /// What stands before these options.
+    pub(crate) fn first<T: AsRef<OsStr>>(mut self, options: impl IntoIterator<Item = T>) -> Self {
+        self.options.splice(0..0, options.into_iter().map(|option| option.as_ref().to_owned()));
+        self
+    }
+
     /// Further arguments for the observed application.
     pub(crate) fn args<T: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
         let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
@@ -252,6 +258,12 @@ impl<'a> Scenario<'a> {
     /// The environment that the program is given.
     pub(crate) fn given_env(&self) -> BTreeMap<String, OsString> {
         self.env.iter().map(|(name, value)| (name.clone(), self.expand_os(value))).collect()
+    }
+
+    /// A further text that no log line may hold.
+    pub(crate) fn hidden(mut self, text: &str) -> Self {
+        self.secrets.push(text.to_owned());
+        self
     }
 
     /// What no log line may hold.

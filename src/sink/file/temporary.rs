@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::dir::Dir;
@@ -69,16 +69,7 @@ impl Temporary {
 
     /// Sets owner and mode, and only then writes the content, to the disk itself.
     pub(super) fn fill(&mut self, target: &Target, content: &[u8]) -> Result<(), Cause> {
-        let (uid, gid) = target.owner.unzip();
-        // The group, the mode, and the user last: nobody can open the file on the way who could not in the end,
-        // and CAP_CHOWN is enough, as the file is this user's own while its mode changes.
-        if let Some(gid) = gid.flatten() {
-            fchown(&self.file, None, Some(Gid::from_raw(gid))).map_err(Step::SetOwner.failed())?;
-        }
-        fchmod(&self.file, Mode::from_bits_truncate(target.mode)).map_err(Step::SetMode.failed())?;
-        if let Some(uid) = uid {
-            fchown(&self.file, Some(Uid::from_raw(uid)), None).map_err(Step::SetOwner.failed())?;
-        }
+        shape(&self.file, target)?;
         self.file.write_all(content).map_err(Step::Write.failed_io())?;
         fsync(&self.file).map_err(Step::Sync.failed())
     }
@@ -102,6 +93,21 @@ impl Drop for Temporary {
             let _ = unlinkat(&self.directory, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
         }
     }
+}
+
+/// Sets mode and owner.
+pub(super) fn shape(file: impl AsFd, target: &Target) -> Result<(), Cause> {
+    let (uid, gid) = target.owner.unzip();
+    // The group, the mode, and the user last: nobody can open the file on the way who could not in the end,
+    // and CAP_CHOWN is enough, as the file is this user's own while its mode changes.
+    if let Some(gid) = gid.flatten() {
+        fchown(&file, None, Some(Gid::from_raw(gid))).map_err(Step::SetOwner.failed())?;
+    }
+    fchmod(&file, Mode::from_bits_truncate(target.mode)).map_err(Step::SetMode.failed())?;
+    if let Some(uid) = uid {
+        fchown(&file, Some(Uid::from_raw(uid)), None).map_err(Step::SetOwner.failed())?;
+    }
+    Ok(())
 }
 
 /// Removes what killed runs left: regular files with a temporary name for this target that no process has locked,

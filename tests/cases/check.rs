@@ -1,0 +1,141 @@
+//! `--check` where nothing is wrong, or only the target is: what would be handed over, to whom, and how it is shown.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::dry_run::{assert_check, assert_report, assert_snapshot};
+use crate::support::expect::Expect;
+use crate::support::on_both;
+use crate::support::scenario::Scenario;
+use crate::support::server::Server;
+
+on_both! {
+    a_good_run_is_told_in_full,
+    it_asks_what_a_real_run_asks_and_only_after_a_refusal_more,
+    an_env_file_is_told_and_not_written,
+    a_variable_for_the_env_file_names_the_target_as_well,
+    without_a_target_the_variables_are_told,
+    a_conflict_is_judged_in_each_way,
+    a_token_handed_in_is_told_and_left_alone,
+    a_token_that_may_not_look_itself_up_is_good_enough,
+    the_read_comes_first_where_a_token_has_a_single_use,
+    a_format_that_cannot_carry_a_value_is_told_with_the_reason,
+    an_env_file_that_cannot_be_made_is_told,
+    a_command_that_is_not_found_does_not_keep_the_rest_from_being_told,
+}
+
+fn scenario(server: &Server) -> Scenario<'_> {
+    let secret = json!({"DB_HOST": "db.example", "DB_PASSWORD": "s3cret-value", "PORT": 5432, "NONE": null});
+    Scenario::new(server).secret(&secret).kubernetes()
+}
+
+fn a_good_run_is_told_in_full(server: &Server) {
+    assert_check(scenario(server).options(["--wait", "1s", "--require", "PORT"]), 0, "good");
+}
+
+fn it_asks_what_a_real_run_asks_and_only_after_a_refusal_more(server: &Server) {
+    let good = scenario(server).options(["--check"]);
+    let [login, revoke] = ["update auth/kubernetes/login", "update auth/token/revoke-self"];
+    let outcome = good.run().expect_requests([login, "read kv/data/{path}", revoke]);
+    assert_eq!(outcome.connections(), 1);
+    let denied = scenario(server).env("VAULT_PATH", "other/{name}").options(["--check"]);
+    let preflight = "read sys/internal/ui/mounts/kv/other/{name}";
+    denied.run().expect_requests([login, "read kv/data/other/{name}", preflight, revoke]);
+}
+
+fn an_env_file_is_told_and_not_written(server: &Server) {
+    let scenario = scenario(server).no_command().options(["--env-file", "{folder}/app.env", "--format", "json"]);
+    assert_check(scenario, 0, "good_file");
+}
+
+fn a_variable_for_the_env_file_names_the_target_as_well(server: &Server) {
+    assert_check(scenario(server).no_command().env("VAULT_ENV_FILE", "{folder}/app.env"), 0, "good_file_variable");
+}
+
+fn without_a_target_the_variables_are_told(server: &Server) {
+    assert_report(scenario(server).no_command(), 0, "good_without_target");
+}
+
+fn a_conflict_is_judged_in_each_way(server: &Server) {
+    let conflict = |mode| {
+        let scenario = scenario(server).env("VAULT_ON_CONFLICT", mode);
+        scenario.env("DB_HOST", "db.example").env("PORT", "80").env("NONE", "something")
+    };
+    for (mode, code) in [("overwrite", 0), ("keep", 0), ("error", 65)] {
+        assert_check(conflict(mode), code, &format!("conflict_{mode}"));
+        let snapshot = format!("conflict_{mode}_without_target");
+        assert_report(conflict(mode).no_command(), code, &snapshot);
+    }
+}
+
+fn a_token_handed_in_is_told_and_left_alone(server: &Server) {
+    assert_check(scenario(server).token(&json!({})), 0, "good_token");
+}
+
+fn a_token_that_may_not_look_itself_up_is_good_enough(server: &Server) {
+    assert_check(scenario(server).token(&json!({"no_default_policy": true})), 0, "good_token_without_look_up");
+}
+
+fn the_read_comes_first_where_a_token_has_a_single_use(server: &Server) {
+    let scenario = scenario(server).token(&json!({"num_uses": 1})).options(["--check"]);
+    let outcome = scenario.run();
+    assert_eq!(outcome.code(), 0, "{}", outcome.describe());
+}
+
+fn a_format_that_cannot_carry_a_value_is_told_with_the_reason(server: &Server) {
+    let secret = json!({"GOOD": "plain-value", "LINES": "two\nlines-of-it", "NUL": "a\u{0}b-value", "a-b": "x"});
+    let scenario = scenario(server).secret(&secret).no_command().options(["--require", "GOOD,ABSENT"]);
+    let scenario = scenario.options(["--env-file", "{folder}/app.env", "--format", "docker"]);
+    assert_check(scenario, 65, "format");
+}
+
+fn an_env_file_that_cannot_be_made_is_told(server: &Server) {
+    let scenario = scenario(server).no_command().options(["--env-file", "{folder}/none/app.env"]);
+    assert_check(scenario, 73, "file_without_directory");
+}
+
+fn a_command_that_is_not_found_does_not_keep_the_rest_from_being_told(server: &Server) {
+    let scenario = scenario(server).no_command().options(["--", "no-such-command"]).env("PATH", "/nowhere");
+    assert_check(scenario, 127, "command_not_found");
+}
+
+#[test]
+fn without_an_address_the_report_is_short() {
+    assert_check(Scenario::offline(), 0, "passthrough");
+    let file = |path: &str| Scenario::offline().no_command().options(["--env-file", path]);
+    assert_check(file("{folder}/app.env"), 0, "passthrough_file");
+    assert_check(file("{folder}/none/app.env"), 73, "passthrough_file_without_directory");
+    assert_check(Scenario::offline().env("VAULT_REQUIRED", "true"), 78, "passthrough_forbidden");
+    assert_report(Scenario::offline().no_command(), 0, "passthrough_without_target");
+}
+
+#[test]
+fn the_settings_stand_in_columns_each_with_where_it_came_from() {
+    let scenario = Scenario::offline().no_command().env("VAULT_ROLE", "shop").env("VAULT_TOKEN", "hvs.s3cret-value");
+    let scenario = scenario.env("VAULT_CACERT_BYTES", "s3cret-value").env("VAULT_REQUIRED_KEYS", "A, B");
+    let scenario = scenario.env("BAO_CLIENT_TIMEOUT", "5").env("VAULT_ALLOW_NAMES", " ");
+    let scenario = scenario.options(["--check", "--wait=2s", "--require=C"]);
+    let outcome = scenario.run().expect(Expect::done().any_stdout().stderr::<&str>([]));
+    assert!(!outcome.stdout.contains("s3cret"), "{}", outcome.stdout);
+    let (settings, _) = outcome.stdout.split_once("\n\n").expect("sections");
+    assert_snapshot("settings_in_columns", settings);
+}
+
+#[test]
+fn colours_are_for_terminals_where_no_color_is_unset_or_empty() {
+    let coloured = |redirection: &str, no_color: Option<&str>| {
+        let command = format!("{} --check {redirection}", env!("CARGO_BIN_EXE_vault-exec"));
+        let mut script = Command::new("script");
+        script.env_clear().envs(no_color.map(|value| ("NO_COLOR", value))).args(["-qec", &command, "/dev/null"]);
+        let output = script.output().expect("script, of util-linux");
+        let text = String::from_utf8(output.stdout).expect("a text");
+        assert!(output.status.success() && text.contains("VAULT_ADDR is unset"), "{text}");
+        text.contains('\x1b')
+    };
+    assert!(coloured("", None));
+    assert!(coloured("", Some("")));
+    assert!(!coloured("", Some("1")));
+    assert!(!coloured("| cat", None));
+    assert!(!coloured("--report json", None));
+}
