@@ -110,7 +110,7 @@ pub enum Error {
         errno: Errno,
     },
     /// A signal ended the start-up.
-    #[error("{0}: ended by it before the command was started")]
+    #[error("{0}: ended by it during start-up")]
     Signal(Signal),
 }
 

@@ -10,17 +10,6 @@ use nix::sys::signal::Signal;
 
 use super::signal::Signals;
 
-/// What a signal does to the wait under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnSignal {
-    /// It ends at once.
-    Stop,
-    /// It goes on for at most this long: a login's answer that is nearly here holds a token that must be revoked.
-    Linger(Duration),
-    /// It goes on: this is the revoke that the signal asked for.
-    Finish,
-}
-
 /// Why a wait ended without what it waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -51,22 +40,22 @@ pub struct Waiter {
 #[derive(Debug)]
 struct Rules {
     deadline: Instant,
-    on_signal: OnSignal,
+    grace: Duration,
     caught: Option<(Signal, Instant)>,
 }
 
 impl Waiter {
     /// One that watches `signals` beside everything else.
     pub fn new(signals: Option<Signals>) -> Self {
-        let rules = Rules { deadline: Instant::now(), on_signal: OnSignal::Stop, caught: None };
+        let rules = Rules { deadline: Instant::now(), grace: Duration::ZERO, caught: None };
         Self { signals: Mutex::new(signals), rules: Mutex::new(rules) }
     }
 
-    /// Sets what holds for every wait from now on.
-    pub fn expect(&self, deadline: Instant, on_signal: OnSignal) {
+    /// Sets when every wait from now on ends: at `deadline`, and no later than `grace` after a signal.
+    pub fn expect(&self, deadline: Instant, grace: Duration) {
         let mut rules = lock(&self.rules);
         rules.deadline = deadline;
-        rules.on_signal = on_signal;
+        rules.grace = grace;
     }
 
     /// The signal that has arrived, if one has.
@@ -94,13 +83,13 @@ impl Waiter {
     /// Waits until one of `descriptors` is ready and returns its index; none when `until` comes first.
     pub fn ready(&self, descriptors: &[PollFd<'_>], until: Option<Instant>) -> Result<Option<usize>, Ended> {
         loop {
-            let watch_signals = match (self.caught(), lock(&self.rules).on_signal) {
-                (None, _) => true,
-                (Some(signal), OnSignal::Stop) => return Err(Ended::Signal(signal)),
-                (Some(_), OnSignal::Linger(_) | OnSignal::Finish) => false,
-            };
+            let caught = self.caught();
             let deadline = self.deadline();
-            if let Some(index) = self.poll(descriptors, watch_signals, until.map_or(deadline, |u| u.min(deadline))) {
+            if let Some(signal) = caught.filter(|_| Instant::now() >= deadline) {
+                return Err(Ended::Signal(signal));
+            }
+            let next = until.map_or(deadline, |until| until.min(deadline));
+            if let Some(index) = self.poll(descriptors, caught.is_none(), next) {
                 return Ok(Some(index));
             }
             let now = Instant::now();
@@ -126,13 +115,10 @@ impl Waiter {
         all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))
     }
 
-    /// The deadline in force: a signal that is lingered for brings it nearer.
+    /// The deadline in force, which a signal brings nearer.
     fn deadline(&self) -> Instant {
         let rules = lock(&self.rules);
-        match (rules.caught, rules.on_signal) {
-            (Some((_, at)), OnSignal::Linger(grace)) => rules.deadline.min(at + grace),
-            _ => rules.deadline,
-        }
+        rules.caught.map_or(rules.deadline, |(_, at)| rules.deadline.min(at + rules.grace))
     }
 }
 
@@ -152,31 +138,31 @@ mod tests {
     const LONG: Duration = Duration::from_secs(600);
 
     /// A waiter with SIGTERM waiting in its queue: directed at this thread, so that tests stay independent.
-    fn after_a_signal(deadline: Duration, on_signal: OnSignal) -> Waiter {
+    fn after_a_signal(grace: Duration) -> Waiter {
         let waiter = Waiter::new(Some(Signals::arm().unwrap()));
-        waiter.expect(Instant::now() + deadline, on_signal);
+        waiter.expect(Instant::now() + LONG, grace);
         pthread_kill(pthread_self(), Signal::SIGTERM).unwrap();
         waiter
     }
 
     #[test]
     fn a_signal_ends_a_pause_at_once() {
-        let waiter = after_a_signal(LONG, OnSignal::Stop);
+        let waiter = after_a_signal(Duration::ZERO);
         assert_eq!(waiter.pause(Instant::now() + LONG), Err(Ended::Signal(Signal::SIGTERM)));
         assert_eq!(waiter.disarm(), Err(Signal::SIGTERM));
     }
 
     #[test]
-    fn a_login_under_way_is_waited_for_a_little_longer() {
+    fn within_its_grace_a_wait_goes_on_and_then_ends() {
         let start = Instant::now();
-        let waiter = after_a_signal(LONG, OnSignal::Linger(Duration::from_millis(30)));
+        let waiter = after_a_signal(Duration::from_millis(30));
         assert_eq!(waiter.pause(start + LONG), Err(Ended::Signal(Signal::SIGTERM)));
         assert!((Duration::from_millis(30)..LONG).contains(&start.elapsed()));
     }
 
     #[test]
-    fn a_revoke_goes_on_after_a_signal_until_its_own_deadline() {
-        let waiter = after_a_signal(LONG, OnSignal::Finish);
+    fn what_is_ready_within_the_grace_is_had() {
+        let waiter = after_a_signal(LONG);
         assert_eq!(waiter.pause(Instant::now() + Duration::from_millis(5)), Ok(()));
         assert_eq!(waiter.caught(), Some(Signal::SIGTERM));
     }
@@ -185,11 +171,11 @@ mod tests {
     fn the_deadline_ends_a_wait_for_a_silent_descriptor() {
         let (silent, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
         let waiter = Waiter::new(None);
-        waiter.expect(Instant::now() + Duration::from_millis(5), OnSignal::Stop);
+        waiter.expect(Instant::now() + Duration::from_millis(5), Duration::ZERO);
         let readable = || PollFd::new(silent.as_fd(), PollFlags::POLLIN);
         assert_eq!(waiter.ready(&[readable()], None), Err(Ended::Deadline));
 
-        waiter.expect(Instant::now() + LONG, OnSignal::Stop);
+        waiter.expect(Instant::now() + LONG, Duration::ZERO);
         assert_eq!(waiter.ready(&[readable()], Some(Instant::now())), Ok(None));
         peer.write_all(b"x").unwrap();
         assert_eq!(waiter.ready(&[readable()], None), Ok(Some(0)));

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::fault::Step;
 use crate::error::{Effort, Fault, Retry, Seconds, Stop};
-use crate::process::wait::{OnSignal, Waiter};
+use crate::process::wait::Waiter;
 
 /// No pause is longer, unless the server asks for it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ impl Clock for Waiter {
     }
 
     fn pause(&self, until: Instant) {
-        self.expect(until, OnSignal::Stop);
+        self.expect(until, Duration::ZERO);
         // Either end of it is the end of the pause; what it was shows in `caught`.
         let _ = Self::pause(self, until);
     }

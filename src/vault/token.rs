@@ -9,14 +9,13 @@ use super::fault::{self, Step};
 use super::http::Request;
 use crate::error::{Error, Fault, Seconds};
 use crate::json::{self, Object};
-use crate::process::wait::OnSignal;
 use crate::secret::Secret;
 
 /// No revoke takes longer, nor than a second more than the budget has left.
 const LONGEST_REVOKE: Duration = Duration::from_secs(2);
 
-/// The same after a signal.
-const LONGEST_REVOKE_AFTER_SIGNAL: Duration = Duration::from_millis(900);
+/// No longer than this after a signal, which promises an end within a second.
+const GRACE: Duration = Duration::from_millis(900);
 
 /// A token in use. Dropping the session revokes the token where that is owed, on every way out.
 pub struct Session<'a> {
@@ -139,15 +138,11 @@ impl Client {
     /// One try: a token that outlives it by its time to live is better than an application that starts late.
     fn revoke_self(&self, token: &Secret) -> Result<(), Fault> {
         let left = self.policy.budget.0.saturating_duration_since(Instant::now());
-        let within = match self.waiter.caught() {
-            Some(_) => LONGEST_REVOKE_AFTER_SIGNAL,
-            None => LONGEST_REVOKE.min(left + Duration::from_secs(1)),
-        };
         let request = Request {
             token: Some(token),
             body: Some(b"{}"),
-            on_signal: OnSignal::Finish,
-            within: Some(within),
+            within: Some(LONGEST_REVOKE.min(left + Duration::from_secs(1))),
+            grace: GRACE,
             ..Request::get("auth/token/revoke-self")
         };
         self.ask(Step::Revoke, &request).map(drop)

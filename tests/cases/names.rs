@@ -65,7 +65,7 @@ fn a_signal_ends_a_look_up_that_hangs() {
         let mut started = scenario.start();
         dns.await_question();
         started.signal(signal);
-        let line = format!("ERROR vault-exec: {signal}: ended by it before the command was started");
+        let line = format!("ERROR vault-exec: {signal}: ended by it during start-up");
         let outcome = started.finish().expect(Expect::done().code(128 + signal as i32).stderr([line]));
         assert!(outcome.after_signal < Duration::from_secs(1), "{:?}", outcome.after_signal);
     }

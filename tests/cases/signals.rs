@@ -26,7 +26,7 @@ const ENDING: [Signal; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
 const SOON: Duration = Duration::from_secs(1);
 
 fn ended_by<'a>(outcome: Outcome<'a>, signal: Signal, before: &[&str]) -> Outcome<'a> {
-    let last = format!("ERROR vault-exec: {signal}: ended by it before the command was started");
+    let last = format!("ERROR vault-exec: {signal}: ended by it during start-up");
     let lines = before.iter().map(|line| (*line).to_owned()).chain([last]);
     outcome.expect(Expect::done().code(128 + signal as i32).stderr(lines))
 }

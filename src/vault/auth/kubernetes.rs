@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 use super::{Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
 use crate::json::{Json, Object};
-use crate::process::wait::OnSignal;
 use crate::text::escaped;
 use crate::vault::fault::{self, Step};
 use crate::vault::http::Request;
@@ -32,7 +31,7 @@ impl Client {
             };
             self.scrubber.learn(&jwt);
             let body = login_body(role, &jwt);
-            let request = Request { body: Some(&body), on_signal: OnSignal::Linger(GRACE), ..Request::get(&path) };
+            let request = Request { body: Some(&body), grace: GRACE, ..Request::get(&path) };
             let answer = self.ask(step, &request).map_err(|fault| explained(fault, &jwt))?;
             let session = Object::parse(&answer.body).and_then(|o| Session::from_login(self, &o, method.revoke));
             match session {

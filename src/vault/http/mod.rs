@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConne
 use zeroize::Zeroizing;
 
 use super::Options;
-use crate::process::wait::{OnSignal, Waiter};
+use crate::process::wait::Waiter;
 use crate::secret::Secret;
 use crate::text::escaped;
 
@@ -43,7 +43,8 @@ pub struct Request<'a> {
     /// A body makes it a POST.
     pub body: Option<&'a [u8]>,
     pub in_namespace: bool,
-    pub on_signal: OnSignal,
+    /// How much longer it may take after a signal.
+    pub grace: Duration,
     /// A nearer limit than the client's own.
     pub within: Option<Duration>,
 }
@@ -51,7 +52,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET of `path` within the namespace, without a token.
     pub fn get(path: &'a str) -> Self {
-        Self { path, token: None, body: None, in_namespace: true, on_signal: OnSignal::Stop, within: None }
+        Self { path, token: None, body: None, in_namespace: true, grace: Duration::ZERO, within: None }
     }
 }
 
@@ -106,7 +107,7 @@ impl Http {
         let now = Instant::now();
         let own = now + request.within.unwrap_or(self.timeout);
         let deadline = if request.within.is_some() { own } else { own.min(self.deadline) };
-        self.waiter.expect(deadline, request.on_signal);
+        self.waiter.expect(deadline, request.grace);
         let (setting, limit) =
             if deadline == own { ("VAULT_TIMEOUT", own - now) } else { ("VAULT_STARTUP_TIMEOUT", deadline - now) };
         self.exchange(request).map_err(|error| NoAnswer { error, setting, limit })
