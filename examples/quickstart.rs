@@ -59,8 +59,8 @@ fn demonstrate() -> Result<(), Box<dyn Error>> {
 
 /// Runs vault-exec in front of the application and says how that ended.
 fn step(title: &str, sample: &Sample, more: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
-    let set: String = more.iter().map(|(name, value)| format!("{name}={value} ")).collect();
-    println!("\n{title}\n\n$ {set}vault-exec -- application");
+    let set: Vec<_> = more.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    println!("\n{title}\n\n$ {}vault-exec -- application", set.concat());
     let this = std::env::current_exe()?;
     let mut vault_exec = Command::new(&this);
     std::os::unix::process::CommandExt::arg0(&mut vault_exec, "vault-exec");

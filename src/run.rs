@@ -14,7 +14,7 @@ use crate::process::wait::Waiter;
 use crate::report::{self, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
-use crate::steps::{arm, collect, not_started, refused, sink};
+use crate::steps::{arm, collect, demand_target, not_started, refused, sink};
 use crate::vault::Client;
 use crate::{check, install, logging, process, text};
 
@@ -37,6 +37,7 @@ pub fn program(args: Vec<OsString>) -> ExitCode {
 fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
     match cli::parse(args)? {
         Ask::Run(request) => {
+            demand_target(&request, &environ)?;
             let settings = config::load(&environ, &request.flags, !request.command.is_empty())?;
             let sink = sink(request, settings.env_file, &environ)?;
             match settings.plan {

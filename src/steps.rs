@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use crate::cli::{self, Request};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::{Code, Error};
 use crate::process::command::CommandFault;
 use crate::process::environ::Environ;
@@ -16,6 +16,14 @@ use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::Command;
 use crate::vault::kv::{Location, Version};
 use crate::{json, process, text};
+
+/// Refuses a command line that names nothing to do, before any setting is judged.
+pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> {
+    if request.command.is_empty() && !config::names_env_file(environ, &request.flags) {
+        return Err(cli::usage("no COMMAND and no --env-file given"));
+    }
+    Ok(())
+}
 
 /// Where the variables go: what the command line says, else what `VAULT_ENV_FILE` says.
 pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> Result<Sink, Error> {

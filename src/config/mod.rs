@@ -112,6 +112,11 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> (Option<S
     (plan.map(|plan| Settings { plan, env_file }), reader.faults)
 }
 
+/// Whether an env file is named, by flag or variable.
+pub fn names_env_file(environ: &Environ, flags: &Flags) -> bool {
+    Reader::new(environ, flags).find(&setting::ENV_FILE).is_some()
+}
+
 fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
     let format = reader.parse(&setting::ENV_FILE_FORMAT, |text| {
         text.parse().map_err(|fault: UnknownFormat| format!("{fault}; write one of these"))

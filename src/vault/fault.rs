@@ -80,10 +80,10 @@ fn not_vault(cause: String) -> Fault {
 
 /// Judges a call that gave no complete answer.
 pub fn of_transport(NoAnswer { error, setting, limit }: &NoAnswer) -> Fault {
-    of_error(error, (setting, *limit))
+    of_error(error, (*setting, *limit))
 }
 
-fn of_error(error: &ureq::Error, limit: (&str, Duration)) -> Fault {
+fn of_error(error: &ureq::Error, limit: (Option<&str>, Duration)) -> Fault {
     match error {
         ureq::Error::Rustls(error) => tls::fault(error),
         ureq::Error::Io(error) => of_io(error, limit),
@@ -100,7 +100,7 @@ fn of_error(error: &ureq::Error, limit: (&str, Duration)) -> Fault {
     }
 }
 
-fn of_io(error: &std::io::Error, (setting, limit): (&str, Duration)) -> Fault {
+fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration)) -> Fault {
     use crate::process::wait::Ended;
     let inner = error.get_ref();
     if let Some(error) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
@@ -113,8 +113,13 @@ fn of_io(error: &std::io::Error, (setting, limit): (&str, Duration)) -> Fault {
         let remedy = "check VAULT_ADDR, and the DNS of this host or pod".into();
         return Fault { remedy, ..unreachable(escaped(&unresolved.to_string())) };
     }
-    if inner.and_then(|e| e.downcast_ref::<Ended>()).is_some() {
-        return unreachable(format!("no complete answer within {} ({setting})", Seconds(limit)));
+    match inner.and_then(|e| e.downcast_ref::<Ended>()) {
+        Some(Ended::Signal(signal)) => return unreachable(format!("{signal} left no time for a complete answer")),
+        Some(Ended::Deadline) => {
+            let setting = setting.map(|name| format!(" ({name})")).unwrap_or_default();
+            return unreachable(format!("no complete answer within {}{setting}", Seconds(limit)));
+        }
+        None => {}
     }
     unreachable(match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".into(),

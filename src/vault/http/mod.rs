@@ -70,8 +70,8 @@ pub struct Answer {
 /// Why there is no complete answer.
 pub struct NoAnswer {
     pub error: ureq::Error,
-    /// The time limit that held for it: its setting, and how much it came to.
-    pub setting: &'static str,
+    /// The time limit that held for it: its setting, where it has one, and how much it came to.
+    pub setting: Option<&'static str>,
     pub limit: Duration,
 }
 
@@ -108,8 +108,11 @@ impl Http {
         let own = now + request.within.unwrap_or(self.timeout);
         let deadline = if request.within.is_some() { own } else { own.min(self.deadline) };
         self.waiter.expect(deadline, request.grace);
-        let (setting, limit) =
-            if deadline == own { ("VAULT_TIMEOUT", own - now) } else { ("VAULT_STARTUP_TIMEOUT", deadline - now) };
+        let (setting, limit) = match request.within {
+            Some(within) => (None, within),
+            None if deadline == own => (Some("VAULT_TIMEOUT"), self.timeout),
+            None => (Some("VAULT_STARTUP_TIMEOUT"), deadline - now),
+        };
         self.exchange(request).map_err(|error| NoAnswer { error, setting, limit })
     }
 
