@@ -166,6 +166,8 @@ pub struct Fault {
     pub remedy: String,
     /// Whether trying again can help.
     pub retry: Retry,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
 }
 
 /// Whether trying again can help.

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::time::SystemTime;
 
 use env_logger::{Builder, Target};
-use log::kv::{Error, Key, Value, VisitSource};
+use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Record};
 
 /// Sets the log up, once in a process; a second call changes nothing.
@@ -48,10 +48,42 @@ struct Fields<'a>(&'a mut String);
 
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let bare = value.to_u64().is_some() || value.to_bool().is_some();
-        let value = if bare { value.to_string() } else { quoted(&value.to_string()) };
-        let _ = write!(self.0, ",{}:{value}", quoted(key.as_str()));
+        value.visit(Field { line: self.0, key: key.as_str() })
+    }
+}
+
+/// One field of a line; a null is left out.
+struct Field<'a> {
+    line: &'a mut String,
+    key: &'a str,
+}
+
+impl Field<'_> {
+    fn push(&mut self, value: &str) -> Result<(), Error> {
+        let _ = write!(self.line, ",{}:{value}", quoted(self.key));
         Ok(())
+    }
+}
+
+impl<'v> VisitValue<'v> for Field<'_> {
+    fn visit_any(&mut self, value: Value) -> Result<(), Error> {
+        self.push(&quoted(&value.to_string()))
+    }
+
+    fn visit_null(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn visit_u64(&mut self, value: u64) -> Result<(), Error> {
+        self.push(&value.to_string())
+    }
+
+    fn visit_i64(&mut self, value: i64) -> Result<(), Error> {
+        self.push(&value.to_string())
+    }
+
+    fn visit_bool(&mut self, value: bool) -> Result<(), Error> {
+        self.push(&value.to_string())
     }
 }
 
@@ -61,11 +93,18 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use log::kv::ToValue;
+
     use super::*;
 
     #[test]
     fn a_record_is_one_line_whatever_it_says() {
-        let fields: &[(&str, Value)] = &[("step", "login".into()), ("attempt", 2.into()), ("done", true.into())];
+        let fields: &[(&str, Value)] = &[
+            ("step", "login".into()),
+            ("attempt", 2.into()),
+            ("done", true.into()),
+            ("status", None::<u16>.to_value()),
+        ];
         let args = format_args!("two\nlines \"quoted\"");
         let record = Record::builder().level(Level::Warn).args(args).key_values(&fields).build();
         let json = json_line(&record);

@@ -17,8 +17,9 @@ use crate::vault::token::Revoked;
 /// Prints `error`, one record a line, and writes the same lines to `termination_log`.
 pub fn error(error: &Error, termination_log: Option<&Path>) {
     let (text, code) = (error.to_string(), error.exit_code());
+    let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
     for line in text.lines() {
-        log::error!(exit_code = code; "{line}");
+        log::error!(exit_code = code, status = status; "{line}");
     }
     if let Some(path) = termination_log
         && let Err(fault) = write(path, &text)

@@ -83,27 +83,31 @@ impl Waiter {
     /// Waits until one of `descriptors` is ready and returns its index; none when `until` comes first.
     pub fn ready(&self, descriptors: &[PollFd<'_>], until: Option<Instant>) -> Result<Option<usize>, Ended> {
         loop {
-            let caught = self.caught();
-            let deadline = self.deadline();
-            if let Some(signal) = caught.filter(|_| Instant::now() >= deadline) {
-                return Err(Ended::Signal(signal));
-            }
+            let deadline = self.alive()?;
             let next = until.map_or(deadline, |until| until.min(deadline));
-            if let Some(index) = self.poll(descriptors, caught.is_none(), next) {
+            if let Some(index) = self.poll(descriptors, next) {
                 return Ok(Some(index));
             }
             let now = Instant::now();
-            if now >= deadline {
-                return Err(self.caught().map_or(Ended::Deadline, Ended::Signal));
-            }
-            if until.is_some_and(|until| now >= until) {
+            if now < deadline && until.is_some_and(|until| now >= until) {
                 return Ok(None);
             }
         }
     }
 
+    /// The deadline in force, which a signal brings nearer; an error once it has passed. Whoever may go on without ever
+    /// waiting, because a peer never stops sending, asks this in between.
+    pub fn alive(&self) -> Result<Instant, Ended> {
+        let signal = self.caught();
+        let rules = lock(&self.rules);
+        let deadline = rules.caught.map_or(rules.deadline, |(_, at)| rules.deadline.min(at + rules.grace));
+        if Instant::now() < deadline { Ok(deadline) } else { Err(signal.map_or(Ended::Deadline, Ended::Signal)) }
+    }
+
     /// One poll of `descriptors` and the signals until `next`; the index of the first that is ready.
-    fn poll(&self, descriptors: &[PollFd<'_>], watch_signals: bool, next: Instant) -> Option<usize> {
+    fn poll(&self, descriptors: &[PollFd<'_>], next: Instant) -> Option<usize> {
+        // One that has been caught is not looked out for again.
+        let watch_signals = lock(&self.rules).caught.is_none();
         // Rounded up, else the last millisecond is spent spinning.
         let timeout = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
         let signals = lock(&self.signals);
@@ -113,12 +117,6 @@ impl Waiter {
         // waits for the rest.
         poll(&mut all, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)).ok()?;
         all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))
-    }
-
-    /// The deadline in force, which a signal brings nearer.
-    fn deadline(&self) -> Instant {
-        let rules = lock(&self.rules);
-        rules.caught.map_or(rules.deadline, |(_, at)| rules.deadline.min(at + rules.grace))
     }
 }
 

@@ -71,11 +71,11 @@ const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that n
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
 
 fn unreachable(cause: String) -> Fault {
-    Fault { code: Code::Unreachable, cause, remedy: UNREACHABLE.into(), retry: Retry::Soon }
+    Fault { code: Code::Unreachable, cause, remedy: UNREACHABLE.into(), retry: Retry::Soon, status: None }
 }
 
 fn not_vault(cause: String) -> Fault {
-    Fault { code: Code::NotVault, cause, remedy: NOT_VAULT.into(), retry: Retry::Never }
+    Fault { code: Code::NotVault, cause, remedy: NOT_VAULT.into(), retry: Retry::Never, status: None }
 }
 
 /// Judges a call that gave no complete answer.
@@ -135,18 +135,22 @@ pub fn of_body(answer: &Answer, fault: &json::Fault) -> Fault {
     if answer.ends_with_connection && matches!(fault, json::Fault::Syntax { cut_short: true, .. }) {
         return unreachable("the connection was closed before the answer was complete".into());
     }
-    not_vault(format!("{}: {fault}", outline(answer)))
+    Fault { status: Some(answer.status), ..not_vault(format!("{}: {fault}", outline(answer))) }
 }
 
 /// Judges a complete answer with another status than the step wants.
 pub fn of_status(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
+    Fault { status: Some(answer.status), ..judge(step, answer, scrubber) }
+}
+
+fn judge(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
     let said = Object::parse(&answer.body);
     // Vault's own errors have this shape; a proxy's have not.
     let from_vault = said.as_ref().is_ok_and(|o| o.get("errors").is_some() || o.get("data").is_some());
     let texts = said.as_ref().map(|o| scrubber.clean(&o.strings("errors"))).unwrap_or_default();
     let reason = if texts.is_empty() { String::new() } else { format!(": {texts}") };
     let cause = format!("{} was answered with {}{reason}", step.subject(), answer.status);
-    let fault = |code, remedy: String| Fault { code, cause: cause.clone(), remedy, retry: Retry::Never };
+    let fault = |code, remedy: String| Fault { code, cause: cause.clone(), remedy, retry: Retry::Never, status: None };
     match answer.status {
         300..400 => Fault {
             remedy: "redirects are not followed; point VAULT_ADDR at the active service".into(),
@@ -162,6 +166,7 @@ pub fn of_status(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
             remedy: not_ready(answer.status).into(),
             retry: answer.retry_after.map_or(Retry::Soon, Retry::After),
             cause,
+            status: None,
         },
         401 | 403 => fault(Code::Denied, denied(step)),
         400 if from_vault => fault(Code::Config, refused(step)),
@@ -226,7 +231,8 @@ fn refused(step: Step) -> String {
 }
 
 fn absent(step: Step, said: Option<&Object>, cause: String) -> Fault {
-    let fault = |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.into(), retry: Retry::Never };
+    let fault =
+        |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.into(), retry: Retry::Never, status: None };
     let Step::Read { mount, path, version } = step else {
         let remedy = "check VAULT_ADDR's path, VAULT_NAMESPACE and VAULT_K8S_AUTH_MOUNT_POINT";
         return fault(Code::Config, cause, remedy);

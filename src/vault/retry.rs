@@ -106,12 +106,12 @@ impl Policy {
                 }
                 _ if now + pause >= self.budget.0 => return give_up(fault, Some(Stop::Budget(self.budget.1))),
                 Some((_, total)) if fault.cause != last_cause => log::warn!(
-                    step = step.name(), attempt = tries;
+                    step = step.name(), attempt = tries, status = fault.status;
                     "{}: {}; waiting up to {} (VAULT_WAIT)", step.name(), fault.cause, Seconds(total)
                 ),
                 Some(_) => {}
                 None => log::warn!(
-                    step = step.name(), attempt = tries, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                    step = step.name(), attempt = tries, status = fault.status, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                     "{}: {}; try {tries} of {}, the next in {}", step.name(), fault.cause, self.retries + 1, Seconds(pause)
                 ),
             }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn fault(retry: Retry) -> Fault {
-        Fault { code: Code::NotReady, cause: "cause".into(), remedy: "remedy".into(), retry }
+        Fault { code: Code::NotReady, cause: "cause".into(), remedy: "remedy".into(), retry, status: None }
     }
 
     const READ: Step = Step::Read { mount: "kv", path: "p", version: None };

@@ -22,8 +22,9 @@ fn judge(answer: &Answer) -> Result<String, Fault> {
     let broken = |fault: json::Fault| fault::of_body(answer, &fault);
     let status = Object::parse(&answer.body).map_err(broken)?;
     let number = |key| status.number(key).map_err(broken);
-    let not_ready =
-        |cause, remedy: &str| Err(Fault { code: Code::NotReady, cause, remedy: remedy.into(), retry: Retry::InWait });
+    let not_ready = |cause, remedy: &str| {
+        Err(Fault { code: Code::NotReady, cause, remedy: remedy.into(), retry: Retry::InWait, status: None })
+    };
     if !status.bool("initialized").map_err(broken)? {
         not_ready("not initialised".into(), "run `operator init` on it, or let --wait wait for it")
     } else if status.bool("sealed").map_err(broken)? {

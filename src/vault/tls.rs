@@ -102,7 +102,7 @@ pub(super) fn fault(error: &rustls::Error) -> Fault {
         ),
         error => (format!("the TLS handshake failed ({error})"), "check what stands between here and the server"),
     };
-    Fault { code: Code::Config, cause, remedy: remedy.into(), retry: Retry::Never }
+    Fault { code: Code::Config, cause, remedy: remedy.into(), retry: Retry::Never, status: None }
 }
 
 fn certificate_fault(error: &CertificateError) -> (String, &'static str) {

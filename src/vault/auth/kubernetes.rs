@@ -77,6 +77,7 @@ fn without_token(step: Step) -> Fault {
         cause: format!("the {} was answered without a token, as one that needs MFA is", step.name()),
         remedy: "take MFA off the role: a start-up has nobody to answer it".into(),
         retry: Retry::Never,
+        status: Some(200),
     }
 }
 

@@ -125,15 +125,16 @@ impl Transport for Tcp {
     }
 }
 
-/// Does `io`, waiting before it whenever it would block.
+/// Does `call`, waiting whenever it would block. A peer that never stops sending is no reason never to look at the clock.
 fn patiently(
     stream: &TcpStream,
     event: PollFlags,
     waiter: &Waiter,
-    mut io: impl FnMut(&TcpStream) -> io::Result<usize>,
+    mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
 ) -> io::Result<usize> {
     loop {
-        match io(stream) {
+        waiter.alive().map_err(io::Error::other)?;
+        match call(stream) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 waiter.ready(&[PollFd::new(stream.as_fd(), event)], None).map_err(io::Error::other)?;
             }
