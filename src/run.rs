@@ -20,10 +20,10 @@ use crate::{check, install, logging, process, text};
 
 /// The whole program: log, run, print one error, exit with its code.
 pub fn program(args: Vec<OsString>) -> ExitCode {
-    process::on_panic_exit_with(Code::Internal as i32);
     let environ = Environ::inherited();
     let log = config::log(&environ);
     logging::init(log.level, log.json);
+    process::on_panic_exit_with(Code::Internal as i32);
     match run(args, environ) {
         Ok(code) => code.into(),
         Err(error) => {

@@ -19,13 +19,12 @@ pub fn harden() -> Result<(), Errno> {
     prctl::set_dumpable(false)
 }
 
-/// Makes a panic print one line with its place, never its payload, which can hold a secret; then exits with `code`,
+/// Makes a panic one line of the log with its place, never its payload, which can hold a secret; then exits with `code`,
 /// whatever the panic strategy is.
 pub fn on_panic_exit_with(code: i32) {
     std::panic::set_hook(Box::new(move |panic| {
-        use std::io::Write;
         let place = panic.location().map_or_else(|| "an unknown place".into(), ToString::to_string);
-        let _ = writeln!(std::io::stderr(), "vault-exec: internal error at {place}; please report it");
+        log::error!(exit_code = code; "internal error at {place}; please report it");
         sys::exit_now(code)
     }));
 }
