@@ -80,6 +80,12 @@ impl Waiter {
         self.ready(&[], Some(until)).map(drop)
     }
 
+    /// Whether the time for waits is over; for a caller that finds everything ready, again and again.
+    pub fn go_on(&self) -> Result<(), Ended> {
+        let caught = self.caught();
+        if Instant::now() < self.deadline() { Ok(()) } else { Err(caught.map_or(Ended::Deadline, Ended::Signal)) }
+    }
+
     /// Waits until one of `descriptors` is ready and returns its index; none when `until` comes first.
     pub fn ready(&self, descriptors: &[PollFd<'_>], until: Option<Instant>) -> Result<Option<usize>, Ended> {
         loop {

@@ -125,7 +125,7 @@ impl Transport for Tcp {
     }
 }
 
-/// Does `io`, waiting before it whenever it would block.
+/// Does `io`, waiting before it whenever it would block. The limits hold for a peer as well that never lets it block.
 fn patiently(
     stream: &TcpStream,
     event: PollFlags,
@@ -133,6 +133,7 @@ fn patiently(
     mut io: impl FnMut(&TcpStream) -> io::Result<usize>,
 ) -> io::Result<usize> {
     loop {
+        waiter.go_on().map_err(io::Error::other)?;
         match io(stream) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 waiter.ready(&[PollFd::new(stream.as_fd(), event)], None).map_err(io::Error::other)?;
