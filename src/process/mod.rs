@@ -29,15 +29,18 @@ pub fn on_panic_exit_with(code: i32) {
     }));
 }
 
-/// Becomes `program`, with SIGPIPE as it was before Rust's runtime touched it. Returns only when the kernel refuses.
+/// Becomes `program`, with SIGPIPE and SIGXFSZ as they were before this process ignored them. Returns only when the
+/// kernel refuses.
 ///
 /// `environment: None` hands on the inherited block itself, byte for byte.
 pub fn exec<E: AsRef<std::ffi::CStr>>(program: &CString, argv: &[CString], environment: Option<&[E]>) -> Errno {
-    sys::restore_sigpipe();
+    sys::restore_signals_of_writes();
     let refused = match environment {
         Some(environment) => nix::unistd::execve(program, argv, environment),
         None => nix::unistd::execv(program, argv),
     };
+    // What there is to say of it may go to a pipe that nobody reads.
+    sys::ignore_signals_of_writes();
     match refused {
         Err(errno) => errno,
     }

@@ -4,6 +4,7 @@
 //! signal that has neither a handler nor is blocked. A blocked one is queued for process 1 as well, and every wait of
 //! this program watches the descriptor beside its own, so no thread and no handler is needed.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -14,11 +15,13 @@ use super::sys;
 
 const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// The armed signals. The inherited mask comes back when this is dropped, and before that only by [`Signals::disarm`].
+/// The armed signals. The inherited mask comes back when this is dropped, and before that only by [`Signals::disarm`];
+/// but not once a signal was taken: a further one would kill the process before it has said how it ends.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: SignalFd,
     inherited: SigSet,
+    taken: Cell<bool>,
 }
 
 impl Signals {
@@ -34,12 +37,13 @@ impl Signals {
         }
         let descriptor = SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         ours.thread_block()?;
-        Ok(Self { descriptor, inherited })
+        Ok(Self { descriptor, inherited, taken: Cell::new(false) })
     }
 
     /// A signal that has arrived, taken out of the queue.
     pub fn take(&self) -> Option<Signal> {
         let info = self.descriptor.read_signal().ok().flatten()?;
+        self.taken.set(true);
         i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())
     }
 
@@ -57,6 +61,8 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        let _ = self.inherited.thread_swap_mask(SigmaskHow::SIG_SETMASK);
+        if !self.taken.get() {
+            let _ = self.inherited.thread_swap_mask(SigmaskHow::SIG_SETMASK);
+        }
     }
 }

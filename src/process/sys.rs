@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::libc;
 
-/// SIGPIPE's disposition as inherited; Rust's runtime sets it to ignored before `main` and the child would inherit that.
-static SIGPIPE_BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+/// What a failing write raises. These are ignored here, so that the write's own error is seen.
+const OF_WRITES: [libc::c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+
+/// Their dispositions as inherited, which the child gets.
+static BEFORE: [AtomicUsize; OF_WRITES.len()] = [const { AtomicUsize::new(libc::SIG_DFL) }; OF_WRITES.len()];
 
 // SAFETY: the linker section is the one the C library calls constructors from; the function takes no arguments (musl
 // passes none), touches only an atomic and makes system calls.
@@ -18,7 +21,10 @@ static BEFORE_MAIN: extern "C" fn() = before_main;
 
 /// Runs before Rust's runtime, which would otherwise change what the application inherits.
 extern "C" fn before_main() {
-    SIGPIPE_BEFORE.store(disposition(libc::SIGPIPE), Ordering::Relaxed);
+    for (signal, before) in OF_WRITES.into_iter().zip(&BEFORE) {
+        before.store(disposition(signal), Ordering::Relaxed);
+    }
+    ignore_signals_of_writes();
     // The runtime opens /dev/null on a closed standard descriptor, which the application would see, and aborts where
     // there is no /dev/null. The reading end of a pipe takes the number instead: writing to it fails like writing to a
     // closed descriptor, no later file or socket can land there, and close-on-exec closes it again for the application.
@@ -48,11 +54,20 @@ pub(super) fn is_ignored(signal: libc::c_int) -> bool {
     disposition(signal) == libc::SIG_IGN
 }
 
-/// Gives SIGPIPE back the disposition it was inherited with.
-pub(super) fn restore_sigpipe() {
+/// Makes a write that fails an error and no more. Rust's runtime does this for SIGPIPE alone.
+pub(super) fn ignore_signals_of_writes() {
+    OF_WRITES.into_iter().for_each(|signal| set(signal, libc::SIG_IGN));
+}
+
+/// Gives these signals back the dispositions they were inherited with.
+pub(super) fn restore_signals_of_writes() {
+    OF_WRITES.into_iter().zip(&BEFORE).for_each(|(signal, before)| set(signal, before.load(Ordering::Relaxed)));
+}
+
+fn set(signal: libc::c_int, disposition: usize) {
     // SAFETY: the value is SIG_DFL or SIG_IGN, the only ones that survive an execve, so no handler is installed.
     unsafe {
-        libc::signal(libc::SIGPIPE, SIGPIPE_BEFORE.load(Ordering::Relaxed));
+        libc::signal(signal, disposition);
     }
 }
 

@@ -112,7 +112,7 @@ impl Policy {
                 Some(_) => {}
                 None => log::warn!(
                     step = step.name(), attempt = tries, status = fault.status, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                    "{}: {}; try {tries} of {}, the next in {}", step.name(), fault.cause, self.retries + 1, Seconds(pause)
+                    "{}: {}; try {tries} of {}, the next in {}", step.name(), fault.cause, u64::from(self.retries) + 1, Seconds(pause)
                 ),
             }
             last_cause = fault.cause;

@@ -5,12 +5,15 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::json;
 
 use crate::support::expect::Expect;
+use crate::support::launch::Inherit;
 use crate::support::on_both;
+use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
 use crate::support::system::{names, strace, with_own_mounts, without_privileges};
@@ -95,6 +98,18 @@ fn a_disk_that_is_full_or_read_only_keeps_the_old_file(server: &Server) {
     let read_only = format!("{make}; mount -o remount,bind,ro \"$DISK\"");
     let said = "Read-only file system while creating a temporary file beside it; choose a volume that is not read-only";
     assert_refused_on_a_disk(scenario(server), &read_only, 73, said);
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_not_the_end_by_sigxfsz() {
+    let raw = Raw::start([]);
+    let scenario = Scenario::against(&raw).no_command().inherit([Inherit::Limit(Resource::RLIMIT_FSIZE, 4)]);
+    let scenario = scenario.env("VAULT_ENV_FILE", "{folder}/app.env");
+    scenario
+        .run()
+        .expect_failure(74, "env file {folder}/app.env: File too large while writing a temporary file beside it");
+    assert_eq!(names(&scenario.file("")), ["jwt"]);
+    raw.expect_whole_run();
 }
 
 fn a_user_without_rights_is_refused_and_so_is_the_dry_run(server: &Server) {

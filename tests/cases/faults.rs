@@ -105,6 +105,20 @@ fn a_server_that_does_not_end_is_given_its_time_limit_and_no_more() {
 }
 
 #[test]
+fn a_server_that_never_pauses_is_given_its_time_limit_and_no_more() {
+    // ureq reads trailers without a limit.
+    let trailers = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n".to_vec();
+    let reply = Reply::Endless(trailers, b"A: b\r\n".repeat(10_000));
+    for step in STEPS {
+        let raw = Raw::start([(step.0, vec![reply.clone()])]);
+        let scenario = hurried(&raw).env("VAULT_MAX_RETRIES", "0");
+        let outcome = scenario.run().expect_failure(69, &format!("vault at {{addr}}: {LATE}; {UNREACHABLE}"));
+        assert_eq!(raw.requests(), requests(step, 1));
+        assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
+    }
+}
+
+#[test]
 fn nobody_listening_is_connection_refused() {
     let raw = Raw::start([]);
     // Port 1 is nobody's.

@@ -34,6 +34,17 @@ fn a_pause_that_the_server_asks_for_is_kept() {
 }
 
 #[test]
+fn the_largest_number_of_retries_is_one_like_any_other() {
+    let well = || Reply::json(200, &json!({"initialized": true, "sealed": false}));
+    let raw = Raw::start([(STATUS, vec![busy(503, "0"), well()])]);
+    let scenario = Scenario::against(&raw).env("VAULT_MAX_RETRIES", &u32::MAX.to_string());
+    scenario.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
+        "WARN  vault-exec: status: the status check was answered with 503; try 1 of 4294967296, the next in 0ms",
+        "INFO  vault-exec: {any}; token revoked",
+    ]));
+}
+
+#[test]
 fn a_date_to_come_back_at_is_kept_too() {
     // Whole seconds: a date that is two seconds away is at least one away.
     let at = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));

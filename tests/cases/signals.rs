@@ -132,6 +132,21 @@ fn with_a_token_in_hand() {
     }
 }
 
+#[test]
+fn a_second_signal_changes_nothing() {
+    let gate = Gate::default();
+    let revoked = Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    let raw = Raw::start([(READ, vec![Reply::Hang(Vec::new())]), (REVOKE, vec![revoked.held(&gate)])]);
+    let scenario = Scenario::against(&raw);
+    let mut started = scenario.start();
+    raw.await_requests(3);
+    started.signal(SIGTERM);
+    raw.await_requests(4);
+    gate.open_after(started.pid(), SIGINT);
+    ended_by(started.finish(), SIGTERM, &[]);
+    raw.expect_whole_run();
+}
+
 fn with_a_token_in_hand_the_server_has_it_revoked(server: &Server) {
     let scenario = Scenario::new(server).secret(&json!({"A": "a-secret"})).kubernetes();
     let tap = Tap::withholding(&scenario.expand("{addr}"), "GET /v1/kv/data/");
