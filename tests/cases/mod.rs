@@ -8,6 +8,7 @@ mod documents;
 mod env_file;
 mod env_file_faults;
 mod exec;
+mod fault_table;
 mod faults;
 mod file;
 mod file_faults;

@@ -14,6 +14,7 @@ pub(crate) mod certs;
 pub(crate) mod child_report;
 pub(crate) mod dry_run;
 pub(crate) mod expect;
+pub(crate) mod fault_table;
 pub(crate) mod hostile;
 pub(crate) mod http;
 pub(crate) mod isolated;
