@@ -19,6 +19,7 @@ pub(crate) mod hostile;
 pub(crate) mod http;
 pub(crate) mod isolated;
 pub(crate) mod launch;
+pub(crate) mod leaks;
 mod openbao;
 pub(crate) mod outcome;
 pub(crate) mod raw;

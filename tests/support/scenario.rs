@@ -269,6 +269,13 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    /// Whether what stands on standard output is the application's, or the env file itself.
+    pub(super) fn prints_secrets(&self) -> bool {
+        let words = self.options.iter().chain(self.env.get("VAULT_ENV_FILE"));
+        self.instead.is_some()
+            || words.filter_map(|it| it.to_str()).flat_map(|it| it.split([' ', '='])).any(|it| it == "-")
+    }
+
     /// What no log line may hold.
     pub(crate) fn secrets(&self) -> &[String] {
         &self.secrets

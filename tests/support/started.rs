@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use super::child_report::ChildReport;
 use super::fault_table;
+use super::leaks;
 use super::outcome::Outcome;
 use super::scenario::Scenario;
 
@@ -77,6 +78,7 @@ impl<'a> Started<'a> {
             tokens_after: scenario.live_tokens(),
         };
         fault_table::note(&outcome);
+        leaks::look_through(&outcome);
         outcome
     }
 
