@@ -16,6 +16,7 @@ mod formats;
 mod harness;
 mod install;
 mod install_program;
+mod leaks;
 mod limits;
 mod log;
 mod logins;
