@@ -23,6 +23,10 @@ test:
     cargo test
     @sort target/tmp/it-tally.txt | cut -d" " -f1 | uniq -c | sed "s/^ */scenarios: /"
 
+# Renews the table of faults in SECURITY.md
+faults:
+    UPDATE_SECURITY=1 cargo test --test it the_table_of_faults_is_that_of_the_tests
+
 # Size, memory, time and requests, printed as a table
 bench:
     cargo bench

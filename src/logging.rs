@@ -60,12 +60,11 @@ struct Field<'a> {
 
 impl Field<'_> {
     fn push(&mut self, value: &str) -> Result<(), Error> {
-        let _ = write!(self.line, ",{}:{value}", quoted(self.key));
-        Ok(())
+        write!(self.line, ",{}:{value}", quoted(self.key)).map_err(Error::boxed)
     }
 }
 
-impl<'v> VisitValue<'v> for Field<'_> {
+impl VisitValue<'_> for Field<'_> {
     fn visit_any(&mut self, value: Value) -> Result<(), Error> {
         self.push(&quoted(&value.to_string()))
     }

@@ -56,7 +56,9 @@ pub(super) fn is_ignored(signal: libc::c_int) -> bool {
 
 /// Makes a write that fails an error and no more. Rust's runtime does this for SIGPIPE alone.
 pub(super) fn ignore_signals_of_writes() {
-    OF_WRITES.into_iter().for_each(|signal| set(signal, libc::SIG_IGN));
+    for signal in OF_WRITES {
+        set(signal, libc::SIG_IGN);
+    }
 }
 
 /// Gives these signals back the dispositions they were inherited with.

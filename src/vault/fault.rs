@@ -79,35 +79,36 @@ fn not_vault(cause: String) -> Fault {
 }
 
 /// Judges a call that gave no complete answer.
-pub fn of_transport(NoAnswer { error, setting, limit }: &NoAnswer) -> Fault {
-    of_error(error, (*setting, *limit))
+pub fn of_transport(NoAnswer { error, setting, limit }: &NoAnswer, scrubber: &Scrubber) -> Fault {
+    of_error(error, (*setting, *limit), scrubber)
 }
 
-fn of_error(error: &ureq::Error, limit: (Option<&str>, Duration)) -> Fault {
+fn of_error(error: &ureq::Error, limit: (Option<&str>, Duration), scrubber: &Scrubber) -> Fault {
+    let clean = |text: &str| scrubber.clean(&[text]);
     match error {
-        ureq::Error::Rustls(error) => tls::fault(error),
-        ureq::Error::Io(error) => of_io(error, limit),
-        ureq::Error::Other(error) if error.is::<Encoded>() => not_vault(error.to_string()),
+        ureq::Error::Rustls(error) => tls::fault(error, scrubber),
+        ureq::Error::Io(error) => of_io(error, limit, scrubber),
+        ureq::Error::Other(error) if error.is::<Encoded>() => not_vault(clean(&error.to_string())),
         ureq::Error::BodyExceedsLimit(limit) => not_vault(format!("an answer of more than {} MiB", limit >> 20)),
         ureq::Error::LargeResponseHeader(..) => not_vault("an answer with too many or too long headers".into()),
         ureq::Error::ConnectProxyFailed(reason) => Fault {
             remedy: "check VAULT_PROXY_ADDR, and that the proxy lets CONNECT through to Vault".into(),
-            ..unreachable(format!("the proxy did not connect ({})", escaped(reason)))
+            ..unreachable(format!("the proxy did not connect ({})", clean(reason)))
         },
         // The texts of these can quote the answer.
         ureq::Error::Protocol(_) | ureq::Error::Http(_) => not_vault("an answer that is no valid HTTP".into()),
-        other => not_vault(format!("the request failed ({})", escaped(&other.to_string()))),
+        other => not_vault(format!("the request failed ({})", clean(&other.to_string()))),
     }
 }
 
-fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration)) -> Fault {
+fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scrubber: &Scrubber) -> Fault {
     use crate::process::wait::Ended;
     let inner = error.get_ref();
     if let Some(error) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
-        return tls::fault(error);
+        return tls::fault(error, scrubber);
     }
     if let Some(error) = inner.and_then(|e| e.downcast_ref::<ureq::Error>()) {
-        return of_error(error, (setting, limit));
+        return of_error(error, (setting, limit), scrubber);
     }
     if let Some(unresolved) = inner.and_then(|e| e.downcast_ref::<Unresolved>()) {
         let remedy = "check VAULT_ADDR, and the DNS of this host or pod".into();
@@ -126,16 +127,18 @@ fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration)) -> 
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => "connection reset".into(),
         ErrorKind::UnexpectedEof => "the connection was closed before the answer was complete".into(),
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "no route to it".into(),
-        _ => escaped(&error.to_string()),
+        _ => scrubber.clean(&[&error.to_string()]),
     })
 }
 
 /// Judges a complete answer whose body could not be read as the step needs it.
-pub fn of_body(answer: &Answer, fault: &json::Fault) -> Fault {
+pub fn of_body(answer: &Answer, fault: &json::Fault, scrubber: &Scrubber) -> Fault {
     if answer.ends_with_connection && matches!(fault, json::Fault::Syntax { cut_short: true, .. }) {
         return unreachable("the connection was closed before the answer was complete".into());
     }
-    Fault { status: Some(answer.status), ..not_vault(format!("{}: {fault}", outline(answer))) }
+    let said = scrubber.clean(&[&fault.to_string()]);
+    // It can name a key of the answer.
+    Fault { status: Some(answer.status), ..not_vault(format!("{}: {said}", outline(answer, scrubber))) }
 }
 
 /// Judges a complete answer with another status than the step wants.
@@ -157,7 +160,7 @@ fn judge(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
             ..not_vault(format!(
                 "{} was redirected to {} ({})",
                 step.subject(),
-                target(&answer.location),
+                target(&answer.location, scrubber),
                 answer.status
             ))
         },
@@ -170,25 +173,25 @@ fn judge(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
         },
         401 | 403 => fault(Code::Denied, denied(step)),
         400 if from_vault => fault(Code::Config, refused(step)),
-        404 if from_vault => absent(step, said.ok().as_ref(), cause),
+        404 if from_vault => absent(step, said.ok().as_ref(), cause, scrubber),
         _ if answer.status == 400 && answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
             fault(Code::NotVault, "the port speaks TLS: write https:// in VAULT_ADDR".into())
         }
-        _ => not_vault(format!("{} got {}", step.subject(), outline(answer))),
+        _ => not_vault(format!("{} got {}", step.subject(), outline(answer, scrubber))),
     }
 }
 
 /// What an answer looks like, without a byte of its body.
-fn outline(answer: &Answer) -> String {
-    let kind = if answer.content_type.is_empty() { "no content type".into() } else { escaped(&answer.content_type) };
+fn outline(answer: &Answer, scrubber: &Scrubber) -> String {
+    let kind = scrubber.clean(&[if answer.content_type.is_empty() { "no content type" } else { &answer.content_type }]);
     format!("an answer that is not Vault's (status {}, {kind}, {} bytes)", answer.status, answer.body.len())
 }
 
 /// Host of a redirect's target; the rest of it is the server's to say and ours to keep out of the log.
-fn target(location: &str) -> String {
+fn target(location: &str, scrubber: &Scrubber) -> String {
     let uri = location.parse::<ureq::http::Uri>().ok();
     let host = uri.as_ref().and_then(|u| u.authority()).map(|a| a.as_str().rsplit('@').next().unwrap_or_default());
-    host.map_or_else(|| "another path".into(), escaped)
+    host.map_or_else(|| "another path".into(), |host| scrubber.clean(&[host]))
 }
 
 fn not_ready(status: u16) -> &'static str {
@@ -230,7 +233,7 @@ fn refused(step: Step) -> String {
     }
 }
 
-fn absent(step: Step, said: Option<&Object>, cause: String) -> Fault {
+fn absent(step: Step, said: Option<&Object>, cause: String, scrubber: &Scrubber) -> Fault {
     let fault =
         |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.into(), retry: Retry::Never, status: None };
     let Step::Read { mount, path, version } = step else {
@@ -244,7 +247,7 @@ fn absent(step: Step, said: Option<&Object>, cause: String) -> Fault {
         let (what, remedy) = if destroyed {
             ("destroyed".into(), "write a new version, or pin another one with VAULT_SECRET_VERSION")
         } else {
-            let at = escaped(metadata.string("deletion_time").unwrap_or_default());
+            let at = scrubber.clean(&[metadata.string("deletion_time").unwrap_or_default()]);
             (
                 format!("deleted at {at}"),
                 "undelete it, write a new version, or pin another one with VAULT_SECRET_VERSION",
@@ -347,8 +350,11 @@ mod tests {
     fn a_body_cut_short_is_tried_again_only_where_the_connection_marked_its_end() {
         let cut = json::Fault::Syntax { cut_short: true, line: 1, column: 9 };
         let mut answer = answer(200, r#"{"data":"#);
-        assert_eq!(of_body(&answer, &cut).retry, Retry::Never);
+        assert_eq!(of_body(&answer, &cut, &Scrubber::default()).retry, Retry::Never);
         answer.ends_with_connection = true;
-        assert_eq!((of_body(&answer, &cut).code, of_body(&answer, &cut).retry), (Code::Unreachable, Retry::Soon));
+        assert_eq!(
+            (of_body(&answer, &cut, &Scrubber::default()).code, of_body(&answer, &cut, &Scrubber::default()).retry),
+            (Code::Unreachable, Retry::Soon)
+        );
     }
 }

@@ -90,7 +90,7 @@ impl Client {
 
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     fn ask(&self, step: Step, request: &Request) -> Result<Answer, Fault> {
-        let answer = self.http.call(request).map_err(|none| fault::of_transport(&none))?;
+        let answer = self.http.call(request).map_err(|none| fault::of_transport(&none, &self.scrubber))?;
         match answer.status {
             200 | 204 => Ok(answer),
             _ => Err(fault::of_status(step, &answer, &self.scrubber)),

@@ -38,7 +38,9 @@ impl Session<'_> {
             }
             ("kv", Some("2")) => format!("the mount {mount} is KV version 2, the path is at fault"),
             ("kv" | "generic", _) => format!("the mount {mount} is KV version 1, and only version 2 is read"),
-            (other, _) => format!("the mount {mount} is of type {}, not KV version 2", crate::text::escaped(other)),
+            (other, _) => {
+                format!("the mount {mount} is of type {}, not KV version 2", self.client.scrubber.clean(&[other]))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use super::fault::{self, Step};
 use super::http::{Answer, Request};
 use crate::error::{Code, Error, Fault, Retry};
 use crate::json::{self, Object};
+use crate::text::Scrubber;
 
 impl Client {
     /// Returns the server's version once it is initialised and unsealed, or why it is not.
@@ -13,13 +14,13 @@ impl Client {
         self.step(Step::Status, || {
             // The namespace header is refused on status paths.
             let request = Request { in_namespace: false, ..Request::get("sys/seal-status") };
-            judge(&self.ask(Step::Status, &request)?)
+            judge(&self.ask(Step::Status, &request)?, &self.scrubber)
         })
     }
 }
 
-fn judge(answer: &Answer) -> Result<String, Fault> {
-    let broken = |fault: json::Fault| fault::of_body(answer, &fault);
+fn judge(answer: &Answer, scrubber: &Scrubber) -> Result<String, Fault> {
+    let broken = |fault: json::Fault| fault::of_body(answer, &fault, scrubber);
     let status = Object::parse(&answer.body).map_err(broken)?;
     let number = |key| status.number(key).map_err(broken);
     let not_ready = |cause, remedy: &str| {
@@ -32,6 +33,6 @@ fn judge(answer: &Answer) -> Result<String, Fault> {
         let keys = if needed == 0 { String::new() } else { format!(" ({given} of {needed} keys given)") };
         not_ready(format!("sealed{keys}"), "unseal it, or let --wait wait for it")
     } else {
-        Ok(crate::text::escaped(status.string("version").map_err(broken)?))
+        Ok(scrubber.clean(&[status.string("version").map_err(broken)?]))
     }
 }

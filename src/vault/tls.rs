@@ -7,6 +7,7 @@ use rustls::sign::CertifiedKey;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use crate::error::{Code, Fault, Retry};
+use crate::text::Scrubber;
 
 /// What a TLS connection needs to know.
 pub struct Tls {
@@ -83,9 +84,9 @@ impl Tls {
 }
 
 /// What a failed handshake comes to. Nothing of it is tried again: certificates do not change within a start-up.
-pub(super) fn fault(error: &rustls::Error) -> Fault {
+pub(super) fn fault(error: &rustls::Error, scrubber: &Scrubber) -> Fault {
     let (cause, remedy) = match error {
-        rustls::Error::InvalidCertificate(error) => certificate_fault(error),
+        rustls::Error::InvalidCertificate(error) => certificate_fault(error, scrubber),
         rustls::Error::NoCertificatesPresented => {
             ("the server presents no certificate".into(), "give it one, or correct VAULT_ADDR")
         }
@@ -105,7 +106,7 @@ pub(super) fn fault(error: &rustls::Error) -> Fault {
     Fault { code: Code::Config, cause, remedy: remedy.into(), retry: Retry::Never, status: None }
 }
 
-fn certificate_fault(error: &CertificateError) -> (String, &'static str) {
+fn certificate_fault(error: &CertificateError, scrubber: &Scrubber) -> (String, &'static str) {
     use rustls::pki_types::UnixTime;
     let date = |time: &UnixTime| {
         let seconds = std::time::Duration::from_secs(time.as_secs());
@@ -124,7 +125,7 @@ fn certificate_fault(error: &CertificateError) -> (String, &'static str) {
             let names = if presented.is_empty() {
                 "no subjectAltName".into()
             } else {
-                crate::text::escaped(&presented.join(", "))
+                scrubber.clean(&[&presented.join(", ")])
             };
             (
                 format!("the server's certificate is not for {} but for {names}", expected.to_str()),

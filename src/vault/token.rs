@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
             session.revoked.set(Some(Revoked::No("the read is its only use")));
         }
         session.info.ttl = Duration::from_secs(auth.number("lease_duration")?);
-        session.info.policies = auth.strings("policies").into_iter().map(crate::text::escaped).collect();
+        session.info.policies = auth.strings("policies").into_iter().map(|it| client.scrubber.clean(&[it])).collect();
         Ok(Some(session))
     }
 
@@ -115,12 +115,12 @@ impl Session<'_> {
         let request = Request { token: Some(&self.token), ..Request::get("auth/token/lookup-self") };
         self.client.step(Step::LookUp, || {
             let answer = self.client.ask(Step::LookUp, &request)?;
-            let broken = |fault: json::Fault| fault::of_body(&answer, &fault);
+            let broken = |fault: json::Fault| fault::of_body(&answer, &fault, &self.client.scrubber);
             let said = Object::parse(&answer.body).map_err(broken)?;
             let token = said.object(&["data"]).map_err(broken)?;
             Ok(TokenInfo {
                 ttl: Duration::from_secs(token.number("ttl").map_err(broken)?),
-                policies: token.strings("policies").into_iter().map(crate::text::escaped).collect(),
+                policies: token.strings("policies").into_iter().map(|it| self.client.scrubber.clean(&[it])).collect(),
             })
         })
     }

@@ -8,9 +8,15 @@ use serde_json::json;
 
 use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
 use crate::support::raw::{Gate, LOGIN, Raw, Reply};
 use crate::support::scenario::Scenario;
+
+faults! { FAULTS, scripted;
+    a_file_without_a_jwt_is_named_with_its_likely_cause: "JWT file: missing, empty, garbage, no JWT, larger than 64 KiB, a directory, a FIFO, unreadable", Credential, 66, AtOnce;
+    a_file_without_a_token_is_named_with_the_setting: "token file: the same", Credential, 66, AtOnce;
+}
 
 const MOUNT: &str = "check automountServiceAccountToken and the projected volume, or correct VAULT_K8S_TOKEN_PATH";
 const TOKEN: &str = "write a token into it, or correct VAULT_TOKEN_FILE";
@@ -44,7 +50,6 @@ fn refused(setting: &str, content: &Content, message: &str) {
     raw.expect_requests(["GET sys/seal-status"]);
 }
 
-#[test]
 fn a_file_without_a_jwt_is_named_with_its_likely_cause() {
     let large = vec![b'x'; (64 << 10) + 1];
     for (content, cause, remedy) in [
@@ -67,7 +72,6 @@ fn a_file_without_a_jwt_is_named_with_its_likely_cause() {
     }
 }
 
-#[test]
 fn a_file_without_a_token_is_named_with_the_setting() {
     for (content, cause) in [
         (Content::Nothing, "not found"),

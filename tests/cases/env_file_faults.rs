@@ -11,6 +11,7 @@ use nix::unistd::mkfifo;
 use serde_json::json;
 
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
 use crate::support::on_both;
 use crate::support::raw::Raw;
@@ -19,13 +20,16 @@ use crate::support::server::Server;
 use crate::support::system::{names, strace, with_own_mounts, without_privileges};
 
 on_both! {
-    what_stands_in_the_way_is_named_and_left_alone,
-    a_disk_that_is_full_or_read_only_keeps_the_old_file,
-    a_user_without_rights_is_refused_and_so_is_the_dry_run,
-    a_standard_output_that_takes_nothing_is_an_error,
     the_token_is_revoked_before_the_file_has_its_name,
     a_signal_before_the_rename_leaves_the_old_file,
     a_signal_during_the_rename_leaves_the_new_file,
+}
+
+faults! { FAULTS, on_both;
+    what_stands_in_the_way_is_named_and_left_alone: "env file: a directory, a link or a FIFO in the way, no such directory", Handover, 73, AtOnce;
+    a_disk_that_is_full_or_read_only_keeps_the_old_file: "env file: a disk that is full, or read-only", Handover, 73 | 74, AtOnce;
+    a_user_without_rights_is_refused_and_so_is_the_dry_run: "env file: no permission to write there, or to give it away", Handover, 73, AtOnce;
+    a_standard_output_that_takes_nothing_is_an_error: "env file: a standard output that is full, closed, or without a reader", Handover, 74, AtOnce;
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");

@@ -12,9 +12,14 @@ use nix::unistd::Pid;
 
 use crate::support::child_report::ChildReport;
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::launch::{self, Inherit};
 use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::{Scenario, child_program};
+
+faults! { FAULTS, scripted;
+    a_command_that_cannot_be_started_is_found_out_before_vault_is_asked: "COMMAND: missing, a directory, no permission, no program, its interpreter missing", Settings, 126 | 127, AtOnce;
+}
 
 /// Everything unusual that a process can be born with and that goes together.
 fn oddities() -> Vec<Inherit> {
@@ -258,7 +263,6 @@ const BAD: [Bad; 10] = [
     },
 ];
 
-#[test]
 fn a_command_that_cannot_be_started_is_found_out_before_vault_is_asked() {
     let raw = Raw::start([]);
     for bad in BAD {

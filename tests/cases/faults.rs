@@ -6,8 +6,26 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
 use crate::support::scenario::Scenario;
+
+faults! { FAULTS, scripted;
+    a_connection_that_ends_too_early_is_tried_again: "the connection is closed or reset in the middle of the answer", Each, 69, Pauses;
+    a_server_that_does_not_begin_is_given_its_time_limit_at_each_try: "no answer at all", Each, 69, Tries;
+    a_server_that_does_not_end_is_given_its_time_limit_and_no_more: "an answer that hangs, or comes byte by byte: header, body, chunks, 1xx", Each, 69, Tries;
+    nobody_listening_is_connection_refused: "nobody listens", Connect, 69, Pauses;
+    a_status_that_may_pass_is_tried_again: "408, 412, 429, 500, 502, 503, 504", Each, 75, Pauses;
+    what_does_not_speak_vault_is_not_asked_twice: "HTML, JSON that is cut or no object, another protocol, an encoding that was not asked for, headers without end, 1xx without end", Each, 76, AtOnce;
+    a_body_without_end_is_cut_off: "a body without end, chunked or not", Each, 76, AtOnce;
+    answers_of_the_wrong_shape_name_the_member: "a member of the wrong type", Each, 76, AtOnce;
+    a_token_is_revoked_whatever_else_is_wrong_with_the_login: "a login whose token comes with nonsense", Login, 76, AtOnce;
+    a_login_that_needs_mfa_is_denied: "a login that needs MFA", Login, 77, AtOnce;
+    a_redirect_is_told_and_its_target_is_never_asked: "3xx; the target gets no request", Each, 76, AtOnce;
+    a_fault_that_passes_is_a_warning_and_the_run_goes_on: "a fault that passes", Read, 0, Pauses;
+    what_a_server_says_is_scrubbed_flattened_escaped_and_cut: "an error text with the token, control characters and bidirectional marks", Read, 77, AtOnce;
+    a_revoke_that_fails_is_only_a_warning: "a revoke that fails", Revoke, 0, AtOnce;
+}
 
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
 const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that no proxy answers in its place";
@@ -61,7 +79,6 @@ fn final_(code: i32, message: &str, reply: &Reply) {
     }
 }
 
-#[test]
 fn a_connection_that_ends_too_early_is_tried_again() {
     let closed = "the connection was closed before the answer was complete";
     for reply in [
@@ -79,12 +96,10 @@ fn a_connection_that_ends_too_early_is_tried_again() {
 
 const LATE: &str = "no complete answer within 400ms (VAULT_TIMEOUT)";
 
-#[test]
 fn a_server_that_does_not_begin_is_given_its_time_limit_at_each_try() {
     transient(69, LATE, UNREACHABLE, &Reply::Hang(Vec::new()), hurried);
 }
 
-#[test]
 fn a_server_that_does_not_end_is_given_its_time_limit_and_no_more() {
     let head = || b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n".to_vec();
     for reply in [
@@ -118,7 +133,6 @@ fn a_server_that_never_pauses_is_given_its_time_limit_and_no_more() {
     }
 }
 
-#[test]
 fn nobody_listening_is_connection_refused() {
     let raw = Raw::start([]);
     // Port 1 is nobody's.
@@ -130,7 +144,6 @@ fn nobody_listening_is_connection_refused() {
     assert_eq!(raw.connections(), 0);
 }
 
-#[test]
 fn a_status_that_may_pass_is_tried_again() {
     for (status, remedy) in [
         (408, "look at the server's log: it may be starting, sealed or without a leader"),
@@ -147,7 +160,6 @@ fn a_status_that_may_pass_is_tried_again() {
     }
 }
 
-#[test]
 fn what_does_not_speak_vault_is_not_asked_twice() {
     let outline = |status: u16, kind: &str, bytes: usize, what: &str| {
         format!("{{any}}an answer that is not Vault's (status {status}, {kind}, {bytes} bytes){what}; {NOT_VAULT}")
@@ -171,7 +183,6 @@ fn what_does_not_speak_vault_is_not_asked_twice() {
     final_(76, &too_long, &Reply::Endless(Vec::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec()));
 }
 
-#[test]
 fn a_body_without_end_is_cut_off() {
     let large = format!("an answer of more than 8 MiB; {NOT_VAULT}");
     let blanks = vec![b' '; 0x10000];
@@ -181,7 +192,6 @@ fn a_body_without_end_is_cut_off() {
     final_(76, &large, &Reply::Endless(b"HTTP/1.1 500 No\r\n\r\n".to_vec(), blanks));
 }
 
-#[test]
 fn answers_of_the_wrong_shape_name_the_member() {
     let auth = |auth| json!({"auth": auth});
     for (step, body, member) in [
@@ -208,7 +218,6 @@ fn answers_of_the_wrong_shape_name_the_member() {
     }
 }
 
-#[test]
 fn a_token_is_revoked_whatever_else_is_wrong_with_the_login() {
     for wrong in [json!({"token_type": 5}), json!({"num_uses": "many"}), json!({"lease_duration": -1})] {
         let raw = Raw::start([(LOGIN, vec![Reply::login(&wrong)])]);
@@ -217,7 +226,6 @@ fn a_token_is_revoked_whatever_else_is_wrong_with_the_login() {
     }
 }
 
-#[test]
 fn a_login_that_needs_mfa_is_denied() {
     let mfa = json!({"client_token": "", "mfa_requirement": {"mfa_request_id": "x"}});
     let raw = Raw::start([(LOGIN, vec![Reply::login(&mfa)])]);
@@ -229,7 +237,6 @@ fn a_login_that_needs_mfa_is_denied() {
     raw.expect_requests(["GET sys/seal-status", "POST auth/kubernetes/login"]);
 }
 
-#[test]
 fn a_redirect_is_told_and_its_target_is_never_asked() {
     let target = Raw::start([]);
     for status in [301, 302, 303, 307, 308] {
@@ -244,7 +251,6 @@ fn a_redirect_is_told_and_its_target_is_never_asked() {
     assert_eq!(target.connections(), 0);
 }
 
-#[test]
 fn a_fault_that_passes_is_a_warning_and_the_run_goes_on() {
     let again = |step: &'static str, good: Reply| {
         let bad = Reply::json(502, &json!({"errors": []}));
@@ -262,7 +268,6 @@ fn a_fault_that_passes_is_a_warning_and_the_run_goes_on() {
     again(READ, Reply::secret(r#"{"A":"a-raw-secret"}"#));
 }
 
-#[test]
 fn what_a_server_says_is_scrubbed_flattened_escaped_and_cut() {
     let jwt = crate::support::embedded_vault::jwt::Jwt::default().encode();
     let payload = jwt.split('.').nth(1).expect("a JWT").to_owned();
@@ -277,7 +282,6 @@ fn what_a_server_says_is_scrubbed_flattened_escaped_and_cut() {
     assert_eq!(outcome.stderr.matches('x').count() / 10, 28, "{}", outcome.stderr);
 }
 
-#[test]
 fn a_revoke_that_fails_is_only_a_warning() {
     for (reply, cause) in [
         (Reply::json(500, &json!({"errors": ["no"]})), "the revoke of the login's token was answered with 500: no"),

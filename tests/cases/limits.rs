@@ -5,9 +5,20 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::outcome::Outcome;
 use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
+
+faults! { FAULTS, scripted;
+    a_pause_that_the_server_asks_for_is_kept: "429 with `Retry-After` in seconds", Read, 0, Budget;
+    a_date_to_come_back_at_is_kept_too: "503 with `Retry-After` as a date", Read, 0, Budget;
+    a_pause_that_the_budget_cannot_hold_is_not_begun: "a pause longer than what is left of the budget", Read, 75, AtOnce;
+    the_budget_ends_a_call_before_its_own_limit_does: "the budget ends in a call", Each, 69, Budget;
+    the_budget_ends_retries_that_are_left: "the budget ends between tries", Status, 69, Budget;
+    a_revoke_that_hangs_delays_the_start_by_two_seconds_at_most: "a revoke that hangs", Revoke, 0, Revoke;
+    a_revoke_that_hangs_after_the_budget_is_gone_has_one_second: "read and revoke hang", Read, 69, Budget;
+}
 
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
 
@@ -21,7 +32,6 @@ fn busy(status: u16, retry_after: &str) -> Reply {
     Reply::with(status, &format!("Retry-After: {retry_after}\r\n"), b"{\"errors\":[]}")
 }
 
-#[test]
 fn a_pause_that_the_server_asks_for_is_kept() {
     let well = || Reply::json(200, &json!({"initialized": true, "sealed": false}));
     let raw = Raw::start([(STATUS, vec![busy(429, "1"), well()])]);
@@ -37,14 +47,13 @@ fn a_pause_that_the_server_asks_for_is_kept() {
 fn the_largest_number_of_retries_is_one_like_any_other() {
     let well = || Reply::json(200, &json!({"initialized": true, "sealed": false}));
     let raw = Raw::start([(STATUS, vec![busy(503, "0"), well()])]);
-    let scenario = Scenario::against(&raw).env("VAULT_MAX_RETRIES", &u32::MAX.to_string());
+    let scenario = Scenario::against(&raw).env("VAULT_MAX_RETRIES", u32::MAX.to_string());
     scenario.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
         "WARN  vault-exec: status: the status check was answered with 503; try 1 of 4294967296, the next in 0ms",
         "INFO  vault-exec: {any}; token revoked",
     ]));
 }
 
-#[test]
 fn a_date_to_come_back_at_is_kept_too() {
     // Whole seconds: a date that is two seconds away is at least one away.
     let at = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2));
@@ -58,7 +67,6 @@ fn a_date_to_come_back_at_is_kept_too() {
     took(&outcome, 500);
 }
 
-#[test]
 fn a_pause_that_the_budget_cannot_hold_is_not_begun() {
     for (retry_after, delay) in [("3600", "0"), ("Fri, 31 Dec 2100 23:59:59 GMT", "0"), ("", "1h")] {
         let raw = Raw::start([(READ, vec![busy(503, retry_after)])]);
@@ -75,7 +83,6 @@ fn a_pause_that_the_budget_cannot_hold_is_not_begun() {
     }
 }
 
-#[test]
 fn the_budget_ends_a_call_before_its_own_limit_does() {
     for (step, asked) in [(STATUS, 1), (LOGIN, 2), (READ, 4)] {
         let raw = Raw::start([(step, vec![Reply::Hang(Vec::new())])]);
@@ -92,7 +99,6 @@ fn the_budget_ends_a_call_before_its_own_limit_does() {
     }
 }
 
-#[test]
 fn the_budget_ends_retries_that_are_left() {
     let raw = Raw::start([(STATUS, vec![Reply::Last(Vec::new())])]);
     let scenario = Scenario::against(&raw)
@@ -113,7 +119,6 @@ fn the_budget_ends_retries_that_are_left() {
     assert!((2..=5).contains(&raw.requests().len()), "{:?}", raw.requests());
 }
 
-#[test]
 fn a_revoke_that_hangs_delays_the_start_by_two_seconds_at_most() {
     let raw = Raw::start([(REVOKE, vec![Reply::Hang(Vec::new())])]);
     let outcome_of = Scenario::against(&raw);
@@ -124,7 +129,6 @@ fn a_revoke_that_hangs_delays_the_start_by_two_seconds_at_most() {
     took(&outcome, 2000);
 }
 
-#[test]
 fn a_revoke_that_hangs_after_the_budget_is_gone_has_one_second() {
     let raw = Raw::start([(READ, vec![Reply::Hang(Vec::new())]), (REVOKE, vec![Reply::Hang(Vec::new())])]);
     let outcome_of = Scenario::against(&raw).env("VAULT_STARTUP_TIMEOUT", "300ms");

@@ -5,9 +5,16 @@ use std::time::Duration;
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::isolated::{Dns, Says};
 use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
+
+faults! { FAULTS, scripted;
+    a_signal_ends_a_look_up_that_hangs: "a signal in a look-up that hangs", Connect, 129 | 130 | 131 | 143, AtOnce;
+    a_name_that_does_not_exist_is_told: "a name that does not resolve", Connect, 69, Pauses;
+    a_name_server_that_is_silent_is_given_the_time_limit: "a name server that is silent", Connect, 69, Tries;
+}
 
 fn named(raw: &Raw) -> Scenario<'static> {
     Scenario::against(raw).at(&format!("http://vault.test.:{}", raw.port())).env("VAULT_LOG_LEVEL", "error")
@@ -28,7 +35,6 @@ fn a_name_is_looked_up_once_for_all_requests() {
     raw.expect_whole_run();
 }
 
-#[test]
 fn a_name_that_does_not_exist_is_told() {
     let raw = Raw::start([]);
     let test = "a_name_that_does_not_exist_is_told";
@@ -42,7 +48,6 @@ fn a_name_that_does_not_exist_is_told() {
     );
 }
 
-#[test]
 fn a_name_server_that_is_silent_is_given_the_time_limit() {
     let raw = Raw::start([]);
     let test = "a_name_server_that_is_silent_is_given_the_time_limit";
@@ -56,7 +61,6 @@ fn a_name_server_that_is_silent_is_given_the_time_limit() {
     assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
 }
 
-#[test]
 fn a_signal_ends_a_look_up_that_hangs() {
     let test = "a_signal_ends_a_look_up_that_hangs";
     for (number, signal) in (4..).zip([SIGTERM, SIGINT, SIGHUP, SIGQUIT]) {

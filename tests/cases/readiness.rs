@@ -5,14 +5,19 @@ use std::net::TcpListener;
 use serde_json::json;
 
 use crate::support::expect::Expect;
-use crate::support::on_both;
+use crate::support::fault_table::faults;
 use crate::support::raw::{LOGIN, Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
 use crate::support::server::{Listener, Server};
 use crate::support::tap::Tap;
 
-on_both! {
-    a_server_is_followed_from_its_first_start_to_a_restart,
+faults! { FAULTS_ON_BOTH, on_both;
+    a_server_is_followed_from_its_first_start_to_a_restart: "sealed, uninitialised", Status, 75, Wait;
+}
+
+faults! { FAULTS, scripted;
+    what_waiting_cannot_mend_ends_a_wait_at_once: "under `--wait`: what waiting cannot mend", Status, 76 | 78, AtOnce;
+    only_the_status_step_believes_that_a_server_is_sealed: "503 with \"sealed\" after the status check, which passes", Read, 0, Pauses;
 }
 
 const UNINITIALISED: &str = "not initialised";
@@ -118,7 +123,6 @@ fn a_server_that_does_not_listen_yet_is_waited_for() {
     raw.expect_whole_run();
 }
 
-#[test]
 fn what_waiting_cannot_mend_ends_a_wait_at_once() {
     for reply in [
         Reply::json(404, &json!({"errors": []})),
@@ -134,7 +138,6 @@ fn what_waiting_cannot_mend_ends_a_wait_at_once() {
     }
 }
 
-#[test]
 fn only_the_status_step_believes_that_a_server_is_sealed() {
     let sealed = || Reply::json(503, &json!({"errors": ["Vault is sealed"]}));
     let raw = Raw::start([(LOGIN, vec![sealed(), Reply::login(&json!({}))])]);

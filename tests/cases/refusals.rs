@@ -3,28 +3,28 @@
 use serde_json::{Value, json};
 
 use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::on_both;
+use crate::support::fault_table::faults;
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
 
-on_both! {
-    a_deleted_version_says_when,
-    a_destroyed_version_says_so,
-    a_version_that_never_was_is_named,
-    a_path_without_a_secret_is_named,
-    a_doubled_data_in_the_path_is_hinted_at,
-    a_kv_1_mount_is_suspected,
-    a_mount_that_is_not_there_is_denied_or_absent,
-    a_policy_that_does_not_allow_it_is_written_out,
-    a_role_that_is_not_there_is_a_setting_to_correct,
-    a_service_account_that_the_role_does_not_know_is_denied,
-    a_namespace_of_the_account_that_the_role_does_not_know_is_denied,
-    an_expired_jwt_says_since_when,
-    a_wrong_audience_is_told,
-    a_forged_jwt_is_denied,
-    an_auth_mount_that_is_not_there_is_denied,
-    an_unknown_token_is_denied,
-    a_namespace_that_is_not_there_is_told,
+faults! { FAULTS, on_both;
+    a_deleted_version_says_when: "a deleted version", Read, 66, AtOnce;
+    a_destroyed_version_says_so: "a destroyed version", Read, 66, AtOnce;
+    a_version_that_never_was_is_named: "a version that never was", Read, 66, AtOnce;
+    a_path_without_a_secret_is_named: "a path without a secret", Read, 66, AtOnce;
+    a_doubled_data_in_the_path_is_hinted_at: "`data/` in the path", Read, 66, AtOnce;
+    a_kv_1_mount_is_suspected: "a mount of KV version 1", Read, 66, AtOnce;
+    a_mount_that_is_not_there_is_denied_or_absent: "no such mount, by what the policy allows", Read, 66 | 77, AtOnce;
+    a_policy_that_does_not_allow_it_is_written_out: "no rule in the policy", Read, 77, AtOnce;
+    a_role_that_is_not_there_is_a_setting_to_correct: "no such role", Login, 78, AtOnce;
+    a_service_account_that_the_role_does_not_know_is_denied: "a service account that the role does not know", Login, 77, AtOnce;
+    a_namespace_of_the_account_that_the_role_does_not_know_is_denied: "a namespace of the account that the role does not know", Login, 77, AtOnce;
+    an_expired_jwt_says_since_when: "an expired JWT", Login, 77, AtOnce;
+    a_wrong_audience_is_told: "a JWT for another audience", Login, 77, AtOnce;
+    a_forged_jwt_is_denied: "a forged JWT", Login, 77, AtOnce;
+    an_auth_mount_that_is_not_there_is_denied: "no such auth mount", Login, 77, AtOnce;
+    an_unknown_token_is_denied: "a token that nobody knows", Read, 77, AtOnce;
+    a_namespace_that_is_not_there_is_told: "no such namespace", Login, 78, AtOnce;
 }
 
 const LOGIN: &str = "update auth/kubernetes/login";

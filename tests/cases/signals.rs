@@ -6,6 +6,7 @@ use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, 
 use serde_json::json;
 
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::isolated::{as_process_1, child_of};
 use crate::support::launch::Inherit;
 use crate::support::on_both;
@@ -18,6 +19,16 @@ use crate::support::tap::Tap;
 
 on_both! {
     with_a_token_in_hand_the_server_has_it_revoked,
+}
+
+faults! { FAULTS, scripted;
+    in_the_tls_handshake: "a signal in the TLS handshake", Connect, 129 | 130 | 131 | 143, AtOnce;
+    in_a_call: "a signal in a call", Status, 129 | 130 | 131 | 143, AtOnce;
+    in_a_pause_between_tries: "a signal in a pause", Status, 129 | 130 | 131 | 143, AtOnce;
+    in_a_login_that_hangs: "a signal in the login", Login, 129 | 130 | 131 | 143, AtOnce;
+    right_before_the_logins_answer: "a signal right before the login's answer; the token is revoked", Login, 129 | 130 | 131 | 143, AtOnce;
+    with_a_token_in_hand: "a signal with a token in hand; it is revoked", Read, 129 | 130 | 131 | 143, AtOnce;
+    a_revoke_that_hangs_is_given_up_within_a_second: "a signal with a token in hand, and the revoke hangs", Read, 143, Revoke;
 }
 
 const ENDING: [Signal; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
@@ -45,7 +56,6 @@ fn hanging(step: &'static str) -> Raw {
     Raw::start([(step, vec![Reply::Hang(Vec::new())])])
 }
 
-#[test]
 fn in_a_call() {
     for signal in ENDING {
         let raw = hanging(STATUS);
@@ -63,7 +73,6 @@ fn in_an_answer_that_drips() {
     ended_by(signalled(&scenario, SIGTERM, |_| raw.await_requests(1)), SIGTERM, &[]);
 }
 
-#[test]
 fn in_a_pause_between_tries() {
     for signal in ENDING {
         let raw = Raw::start([(STATUS, vec![Reply::Last(Vec::new())])]);
@@ -89,7 +98,6 @@ fn in_a_wait_for_readiness() {
     );
 }
 
-#[test]
 fn in_the_tls_handshake() {
     for signal in ENDING {
         let raw = Raw::start([]);
@@ -98,7 +106,6 @@ fn in_the_tls_handshake() {
     }
 }
 
-#[test]
 fn in_a_login_that_hangs() {
     for signal in ENDING {
         let raw = hanging(LOGIN);
@@ -108,7 +115,6 @@ fn in_a_login_that_hangs() {
     }
 }
 
-#[test]
 fn right_before_the_logins_answer() {
     for signal in ENDING {
         let gate = Gate::default();
@@ -122,7 +128,6 @@ fn right_before_the_logins_answer() {
     }
 }
 
-#[test]
 fn with_a_token_in_hand() {
     for signal in ENDING {
         let raw = hanging(READ);
@@ -168,7 +173,6 @@ fn while_the_token_is_revoked_after_all_went_well() {
     raw.expect_whole_run();
 }
 
-#[test]
 fn a_revoke_that_hangs_is_given_up_within_a_second() {
     let raw = Raw::start([(READ, vec![Reply::Hang(Vec::new())]), (REVOKE, vec![Reply::Hang(Vec::new())])]);
     let scenario = Scenario::against(&raw);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support::certs::certs;
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::on_both;
 use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
@@ -17,22 +18,30 @@ on_both! {
     a_private_ca_is_trusted_from_a_file_bytes_or_a_directory,
     the_first_of_the_three_ways_wins,
     the_systems_store_is_what_its_variable_says,
-    an_unknown_ca_is_refused,
-    an_expired_certificate_is_refused_with_both_dates,
-    a_certificate_of_the_future_is_refused,
-    a_certificate_for_another_host_names_it,
     the_server_name_can_be_given,
-    a_forged_signature_is_refused,
-    a_ca_certificate_in_the_servers_place_is_explained,
     checks_can_be_switched_off_loudly,
     a_client_certificate_opens_a_mutual_listener,
-    a_mutual_listener_refuses_who_shows_none,
-    plain_http_to_a_tls_port_is_told,
-    https_to_a_plain_port_is_told,
     a_proxy_is_gone_through_where_it_is_named,
     a_proxys_password_is_taken_out_of_the_environment,
     other_programs_proxy_variables_are_not_read,
     a_server_name_and_a_proxy_do_not_go_together,
+}
+
+faults! { FAULTS_ON_BOTH, on_both;
+    an_unknown_ca_is_refused: "TLS: a certificate of an unknown authority", Connect, 78, AtOnce;
+    an_expired_certificate_is_refused_with_both_dates: "TLS: an expired certificate", Connect, 78, AtOnce;
+    a_certificate_of_the_future_is_refused: "TLS: a certificate that is not valid yet", Connect, 78, AtOnce;
+    a_certificate_for_another_host_names_it: "TLS: a certificate for another name", Connect, 78, AtOnce;
+    a_forged_signature_is_refused: "TLS: a forged signature under the name of the trusted authority", Connect, 78, AtOnce;
+    a_ca_certificate_in_the_servers_place_is_explained: "TLS: a self-signed certificate that is its own authority", Connect, 78, AtOnce;
+    a_mutual_listener_refuses_who_shows_none: "TLS: a client certificate is asked for and none is set", Connect, 78, AtOnce;
+    plain_http_to_a_tls_port_is_told: "plain HTTP where TLS is spoken", Status, 76, AtOnce;
+    https_to_a_plain_port_is_told: "TLS where plain HTTP is spoken", Connect, 78, AtOnce;
+}
+
+faults! { FAULTS, scripted;
+    a_proxy_that_is_not_there_or_refuses_is_told_from_vault: "a proxy that refuses CONNECT", Connect, 69, Pauses;
+    trust_that_cannot_be_read_is_a_setting_to_correct_before_anything_is_asked: "CA or client certificate: missing, garbage, a key that does not match", Settings, 78, AtOnce;
 }
 
 fn scenario(server: &Server, listener: Listener) -> Scenario<'_> {
@@ -236,7 +245,6 @@ fn a_server_name_and_a_proxy_do_not_go_together(server: &Server) {
     );
 }
 
-#[test]
 fn a_proxy_that_is_not_there_or_refuses_is_told_from_vault() {
     let raw = Raw::start([]);
     let refusing = Raw::start([]);
@@ -249,7 +257,6 @@ fn a_proxy_that_is_not_there_or_refuses_is_told_from_vault() {
     assert_eq!(raw.connections(), 0);
 }
 
-#[test]
 fn trust_that_cannot_be_read_is_a_setting_to_correct_before_anything_is_asked() {
     let raw = Raw::start([]);
     let [ca, client] = [&certs().ca, &certs().client];

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::on_both;
 use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
@@ -18,11 +19,18 @@ on_both! {
     a_variable_that_is_there_is_overwritten_kept_or_refused,
     a_denied_name_can_be_permitted,
     credentials_are_taken_out_and_other_settings_stay,
-    names_that_cannot_or_must_not_be_set_are_told_in_one_line,
-    missing_keys_are_told_in_one_line,
-    a_value_too_long_for_the_kernel_is_named,
-    values_too_long_together_are_counted,
-    a_nul_byte_is_refused,
+}
+
+faults! { FAULTS_ON_BOTH, on_both;
+    names_that_cannot_or_must_not_be_set_are_told_in_one_line: "keys that no variable can or may be named after", Secret, 65, AtOnce;
+    missing_keys_are_told_in_one_line: "keys that are missing", Secret, 66, AtOnce;
+    a_value_too_long_for_the_kernel_is_named: "a value longer than the kernel takes", Secret, 65, AtOnce;
+    values_too_long_together_are_counted: "values longer together than the kernel takes", Secret, 65, AtOnce;
+    a_nul_byte_is_refused: "a NUL byte in a value", Secret, 65, AtOnce;
+}
+
+faults! { FAULTS, scripted;
+    duplicate_keys_are_refused_at_every_depth: "a key that stands twice, at any depth of the secret", Secret, 65, AtOnce;
 }
 
 /// The common beginning of a refusal.
@@ -215,7 +223,6 @@ fn a_nul_byte_is_refused(server: &Server) {
     refused(&scenario, 65, "a NUL byte in: A (no variable can hold one; encode the value)");
 }
 
-#[test]
 fn duplicate_keys_are_refused_at_every_depth() {
     for (data, named) in [
         (r#"{"A":"first-value","A":"second-value"}"#, "data.data.A"),

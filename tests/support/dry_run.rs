@@ -56,9 +56,6 @@ fn dry(scenario: &Scenario, code: i32) -> String {
     let before = names(&folder);
     let outcome = scenario.run().expect(Expect::done().code(code).any_stdout().stderr::<&str>([]));
     assert_eq!(names(&folder), before, "something was written");
-    for secret in scenario.secrets() {
-        assert!(!outcome.stdout.contains(secret), "a secret in the report: {secret:?}\n{}", outcome.stdout);
-    }
     outcome.stdout
 }
 

@@ -137,6 +137,7 @@ struct Log {
 type Script = BTreeMap<&'static str, Vec<Reply>>;
 
 /// A running server. Its threads end with the process.
+#[derive(Clone)]
 pub(crate) struct Raw {
     port: u16,
     log: Arc<(Mutex<Log>, Condvar)>,

@@ -32,6 +32,8 @@ pub(crate) fn child_program() -> PathBuf {
 /// What to run and how. Texts given to it may hold `{addr}`, `{name}`, `{path}` and `{folder}`.
 pub(crate) struct Scenario<'a> {
     pub(super) server: Option<&'a Server>,
+    /// The scripted one instead.
+    pub(super) raw: Option<Raw>,
     /// The name of this scenario's policy and role, and the first part of its KV path.
     pub(crate) name: String,
     /// Gone when the scenario is dropped.
@@ -70,7 +72,7 @@ impl<'a> Scenario<'a> {
 
     /// Against a scripted server, with a login.
     pub(crate) fn against(raw: &Raw) -> Self {
-        Self::offline()
+        Self { raw: Some(raw.clone()), ..Self::offline() }
             .at(&raw.addr())
             .env("VAULT_PATH", "shop/app")
             .env("VAULT_ROLE", "shop")
@@ -83,6 +85,7 @@ impl<'a> Scenario<'a> {
     fn prepare(server: Option<&'a Server>, namespace: &str) -> Self {
         let scenario = Self {
             server,
+            raw: None,
             name: unique(),
             folder: tempfile::tempdir().expect("a folder"),
             namespace: namespace.to_owned(),
@@ -266,6 +269,13 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    /// Whether what stands on standard output is the application's, or the env file itself.
+    pub(super) fn prints_secrets(&self) -> bool {
+        let words = self.options.iter().chain(self.env.get("VAULT_ENV_FILE"));
+        self.instead.is_some()
+            || words.filter_map(|it| it.to_str()).flat_map(|it| it.split([' ', '='])).any(|it| it == "-")
+    }
+
     /// What no log line may hold.
     pub(crate) fn secrets(&self) -> &[String] {
         &self.secrets
@@ -321,6 +331,11 @@ impl<'a> Scenario<'a> {
     /// Starts it and waits for its end.
     pub(crate) fn run(&self) -> Outcome<'_> {
         self.start().finish()
+    }
+
+    /// What the scripted server was asked, where there is one.
+    pub(super) fn raw_requests(&self) -> Option<Vec<String>> {
+        self.raw.as_ref().map(Raw::requests)
     }
 
     pub(super) fn live_tokens(&self) -> usize {

@@ -11,6 +11,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::child_report::ChildReport;
+use super::fault_table;
+use super::leaks;
 use super::outcome::Outcome;
 use super::scenario::Scenario;
 
@@ -62,7 +64,7 @@ impl<'a> Started<'a> {
         let [stdout, stderr] = self.output.map(Stream::whole);
         let scenario = self.scenario;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
-        Outcome {
+        let outcome = Outcome {
             scenario,
             status,
             elapsed,
@@ -74,7 +76,10 @@ impl<'a> Started<'a> {
             asked: scenario.server.map_or_else(Vec::new, |server| server.asked(&scenario.name)),
             tokens_before: self.tokens_before,
             tokens_after: scenario.live_tokens(),
-        }
+        };
+        fault_table::note(&outcome);
+        leaks::look_through(&outcome);
+        outcome
     }
 
     fn wait(&mut self) -> ExitStatus {

@@ -37,7 +37,7 @@ impl Client {
             match session {
                 Ok(Some(session)) => Ok(Ok(session)),
                 Ok(None) => Err(without_token(step)),
-                Err(fault) => Err(fault::of_body(&answer, &fault)),
+                Err(fault) => Err(fault::of_body(&answer, &fault, &self.scrubber)),
             }
         })?
     }

@@ -1,0 +1,132 @@
+//! Secrets that a server repeats wherever it can, at every level of the log; and that what looks for them finds them.
+
+use serde_json::{Value, json};
+
+use crate::support::embedded_vault::jwt::Jwt;
+use crate::support::expect::Expect;
+use crate::support::leaks::{Written, base64, found, spelt};
+use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
+use crate::support::scenario::Scenario;
+
+#[test]
+fn whoever_looks_for_secrets_finds_each_way_to_write_them() {
+    let secret = "pa/ss w?rd\"\u{e9}>>~";
+    let hex = spelt(secret.bytes(), |byte| format!("{byte:02X}"));
+    let long = "abcdefghijklmnopqrstuvwxyz0123456789";
+    for (secret, text, written) in [
+        (secret, format!("before {secret} after"), Written::Plainly),
+        (secret, "pa/ss\n  w?rd\"\u{e9}>\\n>~".to_owned(), Written::OverLines),
+        (secret, hex, Written::Hex),
+        (secret, spelt(secret.bytes(), |byte| format!("\\x{byte:02x}")), Written::Hex),
+        (secret, spelt(secret.bytes(), |byte| format!("%{byte:02x}")), Written::UrlEncoded),
+        (secret, "pa%2Fss%20w%3Frd%22%C3%A9%3E%3E~".to_owned(), Written::UrlEncoded),
+        (secret, json!(secret).to_string(), Written::Escaped),
+        (secret, format!("{secret:?}"), Written::Escaped),
+        (secret, spelt(secret.encode_utf16(), |unit| format!("\\u{unit:04X}")), Written::Escaped),
+        (long, long[3..30].to_owned(), Written::InPieces),
+    ] {
+        assert_eq!(found(secret, &text), Some(written), "{text}");
+    }
+    // Three alignments in two alphabets, the same where no sixth bit differs.
+    let spellings = base64(secret);
+    assert!(spellings.len() > 3, "{spellings:?}");
+    for spelling in spellings {
+        assert_eq!(found(secret, &format!("x{spelling}x")), Some(Written::Base64), "{spelling}");
+    }
+    for text in ["", "pa/ss", "password", "w?rd", "***"] {
+        assert_eq!(found(secret, text), None, "{text}");
+    }
+}
+
+/// Answers in which `secret` stands wherever a server can put it.
+fn echoes(secret: &str) -> Vec<Reply> {
+    let errors = |status: u16| Reply::json(status, &json!({"errors": [format!("no {secret}"), secret]}));
+    let header = |status: u16, name: &str| Reply::with(status, &format!("{name}: {secret}\r\n"), b"<html>");
+    let body = |body: &Value| Reply::json(200, body);
+    let deleted = json!({"data": {"data": null, "metadata": {"deletion_time": secret, "version": 2}}});
+    let twice = format!("{{\"{secret}\":1,\"{secret}\":2}}");
+    let mut replies: Vec<_> = [400, 401, 403, 404, 405, 412, 418, 429, 500, 503].map(errors).to_vec();
+    replies.extend([
+        header(200, "Content-Type"),
+        header(404, "Content-Type"),
+        header(200, "Content-Encoding"),
+        header(429, "Retry-After"),
+        Reply::with(302, &format!("Location: https://{secret}.example/{secret}?{secret}#{secret}\r\n"), b""),
+        Reply::with(302, &format!("Location: {secret}\r\n"), b""),
+        Reply::Bytes(whole(200, &format!("X-{secret}: \x01\r\n"), b"{}")),
+        Reply::Bytes(format!("HTTP/1.1 200 {secret}\r\nContent-Length: 2\r\n\r\n{{]").into_bytes()),
+        Reply::Bytes(format!("{secret}\r\n\r\n").into_bytes()),
+        Reply::Last(secret.as_bytes().to_vec()),
+        Reply::with(200, "", secret.as_bytes()),
+        Reply::with(200, "", format!("{{\"{secret}\":").as_bytes()),
+        Reply::with(200, "", twice.as_bytes()),
+        Reply::json(404, &deleted),
+        body(&json!({"data": secret, "auth": secret, "sealed": secret, "initialized": secret})),
+        body(&json!({secret: secret})),
+    ]);
+    replies
+}
+
+fn echoed(step: &'static str, reply: &Reply, settings: [&str; 3], jwt: &str) {
+    let raw = Raw::start([(step, vec![reply.clone()])]);
+    let [level, format, check] = settings;
+    let scenario = Scenario::against(&raw)
+        .jwt_text(jwt)
+        .env("VAULT_MAX_RETRIES", "1")
+        .env("VAULT_STARTUP_TIMEOUT", "10s")
+        .env("VAULT_LOG_LEVEL", level)
+        .env("VAULT_LOG_FORMAT", format)
+        .env("VAULT_TERMINATION_LOG", "{folder}/termination-log")
+        .env("RUST_LOG", "trace")
+        .env("RUST_BACKTRACE", "full")
+        .options(Some(check).filter(|it| !it.is_empty()));
+    // What is looked for is looked for in every outcome.
+    let outcome = scenario.run();
+    let known = [64..=78, 0..=0].iter().any(|codes| codes.contains(&outcome.code()));
+    assert!(known, "{}", outcome.describe());
+    assert!(outcome.stderr.chars().all(|it| it == '\n' || !it.is_control()), "{}", outcome.describe());
+    assert!(outcome.stderr.lines().all(|line| line.len() < 2000), "{}", outcome.describe());
+}
+
+#[test]
+fn what_a_server_repeats_is_never_shown_at_any_level() {
+    let jwt = Jwt::default().encode();
+    let payload = jwt.split('.').nth(1).expect("a JWT").to_owned();
+    let mut levels = ["off", "error", "warn", "info", "debug", "trace"].iter().cycle();
+    let mut ways = [["text", ""], ["json", ""], ["text", "--check"], ["json", "--check"]].iter().cycle();
+    for (step, secrets) in [
+        (LOGIN, vec![jwt.clone(), payload.clone()]),
+        (READ, vec![jwt.clone(), payload.clone(), TOKEN.to_owned()]),
+        (REVOKE, vec![TOKEN.to_owned()]),
+    ] {
+        for secret in secrets {
+            for reply in echoes(&secret) {
+                for _ in 0..2 {
+                    let ([format, check], level) = (ways.next().expect("endless"), levels.next().expect("endless"));
+                    echoed(step, &reply, [level, format, check], &jwt);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_moves_the_cursor_or_turns_the_line_is_escaped_wherever_it_comes_from() {
+    let odd = "\u{1b}[31m\u{202e}\u{9b}\u{2028}\r\u{8}x";
+    let jwt = Jwt::default().encode();
+    for step in [STATUS, LOGIN, READ] {
+        for reply in echoes(odd) {
+            // A header line ends at these.
+            echoed(step, &reply, ["debug", "text", ""], &jwt);
+        }
+    }
+}
+
+#[test]
+fn the_version_of_a_secret_is_told_without_what_does_not_belong_there() {
+    let metadata = format!(r#"{{"created_time":"2026 {TOKEN}\u001b[31m","destroyed":false,"version":7}}"#);
+    let body = format!(r#"{{"data":{{"data":{{}},"metadata":{metadata}}}}}"#);
+    let raw = Raw::start([(READ, vec![Reply::with(200, "", body.as_bytes())])]);
+    let line = "INFO  vault-exec: 0 variables from kv/shop/app version 7 of 2026 ***\\u{1b}[31m; {any}; token revoked";
+    Scenario::against(&raw).run().expect(Expect::started().stderr([line]));
+}
