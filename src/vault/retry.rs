@@ -94,11 +94,11 @@ impl Policy {
                 Retry::Never => return give_up(fault, None),
                 Retry::InWait if wait.is_none() => return give_up(fault, None),
                 _ if wait.is_none() && tries > self.retries => return give_up(fault, None),
-                Retry::After(pause) => pause,
+                Retry::After(least) => next_pause(&mut pauses, least),
                 // The last poll is at the very end of the wait.
                 Retry::InWait | Retry::Soon => wait
                     .map_or(Duration::MAX, |(until, _)| until.saturating_duration_since(now))
-                    .min(pauses.next_backoff().unwrap_or_default()),
+                    .min(next_pause(&mut pauses, Duration::ZERO)),
             };
             match wait {
                 Some((until, total)) if now >= until || now + pause > until => {
@@ -120,6 +120,15 @@ impl Policy {
         }
         unreachable!("the tries are not counted to their end")
     }
+}
+
+/// The next of `pauses`: half of it, or the server's own wish where that is longer, and the jitter above. Who obeyed the
+/// wish to the second would come back together with everybody else who was told the same; and a wish of zero, which
+/// OpenBao's rate limit sends, is no reason to use up all tries at once.
+fn next_pause(pauses: &mut ExponentialBackoff, least: Duration) -> Duration {
+    let half = pauses.current_interval.mul_f64(2.0 / 3.0);
+    let whole = pauses.next_backoff().unwrap_or_default();
+    half.max(least) + whole.saturating_sub(half)
 }
 
 /// min(60 s, delay · 2ⁿ) × uniform[0.5, 1]. `backoff` spreads around a middle, so the middle is three quarters of the
@@ -241,10 +250,28 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_pause_replaces_ours_exactly() {
-        let clock = Frozen::new();
-        clock.run(clock.policy(2, 5, 0, 3600), READ, Retry::After(Duration::from_secs(90)));
-        assert_eq!(clock.pauses.take(), [Duration::from_secs(90); 2]);
+    fn a_longer_pause_of_the_servers_own_is_kept_with_our_jitter_above_it() {
+        let mut firsts = Vec::new();
+        for _ in 0..200 {
+            let clock = Frozen::new();
+            clock.run(clock.policy(2, 4, 0, 3600), READ, Retry::After(Duration::from_secs(90)));
+            let pauses: Vec<_> = clock.pauses.take().iter().map(Duration::as_secs_f64).collect();
+            assert!(matches!(pauses[..], [90.0..=92.001, 90.0..=94.001]), "{pauses:?}");
+            firsts.push(pauses[0]);
+        }
+        let together = |from: &f64| firsts.iter().filter(|it| (*from..from + 0.1).contains(it)).count();
+        // A twentieth is what even jitter comes to.
+        assert!(firsts.iter().map(together).max() < Some(40), "they come back in a wave: {firsts:?}");
+    }
+
+    #[test]
+    fn a_shorter_pause_of_the_servers_own_changes_nothing() {
+        for wish in [0, 2] {
+            let clock = Frozen::new();
+            clock.run(clock.policy(2, 4, 0, 3600), READ, Retry::After(Duration::from_secs(wish)));
+            let pauses: Vec<_> = clock.pauses.take().iter().map(Duration::as_secs_f64).collect();
+            assert!(matches!(pauses[..], [1.999..=4.001, 3.999..=8.001]), "{pauses:?}");
+        }
     }
 
     #[test]

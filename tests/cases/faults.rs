@@ -287,6 +287,10 @@ fn a_revoke_that_fails_is_only_a_warning() {
         (Reply::json(500, &json!({"errors": ["no"]})), "the revoke of the login's token was answered with 500: no"),
         (Reply::Last(Vec::new()), "the connection was closed before the answer was complete"),
         (Reply::Bytes(whole(403, JSON, b"{}")), "the revoke of the login's token was answered with 403"),
+        (
+            Reply::with(200, "Content-Type: text/html\r\n", b"<html>"),
+            "an answer that is not Vault's (status 200, {any}",
+        ),
     ] {
         let raw = Raw::start([(REVOKE, vec![reply])]);
         scenario(&raw).run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
