@@ -148,6 +148,6 @@ impl Client {
         let answer = self.ask(Step::Revoke, &request)?;
         // Vault says nothing, or something in JSON. A page in its place means that the request never got there.
         let said = if answer.status == 204 { Ok(()) } else { Object::parse(&answer.body).map(drop) };
-        said.map_err(|fault| fault::of_body(&answer, &fault))
+        said.map_err(|fault| fault::of_body(&answer, &fault, &self.scrubber))
     }
 }

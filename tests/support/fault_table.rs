@@ -106,7 +106,7 @@ impl Bound {
             // What is no duration is never waited for.
             humantime::parse_duration(&text).unwrap_or_default()
         };
-        let tries = text("VAULT_MAX_RETRIES").and_then(|text| text.parse::<u32>().ok()).unwrap_or(3) + 1;
+        let tries = text("VAULT_MAX_RETRIES").and_then(|text| text.parse::<u32>().ok()).unwrap_or(3).saturating_add(1);
         match self {
             // The tests have pauses of no length.
             Self::AtOnce | Self::Pauses => Duration::ZERO,
