@@ -68,10 +68,12 @@ pub enum Error {
         remedy: &'static str,
     },
     /// Vault, or what stands in its place, did not do what was asked.
-    #[error("vault at {at}: {fault}{effort}")]
+    #[error("vault at {at}: {during}{fault}{effort}")]
     Vault {
         /// The address, without credentials.
         at: String,
+        /// What was being done, with a colon, where the fault does not say it; empty where it does.
+        during: String,
         /// The last fault.
         fault: Fault,
         /// What had been tried.
@@ -98,6 +100,9 @@ pub enum Error {
     /// The env file was not written.
     #[error("env file {0}")]
     EnvFile(#[from] Unwritten),
+    /// Help or a report was not written.
+    #[error("standard output: {0}; check where it goes")]
+    Output(std::io::Error),
     /// The program was not installed.
     #[error("install: {0}")]
     Install(#[from] InstallError),
@@ -126,9 +131,11 @@ impl Error {
             Self::Secrets { code, .. } => *code,
             Self::Command { fault, .. } => match fault {
                 CommandFault::Missing | CommandFault::NotInPath(_) | CommandFault::Interpreter(_) => Code::NotFound,
-                CommandFault::Permission | CommandFault::NotAFile | CommandFault::Format | CommandFault::Busy => {
-                    Code::NotExecutable
-                }
+                CommandFault::Permission
+                | CommandFault::NotAFile
+                | CommandFault::Format
+                | CommandFault::Architecture(_)
+                | CommandFault::Busy => Code::NotExecutable,
                 CommandFault::TooLong => Code::Data,
                 CommandFault::Other(_) => Code::System,
             },
@@ -136,7 +143,7 @@ impl Error {
                 Kind::CannotCreate => Code::CannotCreate,
                 Kind::Io => Code::Io,
             },
-            Self::EnvFile(Unwritten::Stdout(_)) => Code::Io,
+            Self::EnvFile(Unwritten::Stdout(_)) | Self::Output(_) => Code::Io,
             Self::System { .. } | Self::Install(InstallError::Read { .. }) => Code::System,
         };
         code as u8
@@ -204,7 +211,12 @@ pub struct Effort {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// `VAULT_STARTUP_TIMEOUT` cannot hold the pause that a further try needs.
-    Budget(Duration),
+    Budget {
+        /// The setting.
+        limit: Duration,
+        /// The pause.
+        pause: Duration,
+    },
     /// `VAULT_WAIT` is over.
     Wait(Duration),
 }
@@ -214,10 +226,9 @@ impl fmt::Display for Effort {
         let spent = Seconds(self.spent);
         match (self.stopped_by, self.tries) {
             (Some(Stop::Wait(limit)), _) => write!(f, " (waited {spent}, VAULT_WAIT is {})", Seconds(limit)),
-            (Some(Stop::Budget(limit)), tries) => {
-                let s = if tries == 1 { "y" } else { "ies" };
-                let limit = Seconds(limit);
-                write!(f, " ({tries} tr{s} in {spent}; VAULT_STARTUP_TIMEOUT of {limit} allows no further one)")
+            (Some(Stop::Budget { limit, pause }), tries) => {
+                let (ies, limit, pause) = (if tries == 1 { "y" } else { "ies" }, Seconds(limit), Seconds(pause));
+                write!(f, " ({tries} tr{ies} in {spent}; a pause of {pause} is beyond VAULT_STARTUP_TIMEOUT, {limit})")
             }
             (None, 0 | 1) => Ok(()),
             (None, tries) => write!(f, " ({tries} tries in {spent})"),
@@ -225,7 +236,7 @@ impl fmt::Display for Effort {
     }
 }
 
-/// A duration as an operator writes it: `350ms`, `2.5s`, `2m`, `1m30s`.
+/// A duration as an operator writes it: `350ms`, `2.5s`, `1m30s`, `3h`, `32d`.
 pub struct Seconds(pub Duration);
 
 impl fmt::Display for Seconds {
@@ -235,6 +246,9 @@ impl fmt::Display for Seconds {
             (0, millis @ 0..1000) => write!(f, "{millis}ms"),
             (0, millis) if millis % 1000 == 0 => write!(f, "{}s", millis / 1000),
             (0, millis) => write!(f, "{}.{}s", millis / 1000, format!("{:03}", millis % 1000).trim_end_matches('0')),
+            (minutes @ 2880.., _) => write!(f, "{}d", minutes / 1440),
+            (minutes @ 120.., _) if minutes % 60 == 0 => write!(f, "{}h", minutes / 60),
+            (minutes @ 120.., _) => write!(f, "{}h{}m", minutes / 60, minutes % 60),
             (minutes, 0..1000) => write!(f, "{minutes}m"),
             (minutes, millis) => write!(f, "{minutes}m{}s", millis / 1000),
         }
@@ -247,7 +261,16 @@ mod tests {
 
     #[test]
     fn durations_read_as_they_are_written() {
-        for (millis, text) in [(0, "0ms"), (350, "350ms"), (2500, "2.5s"), (120_000, "2m"), (90_400, "1m30s")] {
+        for (millis, text) in [
+            (0, "0ms"),
+            (350, "350ms"),
+            (2500, "2.5s"),
+            (120_000, "2m"),
+            (90_400, "1m30s"),
+            (7_200_000, "2h"),
+            (9_000_000, "2h30m"),
+            (2_764_800_000, "32d"),
+        ] {
             assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
         }
     }
@@ -259,8 +282,8 @@ mod tests {
         assert_eq!(effort(4, None), " (4 tries in 1.5s)");
         assert_eq!(effort(9, Some(Stop::Wait(Duration::from_secs(1)))), " (waited 1.5s, VAULT_WAIT is 1s)");
         assert_eq!(
-            effort(1, Some(Stop::Budget(Duration::from_secs(2)))),
-            " (1 try in 1.5s; VAULT_STARTUP_TIMEOUT of 2s allows no further one)"
+            effort(1, Some(Stop::Budget { limit: Duration::from_secs(2), pause: Duration::from_secs(5) })),
+            " (1 try in 1.5s; a pause of 5s is beyond VAULT_STARTUP_TIMEOUT, 2s)"
         );
     }
 }

@@ -1,7 +1,6 @@
 //! The pipeline: from the command line to the application, or to the env file.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,8 +13,9 @@ use crate::process::wait::Waiter;
 use crate::report::{self, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
-use crate::steps::{arm, collect, demand_target, not_started, refused, sink};
+use crate::steps::{arm, collect, demand_target, keep_out, not_started, print, refused, sink};
 use crate::vault::Client;
+use crate::vault::token::Revoked;
 use crate::{check, install, logging, process, text};
 
 /// The whole program: log, run, print one error, exit with its code.
@@ -41,7 +41,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
             let settings = config::load(&environ, &request.flags, !request.command.is_empty())?;
             let sink = sink(request, settings.env_file, &environ)?;
             match settings.plan {
-                Plan::Passthrough => pass_through(sink)?,
+                Plan::Passthrough(warnings) => pass_through(sink, &warnings)?,
                 Plan::Vault(config) => hand_over(&config, sink, environ)?,
             }
         }
@@ -52,8 +52,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
             log::info!("installed as {}", text::escaped(&path.to_string_lossy()));
             waiter.disarm().map_err(Error::Signal)?;
         }
-        // A reader that has gone away wants no more of it.
-        Ask::Print(text) => std::io::stdout().write_all(text.as_bytes()).unwrap_or_default(),
+        Ask::Print(text) => print(&text)?,
     }
     Ok(0)
 }
@@ -72,14 +71,17 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
     let secret = session.read(&config.location)?;
     times.lap("read");
 
-    let (variables, problems) = collect(&secret, config, sink.carrier());
+    let (mut variables, problems) = collect(&secret, config, sink.carrier());
+    keep_out(&mut variables, config, sink.carrier(), &environ);
     let payload = match sink.payload(environ, config::is_credential, &variables, config.on_conflict) {
         Ok(payload) if problems.is_empty() => payload,
         unfit => return Err(refused(&config.location, &secret, &[problems, unfit.err().unwrap_or_default()].concat())),
     };
     let ready = payload.prepare().map_err(Unwritten::File)?;
     let revoked = session.revoke();
-    times.lap("revoke");
+    if revoked == Revoked::Yes {
+        times.lap("revoke");
+    }
     let done = |more: &str| report::done(&variables, &config.location, &secret, revoked, &times, more);
 
     match ready {
@@ -98,7 +100,8 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
 }
 
 /// Without Vault: COMMAND with the environment as it is, or a file without variables.
-fn pass_through(sink: Sink) -> Result<(), Error> {
+fn pass_through(sink: Sink, warnings: &[String]) -> Result<(), Error> {
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     log::debug!("VAULT_ADDR is unset: passthrough");
     match sink {
         Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),

@@ -1,7 +1,11 @@
 //! What a run and a dry run share: choosing the sink, arming the process, judging the secret.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
+
+use nix::errno::Errno;
 
 use crate::cli::{self, Request};
 use crate::config::{self, Config};
@@ -13,7 +17,7 @@ use crate::process::wait::Waiter;
 use crate::secrets::{self, Carrier, Problem, Variable};
 use crate::sink::Sink;
 use crate::sink::env_file::{EnvFile, Place};
-use crate::sink::exec::Command;
+use crate::sink::exec::{self, Command, OnConflict};
 use crate::vault::kv::{Location, Version};
 use crate::{json, process, text};
 
@@ -56,14 +60,36 @@ pub fn collect(secret: &Version, config: &Config, carrier: Carrier) -> (Vec<Vari
     })
 }
 
+/// Takes out the variables that the environment has with another value, where those are to be kept.
+pub fn keep_out(variables: &mut Vec<Variable>, config: &Config, carrier: Carrier, environ: &Environ) {
+    if config.on_conflict == OnConflict::Keep && carrier == Carrier::Environment {
+        variables.retain(|variable| !exec::is_in_conflict(variable, environ, config::is_credential));
+    }
+}
+
 /// The error for a secret with `problems`.
 pub fn refused(location: &Location, secret: &Version, problems: &[Problem]) -> Error {
     let code = if secrets::only_missing(problems) { Code::Absent } else { Code::Data };
-    let from = format!("{}/{} version {}", location.mount, location.path, secret.number);
+    // A document with a duplicate key is not read as far as its version.
+    let version = if secret.number == 0 { String::new() } else { format!(" version {}", secret.number) };
+    let from = format!("{}/{}{version}", location.mount, location.path);
     Error::Secrets { from, problems: secrets::sentences(problems), code }
 }
 
 /// The error for a command that cannot be started.
-pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error {
-    move |fault| Error::Command { command: command.to_owned(), fault }
+pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error + use<> {
+    let command = if command.is_empty() { "\"\"".to_owned() } else { command.to_owned() };
+    move |fault| Error::Command { command: command.clone(), fault }
+}
+
+/// Writes a text that is asked for. A reader that has gone away, or a descriptor that is closed, wants no more of it;
+/// anything else in the way is an error.
+pub fn print(text: &str) -> Result<(), Error> {
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    match stdout.and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) => {
+            Ok(())
+        }
+        written => written.map_err(Error::Output),
+    }
 }

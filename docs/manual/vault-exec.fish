@@ -1,4 +1,4 @@
-complete -c vault-exec -l keys -d 'Only these keys, comma-separated; key:NAME renames. [env: VAULT_KEYS] [default: all]' -r
+complete -c vault-exec -l keys -d 'Only these keys, comma-separated; key:NAME renames. [env: VAULT_KEYS] [default: every key]' -r
 complete -c vault-exec -l require -d 'Variables that must be there, comma-separated. [env: VAULT_REQUIRED_KEYS]' -r
 complete -c vault-exec -l allow-name -d 'Names to permit that are denied by default (PATH, LD_PRELOAD ...). [env: VAULT_ALLOW_NAMES]' -r
 complete -c vault-exec -l wait -d 'Poll up to this long until Vault is reachable, unsealed and takes logins. [env: VAULT_WAIT] [default: 0s]' -r

@@ -2,7 +2,7 @@
 
 mod report;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use crate::cli::Request;
@@ -40,6 +40,8 @@ struct Step {
 
 enum Outcome {
     Ok(String),
+    /// What is worth knowing beside the steps of a real run.
+    Note(String),
     /// One line for each fault.
     Failed(Vec<String>),
     Skipped(&'static str),
@@ -56,12 +58,11 @@ struct Row {
 /// would have.
 pub fn run(request: Request, json: bool, environ: &Environ) -> Result<u8, Error> {
     let report = Report::make(request, environ)?;
-    let mut stdout = std::io::stdout();
     // https://no-color.org
-    let colours = !json && stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours =
+        !json && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let text = if json { report.to_json() } else { report.to_text(colours) };
-    // A reader that has gone away wants no more of it.
-    let _ = stdout.write_all(text.as_bytes());
+    steps::print(&text)?;
     Ok(report.code)
 }
 
@@ -99,7 +100,8 @@ impl Report {
         }
         let file = if let Some(Sink::EnvFile(file)) = &sink { Some(file.clone()) } else { None };
         match plan {
-            Plan::Passthrough => {
+            Plan::Passthrough(warnings) => {
+                warnings.iter().for_each(|warning| log::warn!("{warning}"));
                 self.verdict = match &file {
                     Some(file) => format!("VAULT_ADDR is unset: would write {file} without variables"),
                     None => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
@@ -171,7 +173,8 @@ impl Report {
         let secret = self.step("read", begun, secret)?;
         if let Some(code @ (ABSENT | DENIED)) = refused {
             let begun = Instant::now();
-            self.step("preflight", begun, Ok((session.explain(location, code == DENIED), ())))?;
+            let explained = session.explain(location, code == DENIED);
+            self.note("preflight", begun, explained);
         }
         Ok(secret)
     }
@@ -185,20 +188,22 @@ impl Report {
             Err(signal @ Error::Signal(_)) => return Err(signal),
             Err(error) => format!("nothing is told of it: {error}"),
         };
-        self.step("token", begun, Ok((said, ()))).map(drop)
+        self.note("token", begun, said);
+        Ok(())
     }
 
     /// What the variables come to, one by one and as a whole.
     fn judge(&mut self, config: &Config, secret: &Version, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
         let begun = Instant::now();
         let carrier = sink.as_ref().map_or(Carrier::Environment, Sink::carrier);
-        let (variables, mut problems) = steps::collect(secret, config, carrier);
+        let (mut variables, mut problems) = steps::collect(secret, config, carrier);
         self.variables = variables.iter().map(|v| row(v, sink.as_ref(), config.on_conflict, environ)).collect();
         self.variables.extend(problems.iter().map(|problem| Row {
             name: problem.to_string(),
             kind: "-",
             state: problem.state().to_owned(),
         }));
+        steps::keep_out(&mut variables, config, carrier, environ);
         let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
         self.verdict = match &sink {
             None => format!("{count} variable{s} would be handed over"),
@@ -236,6 +241,10 @@ impl Report {
         };
         self.steps.push(Step { name, time: begun.elapsed(), outcome });
         Ok(value)
+    }
+
+    fn note(&mut self, name: &'static str, begun: Instant, said: String) {
+        self.steps.push(Step { name, time: begun.elapsed(), outcome: Outcome::Note(said) });
     }
 
     fn skip(&mut self, name: &'static str, reason: &'static str) {

@@ -20,6 +20,7 @@ impl Outcome {
     fn word(&self) -> (&'static str, &'static str) {
         match self {
             Self::Ok(_) => ("ok", GREEN),
+            Self::Note(_) => ("note", BOLD),
             Self::Failed(_) => ("failed", RED),
             Self::Skipped(_) => ("skipped", YELLOW),
         }
@@ -27,7 +28,7 @@ impl Outcome {
 
     fn lines(&self) -> Vec<&str> {
         match self {
-            Self::Ok(said) => vec![said],
+            Self::Ok(said) | Self::Note(said) => vec![said],
             Self::Failed(faults) => faults.iter().map(String::as_str).collect(),
             Self::Skipped(reason) => vec![reason],
         }
@@ -48,7 +49,6 @@ impl Report {
             |column: fn(&super::InEffect) -> &str| self.settings.iter().map(|s| column(s).len()).max().unwrap_or(0);
         let (names, values) = (wide(|s| s.0), wide(|s| &s.1).min(LONGEST_DEFAULT));
         for (name, value, origin) in &self.settings {
-            let origin = if origin == name { "" } else { origin };
             let _ = writeln!(out, "{}", format!("  {name:names$}  {value:values$}  {origin}").trim_end());
         }
         heading(&mut out, "Steps");

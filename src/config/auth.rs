@@ -24,6 +24,10 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ) -> Option<Method> {
         .find(&setting::K8S_TOKEN_PATH)
         .map_or_else(|| setting::K8S_TOKEN_PATH.default.into(), |found| found.text.into());
     let in_pod = environ.get("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) || jwt.exists();
+    // Their syntax is judged whether they are used or not.
+    let role = reader.parse(&setting::ROLE, value::segments);
+    let mount = reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
+    let revoke = reader.parse(&setting::REVOKE, value::boolean).unwrap_or(true);
     let faults_before = reader.faults.len();
     let method = reader.parse(&setting::AUTH_METHOD, |text| match text {
         "auto" => Ok(None),
@@ -38,13 +42,13 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ) -> Option<Method> {
         Some(kubernetes) => kubernetes,
         None => token.is_none() && file.is_none() && in_pod,
     };
-    // What is wrong with the kubernetes settings is worth saying only where they are used; their syntax always is.
-    let role = reader.parse(&setting::ROLE, value::segments);
-    let mount = reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
-    let revoke = reader.parse(&setting::REVOKE, value::boolean).unwrap_or(true);
     if kubernetes {
         if role.is_none() && reader.find(&setting::ROLE).is_none() {
-            reader.fault("VAULT_ROLE", None, "unset; the kubernetes login needs a role");
+            reader.fault(
+                "VAULT_ROLE",
+                None,
+                "unset; the kubernetes login needs a role, set it to the one made for this pod",
+            );
         }
         return Some(Method::Kubernetes(Kubernetes { mount, role: role?, jwt, revoke }));
     }

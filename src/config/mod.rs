@@ -35,8 +35,8 @@ pub struct Settings {
 
 /// Whether Vault is asked.
 pub enum Plan {
-    /// `VAULT_ADDR` is unset: the command runs with the environment as it is.
-    Passthrough,
+    /// `VAULT_ADDR` is unset: the command runs with the environment as it is. With what deserves a warning.
+    Passthrough(Vec<String>),
     /// Vault is asked.
     Vault(Box<Config>),
 }
@@ -105,7 +105,15 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> (Option<S
         reader.fault("VAULT_ADDR", None, "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL");
     }
     let plan = match &address {
-        None => Some(Plan::Passthrough),
+        // The one misspelling that starts an application without its secrets.
+        None => Some(Plan::Passthrough(
+            reader
+                .near_misses()
+                .iter()
+                .filter(|(_, meant)| ["VAULT_ADDR", "BAO_ADDR"].contains(&meant.as_str()))
+                .map(misspelt)
+                .collect(),
+        )),
         Some(address) => read(&mut reader, environ, address).map(|config| Plan::Vault(Box::new(config))),
     };
     let env_file = if address.is_some() || !for_command { read_env_file(&mut reader) } else { None };
@@ -149,8 +157,14 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
         Some(found) => {
             // To these two a flag adds.
             let adds = [setting::REQUIRED_KEYS.name, setting::ALLOW_NAMES.name].contains(&setting.name);
-            let text = if adds { reader.list(setting).join(",") } else { found.text };
-            Some((setting.name, shown(setting, text), found.name))
+            let (text, origin) = match environ.get(setting.name) {
+                Some(_) if adds && found.name != setting.name => {
+                    (reader.list(setting).join(","), format!("{}, {}", setting.name, found.name))
+                }
+                _ if adds => (reader.list(setting).join(","), found.name),
+                _ => (found.text, found.name),
+            };
+            Some((setting.name, shown(setting, text), origin))
         }
         None if setting.default == "-" => None,
         None => Some((setting.name, setting.default.to_owned(), "default".to_owned())),
@@ -158,13 +172,13 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     setting::ALL.iter().filter_map(|setting| row(setting)).collect()
 }
 
+fn misspelt((name, meant): &(String, String)) -> String {
+    format!("{name} is no setting and has no effect; did you mean {meant}?")
+}
+
 /// Nothing only where a fault has been noted; every setting is looked at first.
 fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Config> {
-    let mut warnings: Vec<String> = reader
-        .near_misses()
-        .into_iter()
-        .map(|(name, meant)| format!("{name} is no setting and has no effect; did you mean {meant}?"))
-        .collect();
+    let mut warnings: Vec<String> = reader.near_misses().iter().map(misspelt).collect();
     let address = match Address::parse(&address.text) {
         Ok(address) => Some(address),
         Err(cause) => {

@@ -122,9 +122,12 @@ impl<'a> Reader<'a> {
 
     /// Names in the environment that look like misspelt settings, with the name that was probably meant.
     pub fn near_misses(&self) -> Vec<(String, String)> {
-        let known: Vec<String> = ALL.iter().flat_map(|setting| setting.groups().flatten()).collect();
         let names = self.environ.variables().filter_map(|(name, _)| std::str::from_utf8(name).ok());
-        let ours = names.filter(|name| name.starts_with("VAULT_") || name.starts_with("BAO_"));
+        let ours: Vec<_> = names.filter(|name| name.starts_with("VAULT_") || name.starts_with("BAO_")).collect();
+        if ours.is_empty() {
+            return Vec::new();
+        }
+        let known: Vec<String> = ALL.iter().flat_map(|setting| setting.groups().flatten()).collect();
         // Kubernetes sets these for a service that is called vault.
         let linked = |name: &str| {
             let rest = name.split_once('_').map_or("", |(_, rest)| rest);
@@ -134,7 +137,8 @@ impl<'a> Reader<'a> {
             let longer = |long: &str, short: &str, by| long.strip_prefix(short).is_some_and(|rest| rest.len() <= by);
             strsim::osa_distance(name, known) <= 2 || longer(known, name, 6) || longer(name, known, 4)
         };
-        ours.filter(|name| !linked(name) && !known.iter().any(|known| known == name))
+        ours.into_iter()
+            .filter(|name| !linked(name) && !known.iter().any(|known| known == name))
             .filter_map(|name| {
                 let candidates = known.iter().filter(|known| near(name, known));
                 let meant = candidates.min_by_key(|known| strsim::osa_distance(name, known))?;

@@ -66,7 +66,7 @@ settings! {
     PATH "VAULT_PATH" = "-": "Path of the secret, e.g. myapp/prod. Required.";
     MOUNT_POINT "VAULT_MOUNT_POINT" = "kv": "Mount of the KV version 2 engine.";
     SECRET_VERSION "VAULT_SECRET_VERSION" = "latest": "Version of the secret.";
-    KEYS "VAULT_KEYS" --"keys" = "all": "Only these keys, comma-separated; key:NAME renames.";
+    KEYS "VAULT_KEYS" --"keys" = "every key": "Only these keys, comma-separated; key:NAME renames.";
     REQUIRED_KEYS "VAULT_REQUIRED_KEYS" --"require" = "-": "Variables that must be there, comma-separated.";
     ALLOW_NAMES "VAULT_ALLOW_NAMES" --"allow-name" = "-": "Names to permit that are denied by default (PATH, LD_PRELOAD ...).";
     ON_CONFLICT "VAULT_ON_CONFLICT" = "overwrite": "A variable that is there with another value: overwrite, keep or error.";
@@ -82,7 +82,7 @@ settings! {
     WAIT "VAULT_WAIT" --"wait" = "0s": "Poll up to this long until Vault is reachable, unsealed and takes logins.";
     STARTUP_TIMEOUT "VAULT_STARTUP_TIMEOUT" = "2m": "Limit of everything together.";
     REVOKE "VAULT_REVOKE" = "true": "Revoke the token of the login at the end.";
-    CACERT "VAULT_CACERT" = "system store": "File with the CA certificates to trust.";
+    CACERT "VAULT_CACERT" = "the system's": "File with the CA certificates to trust.";
     CACERT_BYTES "VAULT_CACERT_BYTES" = "-": "The same, as PEM text.";
     CAPATH "VAULT_CAPATH" = "-": "The same, as a directory of files.";
     CLIENT_CERT "VAULT_CLIENT_CERT" = "-": "File with the client certificate.";
@@ -96,5 +96,5 @@ settings! {
     ENV_FILE_OWNER "VAULT_ENV_FILE_OWNER" = "-": "Its owner, uid or uid:gid.";
     LOG_LEVEL "VAULT_LOG_LEVEL" = "info": "off, error, warn, info, debug or trace (the same as debug).";
     LOG_FORMAT "VAULT_LOG_FORMAT" = "text": "text or json, one object a line.";
-    TERMINATION_LOG "VAULT_TERMINATION_LOG" = "/dev/termination-log": "File for the final error, if it exists; none switches it off.";
+    TERMINATION_LOG "VAULT_TERMINATION_LOG" = "/dev/termination-log": "File that the final error is written to as well; the default one only if it exists. none switches it off.";
 }

@@ -20,7 +20,7 @@ fn faults(environ: &[(&str, &str)]) -> Vec<String> {
 fn config(more: &[(&str, &str)]) -> Config {
     match loaded(&[more, &MINIMAL].concat()) {
         Ok(Plan::Vault(config)) => *config,
-        Ok(Plan::Passthrough) => panic!("passthrough"),
+        Ok(Plan::Passthrough(_)) => panic!("passthrough"),
         Err(error) => panic!("{error}"),
     }
 }
@@ -50,8 +50,8 @@ fn defaults_are_those_of_the_table() {
 #[test]
 fn without_an_address_nothing_but_required_and_the_log_is_looked_at() {
     let broken = [("VAULT_TIMEOUT", "x"), ("VAULT_PATH", "a//b"), ("VAULT_ADDR", " ")];
-    assert!(matches!(loaded(&broken), Ok(Plan::Passthrough)));
-    assert!(matches!(loaded(&[("VAULT_REQUIRED", "0")]), Ok(Plan::Passthrough)));
+    assert!(matches!(loaded(&broken), Ok(Plan::Passthrough(_))));
+    assert!(matches!(loaded(&[("VAULT_REQUIRED", "0")]), Ok(Plan::Passthrough(_))));
     assert_eq!(
         faults(&[("VAULT_REQUIRED", "T"), ("VAULT_LOG_LEVEL", "loud")]),
         [
@@ -88,7 +88,7 @@ fn every_fault_is_reported_at_once_and_no_credential_is_shown() {
             "VAULT_LOG_FORMAT = \"xml\": unknown; write text or json",
             "VAULT_ADDR: a URL with a user name or password; leave them out, they are not used",
             "VAULT_SKIP_VERIFY = \"on\": not a boolean; write true or false",
-            "VAULT_TLS_SERVER_NAME = \"a b\": neither a DNS name nor an IP address",
+            "VAULT_TLS_SERVER_NAME = \"a b\": neither a DNS name nor an IP address; write one that the certificate carries",
             "VAULT_CACERT = \"/nowhere\": not found; give PEM with at least one CA certificate",
             "VAULT_CLIENT_CERT = \"/nowhere\": VAULT_CLIENT_KEY is missing; set both or neither",
             "VAULT_PROXY_ADDR: not an HTTP proxy; write http://[user:password@]host:port",
@@ -97,7 +97,7 @@ fn every_fault_is_reported_at_once_and_no_credential_is_shown() {
             "VAULT_SECRET_VERSION = \"0\": not a version; write a number from 1 on, or leave it out for the latest",
             "VAULT_KEYS = \"a:X,b:X\": two keys become X; give one of them another name",
             "VAULT_ON_CONFLICT = \"merge\": unknown; write overwrite, keep or error",
-            "VAULT_TOKEN: holds bytes that no token has",
+            "VAULT_TOKEN: holds bytes that no token has; give the token alone, in visible ASCII",
             "VAULT_TIMEOUT = \"0s\": zero; write a duration such as 500ms, 30s or 1m30s",
             "VAULT_RETRY_DELAY = \"soon\": not a duration; write one such as 500ms, 30s or 1m30s",
             "VAULT_WAIT = \"5m\": longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less",
@@ -120,7 +120,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
                     format!("{mount} {role} {} {revoke}", jwt.display())
                 }
             },
-            Ok(Plan::Passthrough) => "passthrough".into(),
+            Ok(Plan::Passthrough(_)) => "passthrough".into(),
             Err(error) => error.to_string(),
         }
     };
@@ -139,7 +139,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     assert_eq!(chosen(&[("VAULT_AUTH_METHOD", "token"), pod]), nothing);
     assert_eq!(
         chosen(&[pod, ("VAULT_ROLE", ""), ("VAULT_REVOKE", "0")]),
-        "VAULT_ROLE: unset; the kubernetes login needs a role"
+        "VAULT_ROLE: unset; the kubernetes login needs a role, set it to the one made for this pod"
     );
     let jwt = home.path().join("jwt");
     std::fs::write(&jwt, "x.y.z").unwrap();

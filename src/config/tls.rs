@@ -1,6 +1,7 @@
 //! Trust and identity: which files, read and judged here so that their faults stand beside all others.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
@@ -22,6 +23,9 @@ const BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// Larger files are no certificates; all public roots together take a quarter of a megabyte.
+const MAX_FILE: u64 = 16 << 20;
+
 type Roots = Vec<CertificateDer<'static>>;
 
 /// Reads everything that TLS needs. The system's roots are read only where `https` makes them matter.
@@ -29,7 +33,11 @@ pub fn read(reader: &mut Reader, environ: &Environ, https: bool) -> Tls {
     let verify = !reader.parse(&setting::SKIP_VERIFY, boolean).unwrap_or(false);
     let server_name = reader.parse(&setting::TLS_SERVER_NAME, |name| {
         let valid = rustls::pki_types::ServerName::try_from(name).is_ok();
-        if valid { Ok(name.to_owned()) } else { Err("neither a DNS name nor an IP address") }
+        if valid {
+            Ok(name.to_owned())
+        } else {
+            Err("neither a DNS name nor an IP address; write one that the certificate carries")
+        }
     });
     let given = given_roots(reader);
     let roots = if given.is_none() && https && verify { system_roots(reader, environ) } else { given };
@@ -65,7 +73,9 @@ fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     if !fs::metadata(path).map_err(cause)?.is_file() {
         return Err("not a regular file".into());
     }
-    fs::read(path).map(Zeroizing::new).map_err(cause)
+    let mut bytes = Zeroizing::new(Vec::new());
+    fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(cause)?;
+    if bytes.len() as u64 > MAX_FILE { Err("larger than 16 MiB".into()) } else { Ok(bytes) }
 }
 
 fn read_file(path: &str) -> Result<Roots, String> {
@@ -103,13 +113,19 @@ fn system_roots(reader: &mut Reader, environ: &Environ) -> Option<Roots> {
     if let Some(file) = file {
         match read_file(file) {
             Ok(roots) => all.extend(roots),
-            Err(cause) => reader.fault("SSL_CERT_FILE", Some(file.to_owned()), cause),
+            Err(cause) => {
+                let cause = format!("{cause}; correct it, or set VAULT_CACERT");
+                reader.fault("SSL_CERT_FILE", Some(file.to_owned()), cause);
+            }
         }
     }
     for directory in directories.into_iter().flat_map(|list| list.split(':')) {
         match read_path(directory) {
             Ok(roots) => all.extend(roots),
-            Err(cause) => reader.fault("SSL_CERT_DIR", Some(directory.to_owned()), cause),
+            Err(cause) => {
+                let cause = format!("{cause}; correct it, or set VAULT_CACERT");
+                reader.fault("SSL_CERT_DIR", Some(directory.to_owned()), cause);
+            }
         }
     }
     Some(all)
@@ -131,6 +147,7 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
     let mut read = |found: &Found| match read_bytes(Path::new(&found.text)) {
         Ok(bytes) => Some(bytes),
         Err(cause) => {
+            let cause = format!("{cause}; give a PEM file that this user can read");
             reader.fault(found.name.clone(), Some(found.text.clone()), cause);
             None
         }

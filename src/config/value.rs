@@ -67,7 +67,11 @@ pub fn segments(text: &str) -> Result<String, &'static str> {
 
 /// A token as a header can carry it.
 pub fn token(text: &str) -> Result<&str, &'static str> {
-    if text.bytes().all(|b| b.is_ascii_graphic()) { Ok(text) } else { Err("holds bytes that no token has") }
+    if text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text)
+    } else {
+        Err("holds bytes that no token has; give the token alone, in visible ASCII")
+    }
 }
 
 /// `key` or `key:NAME`, comma-separated; no two may become the same variable.

@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
+use crate::text::escaped;
+
 /// Searched where PATH is unset, as [confstr(3)](https://man7.org/linux/man-pages/man3/confstr.3.html) and the shells do.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
@@ -35,6 +37,9 @@ pub enum CommandFault {
     /// Neither a binary of this machine nor a script with `#!`.
     #[error("not a program that the kernel can execute; a script needs `#!` in its first line")]
     Format,
+    /// A binary of another machine.
+    #[error("built for {0}, and this machine is {here}; use an image of this machine's architecture", here = std::env::consts::ARCH)]
+    Architecture(String),
     /// Somebody is writing to the file.
     #[error("the file is being written to; start it when that has ended")]
     Busy,
@@ -73,7 +78,10 @@ pub fn resolve(command: &OsStr, path: Option<&[u8]>) -> Result<CString, CommandF
         return check(Path::new(command));
     }
     let path = path.unwrap_or(DEFAULT_PATH);
-    let mut fault = CommandFault::NotInPath(String::from_utf8_lossy(path).escape_debug().to_string());
+    let mut fault = CommandFault::NotInPath(match path {
+        [] => "it is empty".to_owned(),
+        path => escaped(&String::from_utf8_lossy(path)),
+    });
     if command.is_empty() {
         return Err(CommandFault::Missing);
     }
@@ -113,6 +121,7 @@ fn check_format(file: &File) -> Result<(), CommandFault> {
         let end = line.iter().position(|b| blank(b) || *b == b'\n' || *b == 0);
         Some(line[..end.unwrap_or(line.len())].to_vec()).filter(|name| !name.is_empty())
     } else if head.starts_with(b"\x7fELF") {
+        check_machine(head)?;
         elf_interpreter(file, head)
     } else if head.contains(&0) {
         // A binary that some handler may be registered for.
@@ -127,6 +136,36 @@ fn check_format(file: &File) -> Result<(), CommandFault> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Refuses a damaged header and a binary of another architecture, unless a handler for such may be registered
+/// ([binfmt_misc](https://docs.kernel.org/admin-guide/binfmt-misc.html)). Numbers from
+/// [elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html), `e_machine`.
+fn check_machine(head: &[u8]) -> Result<(), CommandFault> {
+    const MACHINES: [(u16, &str); 9] = [
+        (3, "x86"),
+        (20, "powerpc"),
+        (21, "powerpc64"),
+        (22, "s390x"),
+        (40, "arm"),
+        (62, "x86_64"),
+        (183, "aarch64"),
+        (243, "riscv64"),
+        (258, "loongarch64"),
+    ];
+    let here = std::env::consts::ARCH;
+    let (Some(order), Some(machine)) = (head.get(5), head.get(18..20)) else { return Err(CommandFault::Format) };
+    let machine = if *order == 2 { [machine[1], machine[0]] } else { [machine[0], machine[1]] };
+    let machine = u16::from_le_bytes(machine);
+    let name = MACHINES.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name);
+    // The kernels of these run the 32-bit programs of their family as well.
+    let related = matches!((name, here), (Some("x86"), "x86_64") | (Some("arm"), "aarch64"));
+    let handlers = fs::read_dir("/proc/sys/fs/binfmt_misc").map_or(0, Iterator::count);
+    // Two files are always there.
+    if name == Some(here) || related || handlers > 2 || !MACHINES.iter().any(|(_, name)| *name == here) {
+        return Ok(());
+    }
+    Err(CommandFault::Architecture(name.map_or_else(|| format!("machine {machine}"), str::to_owned)))
 }
 
 /// The dynamic loader that a 64-bit little-endian ELF file names, if it names one; see
@@ -180,6 +219,7 @@ mod tests {
             ("empty", "", 0o755),
             ("foreign", "\0asm", 0o755),
             ("plain", "#!/bin/sh\n", 0o644),
+            ("stump", "\x7fELF", 0o755),
         ]);
         let at = |name: &str| directory.path().join(name);
         let fault = |name: &str| resolve(at(name).as_os_str(), None).err();
@@ -192,6 +232,7 @@ mod tests {
             ("hollow", Some(CommandFault::Format)),
             ("empty", Some(CommandFault::Format)),
             ("plain", Some(CommandFault::Permission)),
+            ("stump", Some(CommandFault::Format)),
             ("none", Some(CommandFault::Missing)),
             ("script/none", Some(CommandFault::Missing)),
             ("", Some(CommandFault::NotAFile)),
@@ -212,6 +253,17 @@ mod tests {
         assert_eq!(find("other"), Err(CommandFault::NotInPath(path.clone())));
         assert_eq!(find(""), Err(CommandFault::Missing));
         assert_eq!(resolve(OsStr::new("sh"), None), Ok(c"/usr/bin/sh".into()));
+    }
+
+    #[test]
+    fn a_binary_of_another_machine_is_told_by_its_name() {
+        let head = |machine: u8| [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 11], &[machine, 0], &[0; 44]].concat();
+        let (here, other) = if cfg!(target_arch = "x86_64") { (62, 183) } else { (183, 62) };
+        let name = if other == 183 { "aarch64" } else { "x86_64" };
+        assert_eq!(check_machine(&head(here)), Ok(()));
+        let handlers = fs::read_dir("/proc/sys/fs/binfmt_misc").map_or(0, Iterator::count);
+        let expected = if handlers > 2 { Ok(()) } else { Err(CommandFault::Architecture(name.into())) };
+        assert_eq!(check_machine(&head(other)), expected);
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub enum Unwritten {
     #[error(transparent)]
     File(#[from] FileError),
     /// Standard output.
-    #[error("standard output: {0}; check who reads it")]
+    #[error("to standard output: {0}; check where it goes")]
     Stdout(io::Error),
 }
 

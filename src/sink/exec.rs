@@ -20,7 +20,7 @@ const LONGEST_STRING: usize = 32 * 4096;
 pub enum OnConflict {
     /// The secret wins.
     Overwrite,
-    /// The environment wins.
+    /// The environment wins: such a variable is not handed over.
     Keep,
     /// Neither: it is an error.
     Error,
@@ -68,15 +68,13 @@ impl Command {
         on_conflict: OnConflict,
     ) -> (Vec<Entry>, Vec<Problem>) {
         let mut problems = Vec::new();
-        let kept =
-            |variable: &Variable| on_conflict != OnConflict::Overwrite && is_in_conflict(variable, &environ, &withheld);
-        let (kept, set): (Vec<_>, Vec<_>) = variables.iter().partition(|variable| kept(variable));
         if on_conflict == OnConflict::Error {
-            problems.extend(kept.iter().map(|variable| Problem::Conflict(variable.name.clone())));
+            let conflicts = variables.iter().filter(|variable| is_in_conflict(variable, &environ, &withheld));
+            problems.extend(conflicts.map(|variable| Problem::Conflict(variable.name.clone())));
         }
-        let replaced = |name: &[u8]| set.iter().any(|variable| variable.name.as_bytes() == name);
+        let replaced = |name: &[u8]| variables.iter().any(|variable| variable.name.as_bytes() == name);
         let mut entries = environ.into_entries_without(|name, value| withheld(name, value) || replaced(name));
-        for variable in set {
+        for variable in variables {
             let entry = Zeroizing::new([variable.name.as_bytes(), b"=", variable.value.expose().as_bytes()].concat());
             let bytes = entry.len() + 1;
             if bytes > LONGEST_STRING {
@@ -145,11 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_are_overwritten_kept_or_reported() {
+    fn conflicts_are_overwritten_or_reported() {
         let set = [("A", "new"), ("SAME", "s"), ("VAULT_TOKEN", "mine"), ("B", "b")];
         let rest = ["SAME=s", "VAULT_TOKEN=mine", "B=b"];
         assert_eq!(built(&set, OnConflict::Overwrite).0, [&["A=new"], &rest[..]].concat());
-        assert_eq!(built(&set, OnConflict::Keep).0, [&["A=old", "A=older"], &rest[..]].concat());
         assert_eq!(built(&set, OnConflict::Error).1, [Problem::Conflict("A".into())]);
         assert_eq!(built(&set[1..], OnConflict::Error).1, []);
     }

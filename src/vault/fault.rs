@@ -29,6 +29,8 @@ pub enum Step<'a> {
         path: &'a str,
         /// The version asked for, if one was.
         version: Option<u64>,
+        /// Whether the token was handed in, and can be any.
+        handed_in: bool,
     },
     /// `auth/token/lookup-self`, in a dry run.
     LookUp,
@@ -52,12 +54,12 @@ impl Step<'_> {
     }
 
     /// The step with its object.
-    fn subject(self) -> String {
+    pub fn subject(self) -> String {
         match self {
             Self::Status => "the status check".into(),
             Self::Login { mount, role } => format!("the login at auth/{mount} with role {role}"),
-            Self::Read { mount, path, version: None } => format!("the read of {mount}/{path}"),
-            Self::Read { mount, path, version: Some(version) } => {
+            Self::Read { mount, path, version: None, .. } => format!("the read of {mount}/{path}"),
+            Self::Read { mount, path, version: Some(version), .. } => {
                 format!("the read of {mount}/{path} version {version}")
             }
             Self::LookUp => "the look-up of the token".into(),
@@ -117,8 +119,14 @@ fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scr
     match inner.and_then(|e| e.downcast_ref::<Ended>()) {
         Some(Ended::Signal(signal)) => return unreachable(format!("{signal} left no time for a complete answer")),
         Some(Ended::Deadline) => {
-            let setting = setting.map(|name| format!(" ({name})")).unwrap_or_default();
-            return unreachable(format!("no complete answer within {}{setting}", Seconds(limit)));
+            let limit = Seconds(limit);
+            return unreachable(match setting {
+                Some("VAULT_STARTUP_TIMEOUT") => {
+                    format!("no complete answer in the {limit} left of VAULT_STARTUP_TIMEOUT")
+                }
+                Some(setting) => format!("no complete answer within {limit} ({setting})"),
+                None => format!("no complete answer within {limit}"),
+            });
         }
         None => {}
     }
@@ -173,7 +181,7 @@ fn judge(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
         },
         401 | 403 => fault(Code::Denied, denied(step)),
         400 if from_vault => fault(Code::Config, refused(step)),
-        404 if from_vault => absent(step, said.ok().as_ref(), cause, scrubber),
+        404 if from_vault => absent(step, said.ok().as_ref(), cause, &texts, scrubber),
         _ if answer.status == 400 && answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
             fault(Code::NotVault, "the port speaks TLS: write https:// in VAULT_ADDR".into())
         }
@@ -208,8 +216,10 @@ fn denied(step: Step) -> String {
         Step::Login { mount, role } => format!(
             "check that auth/{mount} is enabled and that its role {role} allows this service account, namespace and audience"
         ),
-        Step::Read { mount, path, .. } => {
-            format!("check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {}", rule(mount, path))
+        Step::Read { mount, path, handed_in, .. } => {
+            let token = if handed_in { "that the token is right and not expired, " } else { "" };
+            let rule = rule(mount, path);
+            format!("check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}")
         }
         Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up".into(),
         Step::Status | Step::Preflight | Step::Revoke => "check what stands between here and Vault".into(),
@@ -233,11 +243,14 @@ fn refused(step: Step) -> String {
     }
 }
 
-fn absent(step: Step, said: Option<&Object>, cause: String, scrubber: &Scrubber) -> Fault {
+fn absent(step: Step, said: Option<&Object>, cause: String, texts: &str, scrubber: &Scrubber) -> Fault {
     let fault =
         |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.into(), retry: Retry::Never, status: None };
-    let Step::Read { mount, path, version } = step else {
-        let remedy = "check VAULT_ADDR's path, VAULT_NAMESPACE and VAULT_K8S_AUTH_MOUNT_POINT";
+    let Step::Read { mount, path, version, .. } = step else {
+        let remedy = match step {
+            Step::Status => "check the path in VAULT_ADDR",
+            _ => "check VAULT_NAMESPACE and VAULT_K8S_AUTH_MOUNT_POINT, and the path in VAULT_ADDR",
+        };
         return fault(Code::Config, cause, remedy);
     };
     // A deleted or destroyed version answers 404 with the whole envelope.
@@ -255,14 +268,14 @@ fn absent(step: Step, said: Option<&Object>, cause: String, scrubber: &Scrubber)
         };
         return fault(Code::Absent, format!("{mount}/{path} version {number} was {what}"), remedy);
     }
-    let what =
-        version.map_or_else(|| format!("nothing at {mount}/{path}"), |v| format!("no version {v} at {mount}/{path}"));
+    let what = version.map_or_else(|| "nothing".to_owned(), |version| format!("no version {version}"));
+    let said = if texts.is_empty() { String::new() } else { format!(" ({texts})") };
     let remedy = if path.starts_with("data/") {
         "leave data/ out of VAULT_PATH: it is added by itself"
     } else {
-        "check VAULT_PATH and VAULT_SECRET_VERSION, and that VAULT_MOUNT_POINT is a KV version 2 mount"
+        "check VAULT_PATH, VAULT_SECRET_VERSION and VAULT_NAMESPACE, and that VAULT_MOUNT_POINT is a KV version 2 mount"
     };
-    fault(Code::Absent, what, remedy)
+    fault(Code::Absent, format!("{what} at {mount}/{path}{said}"), remedy)
 }
 
 #[cfg(test)]
@@ -281,7 +294,7 @@ mod tests {
     }
 
     const LOGIN: Step = Step::Login { mount: "kubernetes", role: "shop" };
-    const READ: Step = Step::Read { mount: "kv", path: "shop/prod", version: None };
+    const READ: Step = Step::Read { mount: "kv", path: "shop/prod", version: None, handed_in: false };
 
     #[test]
     fn every_status_has_one_code_and_one_rule_for_trying_again() {
@@ -333,7 +346,11 @@ mod tests {
                 "kv/shop/prod version 3 was destroyed; write a new version, or pin another one with VAULT_SECRET_VERSION",
             ),
             (
-                say(Step::Read { mount: "kv", path: "data/shop", version: Some(2) }, 404, r#"{"errors":[]}"#),
+                say(
+                    Step::Read { mount: "kv", path: "data/shop", version: Some(2), handed_in: false },
+                    404,
+                    r#"{"errors":[]}"#,
+                ),
                 "no version 2 at kv/data/shop; leave data/ out of VAULT_PATH: it is added by itself",
             ),
             (

@@ -43,7 +43,7 @@ impl Session<'_> {
     /// The answer's envelope is checked here, keys and values are judged by whoever takes them.
     pub fn read(&self, location: &Location) -> Result<Version, Error> {
         let Location { mount, path, version } = location;
-        let step = Step::Read { mount, path, version: *version };
+        let step = Step::Read { mount, path, version: *version, handed_in: self.handed_in };
         let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
         let url = format!("{}/data/{}{query}", encode(mount), encode(path));
         self.client.step(step, || {

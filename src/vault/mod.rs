@@ -15,9 +15,9 @@ pub mod tls;
 pub mod token;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::error::{Error, Fault};
+use crate::error::{Code, Error, Fault};
 use crate::process::wait::Waiter;
 use crate::text::Scrubber;
 use address::Address;
@@ -66,13 +66,21 @@ pub struct Client {
     policy: Policy,
     scrubber: Scrubber,
     at: String,
+    through_proxy: bool,
 }
 
 impl Client {
     /// Prepares the connection; nothing is sent before the first call. Every wait of the client is one of `waiter`'s.
     pub fn new(options: &Options, policy: Policy, waiter: Arc<Waiter>) -> Self {
         let http = Http::new(options, Arc::clone(&waiter), policy.budget.0);
-        Self { http, waiter, policy, scrubber: Scrubber::default(), at: options.address.to_string() }
+        Self {
+            http,
+            waiter,
+            policy,
+            scrubber: Scrubber::default(),
+            at: options.address.to_string(),
+            through_proxy: options.proxy.is_some(),
+        }
     }
 
     /// The address, for messages.
@@ -82,15 +90,35 @@ impl Client {
 
     /// Runs one step under the retry policy.
     fn step<T>(&self, step: Step, attempt: impl FnMut() -> Result<T, Fault>) -> Result<T, Error> {
-        self.policy.run(step, &*self.waiter, attempt).map_err(|given_up| match given_up {
+        let begun = Instant::now();
+        let done = self.policy.run(step, &*self.waiter, attempt);
+        if done.is_ok() {
+            let elapsed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            log::debug!(step = step.name(), elapsed_ms = elapsed; "{}: done in {elapsed}ms", step.name());
+        }
+        done.map_err(|given_up| match given_up {
             GivenUp::Signal(signal) => Error::Signal(signal),
-            GivenUp::Fault(fault, effort) => Error::Vault { at: self.at.clone(), fault, effort },
+            GivenUp::Fault(fault, effort) => {
+                // What is absent is named by its path, and what is asked first needs no name.
+                let subject = step.subject();
+                let named =
+                    matches!(step, Step::Status) || fault.code == Code::Absent || fault.cause.contains(&subject);
+                let during = if named { String::new() } else { format!("{subject}: ") };
+                Error::Vault { at: self.at.clone(), during, fault, effort }
+            }
         })
     }
 
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     fn ask(&self, step: Step, request: &Request) -> Result<Answer, Fault> {
-        let answer = self.http.call(request).map_err(|none| fault::of_transport(&none, &self.scrubber))?;
+        let answer = self.http.call(request).map_err(|none| match fault::of_transport(&none, &self.scrubber) {
+            // A refusal of the proxy names it by itself.
+            fault if self.through_proxy && fault.code == Code::Unreachable && !fault.cause.contains("proxy") => Fault {
+                remedy: "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR".into(),
+                ..fault
+            },
+            fault => fault,
+        })?;
         match answer.status {
             200 | 204 => Ok(answer),
             _ => Err(fault::of_status(step, &answer, &self.scrubber)),

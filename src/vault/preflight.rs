@@ -16,9 +16,10 @@ impl Session<'_> {
         let url = format!("sys/internal/ui/mounts/{}/{}", encode(mount), encode(path));
         let request = Request { token: Some(&self.token), ..Request::get(&url) };
         let Ok(answer) = self.client.ask(Step::Preflight, &request) else {
+            let token = if self.handed_in { "the token is wrong or expired, " } else { "" };
             return format!(
-                "the mount {mount} is missing, or no policy of the token touches it (the server does not tell them \
-                 apart); the read needs {}",
+                "{token}the mount {mount} is missing, or no policy of the token touches it (the server does not tell \
+                 them apart); the read needs {}",
                 rule(mount, path)
             );
         };

@@ -13,6 +13,9 @@ use crate::process::wait::Waiter;
 /// No pause is longer, unless the server asks for it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// What the last poll of a wait has at least before the budget ends.
+const LAST_POLL: Duration = Duration::from_millis(250);
+
 /// What the settings allow.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -72,7 +75,10 @@ impl Policy {
     ) -> Result<T, GivenUp> {
         let start = clock.now();
         let patient = matches!(step, Step::Status | Step::Login { .. });
-        let wait = self.wait.filter(|(until, _)| patient && start < *until);
+        // The last poll needs some time itself where the wait is as long as the budget.
+        let latest = self.budget.0.checked_sub(LAST_POLL).unwrap_or(start);
+        let wait =
+            self.wait.filter(|(until, _)| patient && start < *until).map(|(until, total)| (until.min(latest), total));
         let mut pauses = if wait.is_some() { poll_pauses() } else { retry_pauses(self.delay) };
         let mut last_cause = String::new();
         for tries in 1.. {
@@ -104,7 +110,9 @@ impl Policy {
                 Some((until, total)) if now >= until || now + pause > until => {
                     return give_up(fault, Some(Stop::Wait(total)));
                 }
-                _ if now + pause >= self.budget.0 => return give_up(fault, Some(Stop::Budget(self.budget.1))),
+                _ if now + pause >= self.budget.0 => {
+                    return give_up(fault, Some(Stop::Budget { limit: self.budget.1, pause }));
+                }
                 Some((_, total)) if fault.cause != last_cause => log::warn!(
                     step = step.name(), attempt = tries, status = fault.status;
                     "{}: {}; waiting up to {} (VAULT_WAIT)", step.name(), fault.cause, Seconds(total)
@@ -218,7 +226,7 @@ mod tests {
         Fault { code: Code::NotReady, cause: "cause".into(), remedy: "remedy".into(), retry, status: None }
     }
 
-    const READ: Step = Step::Read { mount: "kv", path: "p", version: None };
+    const READ: Step = Step::Read { mount: "kv", path: "p", version: None, handed_in: false };
 
     #[test]
     fn pauses_double_up_to_a_minute_and_jitter_down_to_half() {
@@ -238,15 +246,15 @@ mod tests {
         let tried = |retries, budget, retry| {
             let clock = Frozen::new();
             let (tries, stop, _) = clock.run(clock.policy(retries, 4, 0, budget), READ, retry);
-            (tries, stop)
+            (tries, stop.map(|stop| if let Stop::Budget { limit, .. } = stop { limit } else { Duration::ZERO }))
         };
         let seconds = Duration::from_secs;
         assert_eq!(tried(3, 3600, Retry::Never), (1, None));
         assert_eq!(tried(3, 3600, Retry::InWait), (1, None));
         assert_eq!(tried(3, 3600, Retry::Soon), (4, None));
         assert_eq!(tried(0, 3600, Retry::Soon), (1, None));
-        assert_eq!(tried(3, 1, Retry::Soon), (1, Some(Stop::Budget(seconds(1)))));
-        assert_eq!(tried(3, 60, Retry::After(seconds(61))), (1, Some(Stop::Budget(seconds(60)))));
+        assert_eq!(tried(3, 1, Retry::Soon), (1, Some(seconds(1))));
+        assert_eq!(tried(3, 60, Retry::After(seconds(61))), (1, Some(seconds(60))));
     }
 
     #[test]

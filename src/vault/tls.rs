@@ -1,9 +1,9 @@
 //! Whom to trust and who we are on a TLS connection: PEM in, checked material out, and TLS faults as sentences.
 
-use rustls::CertificateError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{AlertDescription, CertificateError};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use crate::error::{Code, Fault, Retry};
@@ -90,10 +90,9 @@ pub(super) fn fault(error: &rustls::Error, scrubber: &Scrubber) -> Fault {
         rustls::Error::NoCertificatesPresented => {
             ("the server presents no certificate".into(), "give it one, or correct VAULT_ADDR")
         }
-        rustls::Error::AlertReceived(alert) => (
-            format!("the server refuses the TLS connection ({alert:?})"),
-            "where it asks for a client certificate, set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY to one it accepts",
-        ),
+        rustls::Error::AlertReceived(alert) => {
+            (format!("the server refuses the TLS connection ({alert:?})"), after_alert(*alert))
+        }
         rustls::Error::InvalidMessage(_) => {
             ("the port does not speak TLS".into(), "write http:// in VAULT_ADDR if that is meant, or correct the port")
         }
@@ -104,6 +103,26 @@ pub(super) fn fault(error: &rustls::Error, scrubber: &Scrubber) -> Fault {
         error => (format!("the TLS handshake failed ({error})"), "check what stands between here and the server"),
     };
     Fault { code: Code::Config, cause, remedy: remedy.into(), retry: Retry::Never, status: None }
+}
+
+/// What an alert asks for; [RFC 8446, 6.2](https://www.rfc-editor.org/rfc/rfc8446#section-6.2). A server of TLS 1.2 that
+/// misses a client certificate says no more than that the handshake failed.
+fn after_alert(alert: AlertDescription) -> &'static str {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        | Alert::HandshakeFailure => "set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY to a certificate that it accepts",
+        Alert::ProtocolVersion | Alert::InsufficientSecurity => "let it offer TLS 1.2 with ECDHE, or TLS 1.3",
+        Alert::UnrecognisedName => "use a name in VAULT_ADDR or VAULT_TLS_SERVER_NAME that it serves",
+        _ => "look at the server's log",
+    }
 }
 
 fn certificate_fault(error: &CertificateError, scrubber: &Scrubber) -> (String, &'static str) {
@@ -125,7 +144,7 @@ fn certificate_fault(error: &CertificateError, scrubber: &Scrubber) -> (String, 
             let names = if presented.is_empty() {
                 "no subjectAltName".into()
             } else {
-                scrubber.clean(&[&presented.join(", ")])
+                scrubber.clean(&[&presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", ")])
             };
             (
                 format!("the server's certificate is not for {} but for {names}", expected.to_str()),
@@ -150,6 +169,12 @@ fn certificate_fault(error: &CertificateError, scrubber: &Scrubber) -> (String, 
         ),
         other => (format!("the server's certificate cannot be used ({other})"), "issue another one"),
     }
+}
+
+/// The name in `DnsName("vault")` or `IpAddress(127.0.0.1)`, as rustls puts it.
+fn bare(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(presented);
+    inner.trim_matches('"')
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ const GRACE: Duration = Duration::from_millis(900);
 pub struct Session<'a> {
     pub(super) client: &'a Client,
     pub(super) token: Secret,
+    pub(super) handed_in: bool,
     /// What is known of the token.
     pub info: TokenInfo,
     /// Nothing as long as a revoke is owed.
@@ -57,7 +58,7 @@ impl<'a> Session<'a> {
     pub(super) fn handed_in(client: &'a Client, token: Secret) -> Self {
         client.scrubber.learn(token.expose());
         let revoked = Cell::new(Some(Revoked::No("it was handed in")));
-        Self { client, token, info: TokenInfo::default(), revoked }
+        Self { client, token, handed_in: true, info: TokenInfo::default(), revoked }
     }
 
     /// The session that a login's answer opens; none if it holds no token, as a login that needs MFA. `revoke` is the
@@ -72,7 +73,8 @@ impl<'a> Session<'a> {
         }
         client.scrubber.learn(token);
         let token = Secret::new(token);
-        let mut session = Self { client, token, info: TokenInfo::default(), revoked: Cell::new(None) };
+        let mut session =
+            Self { client, token, handed_in: false, info: TokenInfo::default(), revoked: Cell::new(None) };
         if !revoke {
             session.revoked.set(Some(Revoked::No("VAULT_REVOKE is false")));
         } else if auth.string("token_type")? == "batch" {

@@ -148,7 +148,7 @@ fn a_standard_output_that_takes_nothing_is_an_error(server: &Server) {
         let run = format!("mkfifo \"$FIFO\"; exec 3<>\"$FIFO\"; exec 1{redirection} 3<&-; exec \"$0\"");
         let scenario = scenario(server).env("VAULT_ENV_FILE", "-").env("FIFO", "{folder}/fifo");
         let scenario = scenario.program("sh").options(["-c", &run, PROGRAM]);
-        let message = format!("env file standard output: {cause}; check who reads it");
+        let message = format!("env file to standard output: {cause}; check where it goes");
         scenario.run().expect_failure(74, &message).expect_requests(REQUESTS);
     }
 }

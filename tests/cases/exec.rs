@@ -215,7 +215,7 @@ const BAD: [Bad; 10] = [
         content: b"",
         mode: 0,
         code: 127,
-        message: "command : not found; check the name and that the image holds it",
+        message: "command \"\": not found; check the name and that the image holds it",
     },
     Bad {
         command: "{folder}/bad/below-a-file",

@@ -48,6 +48,20 @@ const STEPS: [(&str, &[&str], &[&str]); 3] = [
     (READ, &["GET sys/seal-status", "POST auth/kubernetes/login"], &["POST auth/token/revoke-self"]),
 ];
 
+/// What the error says of the step, where the fault itself does not.
+fn during((path, ..): (&str, &[&str], &[&str])) -> &'static str {
+    match path {
+        STATUS => "",
+        LOGIN => "the login at auth/kubernetes with role shop: ",
+        _ => "the read of kv/shop/app: ",
+    }
+}
+
+/// The same, but nothing for a message that leaves open how it begins.
+fn said(step: (&str, &[&str], &[&str]), message: &str) -> &'static str {
+    if message.starts_with("{any}") { "" } else { during(step) }
+}
+
 /// The requests of a run that fails in this step after so many tries.
 fn requests((path, before, after): (&str, &[&str], &[&str]), tries: usize) -> Vec<String> {
     let method = if path == LOGIN { "POST" } else { "GET" };
@@ -63,7 +77,7 @@ fn transient(code: i32, cause: &str, remedy: &str, reply: &Reply, of: fn(&Raw) -
         let scenario = of(&raw);
         let outcome = scenario.run().expect(Expect::done().code(code).stderr([
             format!("WARN  vault-exec: {{any}}: {cause}; try 1 of 2, the next in 0ms"),
-            format!("ERROR vault-exec: vault at {{addr}}: {cause}; {remedy} (2 tries in {{any}})"),
+            format!("ERROR vault-exec: vault at {{addr}}: {}{cause}; {remedy} (2 tries in {{any}})", said(step, cause)),
         ]));
         assert_eq!(raw.requests(), requests(step, 2), "{cause}");
         assert!(outcome.elapsed < Duration::from_secs(3), "{cause}: {:?}", outcome.elapsed);
@@ -74,7 +88,7 @@ fn transient(code: i32, cause: &str, remedy: &str, reply: &Reply, of: fn(&Raw) -
 fn final_(code: i32, message: &str, reply: &Reply) {
     for step in STEPS {
         let raw = Raw::start([(step.0, vec![reply.clone()])]);
-        scenario(&raw).run().expect_failure(code, &format!("vault at {{addr}}: {message}"));
+        scenario(&raw).run().expect_failure(code, &format!("vault at {{addr}}: {}{message}", said(step, message)));
         assert_eq!(raw.requests(), requests(step, 1), "{message}");
     }
 }
@@ -112,7 +126,8 @@ fn a_server_that_does_not_end_is_given_its_time_limit_and_no_more() {
         for step in STEPS {
             let raw = Raw::start([(step.0, vec![reply.clone()])]);
             let scenario = hurried(&raw).env("VAULT_MAX_RETRIES", "0");
-            let outcome = scenario.run().expect_failure(69, &format!("vault at {{addr}}: {LATE}; {UNREACHABLE}"));
+            let outcome =
+                scenario.run().expect_failure(69, &format!("vault at {{addr}}: {}{LATE}; {UNREACHABLE}", during(step)));
             assert_eq!(raw.requests(), requests(step, 1));
             assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
         }
@@ -127,7 +142,8 @@ fn a_server_that_never_pauses_is_given_its_time_limit_and_no_more() {
     for step in STEPS {
         let raw = Raw::start([(step.0, vec![reply.clone()])]);
         let scenario = hurried(&raw).env("VAULT_MAX_RETRIES", "0");
-        let outcome = scenario.run().expect_failure(69, &format!("vault at {{addr}}: {LATE}; {UNREACHABLE}"));
+        let outcome =
+            scenario.run().expect_failure(69, &format!("vault at {{addr}}: {}{LATE}; {UNREACHABLE}", during(step)));
         assert_eq!(raw.requests(), requests(step, 1));
         assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
     }
@@ -209,8 +225,9 @@ fn answers_of_the_wrong_shape_name_the_member() {
     ] {
         let raw = Raw::start([(step.0, vec![Reply::json(200, &body)])]);
         let message = format!(
-            "vault at {{addr}}: an answer that is not Vault's (status 200, application/json, {} bytes): \
+            "vault at {{addr}}: {}an answer that is not Vault's (status 200, application/json, {} bytes): \
              JSON in which {member}; {NOT_VAULT}",
+            during(step),
             body.to_string().len()
         );
         scenario(&raw).run().expect_failure(76, &message);
@@ -231,7 +248,7 @@ fn a_login_that_needs_mfa_is_denied() {
     let raw = Raw::start([(LOGIN, vec![Reply::login(&mfa)])]);
     scenario(&raw).run().expect_failure(
         77,
-        "vault at {addr}: the login was answered without a token, as one that needs MFA is; \
+        "vault at {addr}: the login at auth/kubernetes with role shop was answered without a token, as one that needs MFA is; \
          take MFA off the role: a start-up has nobody to answer it",
     );
     raw.expect_requests(["GET sys/seal-status", "POST auth/kubernetes/login"]);

@@ -76,7 +76,7 @@ fn a_pause_that_the_budget_cannot_hold_is_not_begun() {
             75,
             "vault at {addr}: the read of kv/shop/app was answered with 503; \
              look at the server's log: it may be starting, sealed or without a leader \
-             (1 try in {any}; VAULT_STARTUP_TIMEOUT of 20s allows no further one)",
+             (1 try in {any}; a pause of {any} is beyond VAULT_STARTUP_TIMEOUT, 20s)",
         );
         took(&outcome, 0);
         raw.expect_whole_run();
@@ -84,14 +84,18 @@ fn a_pause_that_the_budget_cannot_hold_is_not_begun() {
 }
 
 fn the_budget_ends_a_call_before_its_own_limit_does() {
-    for (step, asked) in [(STATUS, 1), (LOGIN, 2), (READ, 4)] {
+    for (step, asked, during) in [
+        (STATUS, 1, ""),
+        (LOGIN, 2, "the login at auth/kubernetes with role shop: "),
+        (READ, 4, "the read of kv/shop/app: "),
+    ] {
         let raw = Raw::start([(step, vec![Reply::Hang(Vec::new())])]);
         let outcome_of = Scenario::against(&raw).env("VAULT_STARTUP_TIMEOUT", "400ms");
         let outcome = outcome_of.run().expect_failure(
             69,
             &format!(
-                "vault at {{addr}}: no complete answer within {{any}}ms (VAULT_STARTUP_TIMEOUT); {UNREACHABLE} \
-                 (1 try in {{any}}; VAULT_STARTUP_TIMEOUT of 400ms allows no further one)"
+                "vault at {{addr}}: {during}no complete answer in the {{any}}ms left of VAULT_STARTUP_TIMEOUT; \
+                 {UNREACHABLE} (1 try in {{any}}; a pause of 0ms is beyond VAULT_STARTUP_TIMEOUT, 400ms)"
             ),
         );
         took(&outcome, 400);
@@ -111,7 +115,7 @@ fn the_budget_ends_retries_that_are_left() {
         69,
         &format!(
             "vault at {{addr}}: {{any}}; {UNREACHABLE} \
-             ({{any}} tries in {{any}}ms; VAULT_STARTUP_TIMEOUT of 500ms allows no further one)"
+             ({{any}} tries in {{any}}ms; a pause of {{any}} is beyond VAULT_STARTUP_TIMEOUT, 500ms)"
         ),
     );
     assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
@@ -134,7 +138,7 @@ fn a_revoke_that_hangs_after_the_budget_is_gone_has_one_second() {
     let outcome_of = Scenario::against(&raw).env("VAULT_STARTUP_TIMEOUT", "300ms");
     let outcome = outcome_of.run().expect(Expect::done().code(69).stderr([
         "WARN  vault-exec: revoke: no complete answer within 1s; the token stays valid for 1m",
-        "ERROR vault-exec: vault at {addr}: no complete answer within {any}",
+        "ERROR vault-exec: vault at {addr}: the read of kv/shop/app: no complete answer in {any}",
     ]));
     took(&outcome, 1300);
 }

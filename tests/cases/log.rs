@@ -37,6 +37,9 @@ fn started() -> Expect {
 fn at_debug_each_variable_is_named_and_sensitive_names_are_masked(server: &Server) {
     for level in ["debug", "TRACE"] {
         scenario(server).env("VAULT_LOG_LEVEL", level).run().expect(started().stderr([
+            "DEBUG vault-exec: status: done in {any}ms",
+            "DEBUG vault-exec: login: done in {any}ms",
+            "DEBUG vault-exec: read: done in {any}ms",
             "DEBUG vault-exec: DB_PASSWORD=***masked***",
             "DEBUG vault-exec: URL",
             "DEBUG vault-exec: apikey=***masked***",
@@ -65,7 +68,16 @@ fn objects(stderr: &str) -> Vec<Value> {
 fn in_json_every_line_is_one_object(server: &Server) {
     let scenario = scenario(server).env("VAULT_LOG_FORMAT", "json").env("VAULT_LOG_LEVEL", "debug");
     let line = |name: &str| format!("{{\"time\":\"{{any}}Z\",\"level\":\"debug\",\"message\":\"{name}\"}}");
+    let step = |name: &str| {
+        format!(
+            "{{\"time\":\"{{any}}Z\",\"level\":\"debug\",\"message\":\"{name}: done in {{any}}ms\",\
+             \"step\":\"{name}\",\"elapsed_ms\":{{any}}}}"
+        )
+    };
     let outcome = scenario.run().expect(started().stderr([
+        step("status"),
+        step("login"),
+        step("read"),
         line("DB_PASSWORD=***masked***"),
         line("URL"),
         line("apikey=***masked***"),
@@ -74,7 +86,7 @@ fn in_json_every_line_is_one_object(server: &Server) {
     ]));
     let path = scenario.expand("kv/{path}");
     assert_eq!(
-        objects(&outcome.stderr)[3],
+        objects(&outcome.stderr)[6],
         json!({"level": "info", "variables": 3, "path": path, "version": 1, "token": "revoked"})
     );
 }

@@ -63,7 +63,8 @@ fn a_destroyed_version_says_so(server: &Server) {
     );
 }
 
-const ABSENT: &str = "check VAULT_PATH and VAULT_SECRET_VERSION, and that VAULT_MOUNT_POINT is a KV version 2 mount";
+const ABSENT: &str =
+    "check VAULT_PATH, VAULT_SECRET_VERSION and VAULT_NAMESPACE, and that VAULT_MOUNT_POINT is a KV version 2 mount";
 
 fn a_version_that_never_was_is_named(server: &Server) {
     let scenario = scenario(server).env("VAULT_SECRET_VERSION", "9");
@@ -111,7 +112,10 @@ fn a_mount_that_is_not_there_is_denied_or_absent(server: &Server) {
     );
     let policy = "path \"nowhere/*\" { capabilities = [\"read\"] }";
     server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
-    scenario.run().expect_failure(66, &format!("vault at {{addr}}: nothing at nowhere/{{path}}; {ABSENT}"));
+    scenario.run().expect_failure(
+        66,
+        &format!("vault at {{addr}}: nothing at nowhere/{{path}} (no handler for route {{any}}); {ABSENT}"),
+    );
 }
 
 fn a_policy_that_does_not_allow_it_is_written_out(server: &Server) {
@@ -193,7 +197,7 @@ fn an_unknown_token_is_denied(server: &Server) {
     scenario.run().expect_failure(
         77,
         "vault at {addr}: the read of kv/{path} was answered with 403: permission denied; \
-         check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
+         check that the token is right and not expired, VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
          path \"kv/data/{path}\" { capabilities = [\"read\"] }",
     );
 }
@@ -203,6 +207,6 @@ fn a_namespace_that_is_not_there_is_told(server: &Server) {
     scenario.run().expect_failure(
         78,
         "vault at {addr}: the login at auth/kubernetes with role {name} was answered with 404: {any}; \
-         check VAULT_ADDR's path, VAULT_NAMESPACE and VAULT_K8S_AUTH_MOUNT_POINT{any}",
+         check VAULT_NAMESPACE and VAULT_K8S_AUTH_MOUNT_POINT, and the path in VAULT_ADDR{any}",
     );
 }

@@ -172,8 +172,8 @@ fn a_client_certificate_opens_a_mutual_listener(server: &Server) {
 fn a_mutual_listener_refuses_who_shows_none(server: &Server) {
     refused(
         &scenario(server, Listener::MutualTls),
-        "the server refuses the TLS connection (CertificateRequired); where it asks for a client certificate, \
-         set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY to one it accepts",
+        "the server refuses the TLS connection (CertificateRequired); \
+         set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY to a certificate that it accepts",
     );
 }
 

@@ -105,7 +105,7 @@ fn every_setting_that_cannot_be_used_has_a_line_of_its_own_and_nothing_is_asked(
         "VAULT_PATH = \"a//b\": a part of it is empty, . or ..; write it without these",
         "VAULT_KEYS = \"A,B:A\": two keys become A; give one of them another name",
         "VAULT_ON_CONFLICT = \"merge\": unknown; write overwrite, keep or error",
-        "VAULT_TOKEN: holds bytes that no token has",
+        "VAULT_TOKEN: holds bytes that no token has; give the token alone, in visible ASCII",
         "VAULT_WAIT = \"5m\": longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less",
     ];
     let lines = faults.map(|fault| format!("ERROR vault-exec: {fault}"));

@@ -64,10 +64,11 @@ fn rendered(json: &Value) -> String {
     let rows = |name: &str| json[name].as_array().expect("a list").clone();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let mut lines = vec!["Settings".to_owned()];
-    lines.extend(rows("settings").iter().map(|row| {
-        let from = if row["from"] == row["name"] { String::new() } else { text(&row["from"]) };
-        format!("  {}  {}  {from}", text(&row["name"]), text(&row["value"]))
-    }));
+    lines.extend(
+        rows("settings")
+            .iter()
+            .map(|row| format!("  {}  {}  {}", text(&row["name"]), text(&row["value"]), text(&row["from"]))),
+    );
     lines.push("Steps".to_owned());
     for step in rows("steps") {
         assert!(step["elapsed_ms"].is_u64(), "{step}");

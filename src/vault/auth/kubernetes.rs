@@ -74,7 +74,7 @@ fn login_body(role: &str, jwt: &str) -> Zeroizing<Vec<u8>> {
 fn without_token(step: Step) -> Fault {
     Fault {
         code: Code::Denied,
-        cause: format!("the {} was answered without a token, as one that needs MFA is", step.name()),
+        cause: format!("{} was answered without a token, as one that needs MFA is", step.subject()),
         remedy: "take MFA off the role: a start-up has nobody to answer it".into(),
         retry: Retry::Never,
         status: Some(200),
@@ -104,11 +104,10 @@ fn claims(jwt: &str, now: Duration) -> Option<String> {
     let subject = escaped(claims.string("sub").ok()?);
     let expiry = match Duration::from_secs(claims.number("exp").ok()?) {
         Duration::ZERO => "never expires".into(),
-        at if at > now => format!("expires in {}", Seconds(at.checked_sub(now).unwrap())),
-        at => format!(
-            "expired {} ago by the clock here",
-            Seconds(Duration::from_secs(now.checked_sub(at).unwrap().as_secs()))
-        ),
+        at if at > now => format!("expires in {}", Seconds(at.saturating_sub(now))),
+        at => {
+            format!("expired {} ago by the clock here", Seconds(Duration::from_secs(now.saturating_sub(at).as_secs())))
+        }
     };
     let or_none = |text: String| if text.is_empty() { "none".into() } else { text };
     Some(format!("audience {}, subject {}, {expiry}", or_none(audience), or_none(subject)))
