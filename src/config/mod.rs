@@ -150,7 +150,8 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     let shown = |setting: &Setting, text: String| {
         // An address that is refused may be so for the password in it.
         let refused = setting.name == setting::ADDR.name && Address::parse(&text).is_err();
-        let hidden = setting.credential || setting.name == setting::CACERT_BYTES.name || refused;
+        let hidden =
+            setting.credential || setting.name == setting::CACERT_BYTES.name || refused || reader::is_key(&text);
         if hidden { "set".to_owned() } else { escaped(&text) }
     };
     let mut row = |setting: &'static Setting| match reader.find(setting) {

@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a fault of `name`, which held `held`.
     pub fn fault(&mut self, name: impl Into<String>, held: Option<String>, cause: impl Into<String>) {
-        let held = held.map(|text| {
+        let held = held.filter(|text| !is_key(text)).map(|text| {
             let cut: String = text.chars().take(60).collect();
             let dots = if cut.len() < text.len() { "…" } else { "" };
             format!("\"{}{dots}\"", escaped(&cut))
@@ -146,6 +146,11 @@ impl<'a> Reader<'a> {
             })
             .collect()
     }
+}
+
+/// Whether `text` is a private key where its path should be: one that no message may show a part of.
+pub fn is_key(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----")
 }
 
 /// The items of a comma-separated list.
