@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli::{self, Ask};
 use crate::config::{self, Config, Plan};
@@ -91,6 +92,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
             Err(not_started(&command.name())(command.exec(Some(&environment))))
         }
         Ready::File(file, env_file) => {
+            waiter.expect(times.begun + config.startup_timeout, Duration::ZERO);
             let outcome = put_in_place(file, &waiter)?;
             done(&format!("; {env_file} {outcome}"));
             // One that arrived during the rename was left waiting for its end.
@@ -115,8 +117,9 @@ fn pass_through(sink: Sink, warnings: &[String]) -> Result<(), Error> {
     }
 }
 
-/// Gives an env file its name, unless a signal has arrived; one that arrives during that waits for its end.
+/// Gives an env file its name, unless a signal has arrived; one that arrives during that waits for its end, but ends
+/// the wait for a reader of standard output.
 fn put_in_place(file: env_file::Ready, waiter: &Waiter) -> Result<&'static str, Error> {
     waiter.caught().map_or(Ok(()), |signal| Err(Error::Signal(signal)))?;
-    Ok(file.finish()?)
+    file.finish(waiter).map_err(|fault| waiter.caught().map_or(Error::EnvFile(fault), Error::Signal))
 }

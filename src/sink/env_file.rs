@@ -6,12 +6,17 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use nix::poll::{PollFd, PollFlags};
 use zeroize::Zeroizing;
 
 use super::file::{self, FileError, Prepared, Target, Written};
 use super::format::Format;
+use crate::process::wait::Waiter;
 use crate::secrets::{Problem, Variable};
 use crate::text::escaped;
+
+/// A pipe that is ready takes so much without blocking, [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html).
+const PIPE_BUF: usize = 4096;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +110,8 @@ pub enum Unwritten {
 }
 
 impl Ready {
-    /// The last step; says what became of the file.
-    pub fn finish(self) -> Result<&'static str, Unwritten> {
+    /// The last step; says what became of the file. Standard output is waited for: its reader may read nothing.
+    pub fn finish(self, waiter: &Waiter) -> Result<&'static str, Unwritten> {
         match self {
             Self::File(prepared) => Ok(match prepared.commit()? {
                 Written::Created => "created",
@@ -115,8 +120,13 @@ impl Ready {
             }),
             Self::Stdout(bytes) => {
                 // Not through `Stdout`, which takes a closed descriptor for one that wants nothing.
-                let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-                stdout.and_then(|mut stdout| stdout.write_all(&bytes)).map_err(Unwritten::Stdout)?;
+                let mut stdout =
+                    io::stdout().as_fd().try_clone_to_owned().map(File::from).map_err(Unwritten::Stdout)?;
+                for piece in bytes.chunks(PIPE_BUF) {
+                    let ready = waiter.ready(&[PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)], None);
+                    let written = ready.map_err(io::Error::other).and_then(|_| stdout.write_all(piece));
+                    written.map_err(Unwritten::Stdout)?;
+                }
                 Ok("written")
             }
         }

@@ -4,8 +4,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::resource::Resource;
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::json;
@@ -14,7 +16,7 @@ use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
 use crate::support::on_both;
-use crate::support::raw::Raw;
+use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
 use crate::support::system::{names, strace, with_own_mounts, without_privileges};
@@ -151,6 +153,25 @@ fn a_standard_output_that_takes_nothing_is_an_error(server: &Server) {
         let message = format!("env file to standard output: {cause}; check where it goes");
         scenario.run().expect_failure(74, &message).expect_requests(REQUESTS);
     }
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_is_waited_for_no_longer_than_anything_else() {
+    let raw = Raw::start([(READ, vec![Reply::secret(&json!({"A": "x".repeat(200_000)}).to_string())])]);
+    let run = "mkfifo \"$FIFO\"; exec 3<>\"$FIFO\"; exec \"$0\" >\"$FIFO\"";
+    let scenario = || {
+        let scenario = Scenario::against(&raw).no_command().env("VAULT_ENV_FILE", "-").env("FIFO", "{folder}/fifo");
+        scenario.env("PATH", "/usr/bin:/bin").program("sh").options(["-c", run, PROGRAM])
+    };
+    let limited = scenario().env("VAULT_STARTUP_TIMEOUT", "500ms");
+    limited.run().expect_failure(74, "env file standard output: the time limit passed; check who reads it");
+
+    let scenario = scenario();
+    let mut started = scenario.start();
+    raw.await_requests(8);
+    started.signal(Signal::SIGTERM);
+    let outcome = started.finish().expect_failure(143, "SIGTERM: ended by it during start-up");
+    assert!(outcome.after_signal < Duration::from_secs(1), "{:?}", outcome.after_signal);
 }
 
 /// The program under strace, with an old file in place; `None` where strace cannot trace.
