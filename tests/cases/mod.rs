@@ -28,6 +28,7 @@ mod readiness;
 mod refusals;
 mod signals;
 mod tls;
+mod traces;
 mod usage;
 mod values;
 mod wire;
