@@ -70,6 +70,7 @@ impl Step<'_> {
 }
 
 const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that no proxy answers in its place";
+const CUT_SHORT: &str = "the connection was closed before the answer was complete";
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
 
 fn unreachable(cause: String) -> Fault {
@@ -91,6 +92,8 @@ fn of_error(error: &ureq::Error, limit: (Option<&str>, Duration), scrubber: &Scr
         ureq::Error::Rustls(error) => tls::fault(error, scrubber),
         ureq::Error::Io(error) => of_io(error, limit, scrubber),
         ureq::Error::Other(error) if error.is::<Encoded>() => not_vault(clean(&error.to_string())),
+        // The end of the connection where a chunk's length should stand.
+        ureq::Error::BodyStalled => unreachable(CUT_SHORT.into()),
         ureq::Error::BodyExceedsLimit(limit) => not_vault(format!("an answer of more than {} MiB", limit >> 20)),
         ureq::Error::LargeResponseHeader(..) => not_vault("an answer with too many or too long headers".into()),
         ureq::Error::ConnectProxyFailed(reason) => Fault {
@@ -133,7 +136,7 @@ fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scr
     unreachable(match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".into(),
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => "connection reset".into(),
-        ErrorKind::UnexpectedEof => "the connection was closed before the answer was complete".into(),
+        ErrorKind::UnexpectedEof => CUT_SHORT.into(),
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "no route to it".into(),
         _ => scrubber.clean(&[&error.to_string()]),
     })
@@ -142,7 +145,7 @@ fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scr
 /// Judges a complete answer whose body could not be read as the step needs it.
 pub fn of_body(answer: &Answer, fault: &json::Fault, scrubber: &Scrubber) -> Fault {
     if answer.ends_with_connection && matches!(fault, json::Fault::Syntax { cut_short: true, .. }) {
-        return unreachable("the connection was closed before the answer was complete".into());
+        return unreachable(CUT_SHORT.into());
     }
     let said = scrubber.clean(&[&fault.to_string()]);
     // It can name a key of the answer.

@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::{credentials, env_file_faults, exec, faults, limits, names, readiness, refusals, signals, tls, values};
+use super::{
+    addresses, credentials, env_file_faults, exec, faults, limits, names, parents, readiness, refusals, signals, tls,
+    values, wire,
+};
 use crate::support::fault_table::Fault;
 
 const TABLES: &[&[Fault]] = &[
     faults::FAULTS,
     limits::FAULTS,
     names::FAULTS,
+    addresses::FAULTS,
     tls::FAULTS,
     tls::FAULTS_ON_BOTH,
     readiness::FAULTS,
@@ -19,9 +23,11 @@ const TABLES: &[&[Fault]] = &[
     refusals::FAULTS,
     values::FAULTS,
     values::FAULTS_ON_BOTH,
+    wire::FAULTS,
     exec::FAULTS,
     env_file_faults::FAULTS,
     signals::FAULTS,
+    parents::FAULTS,
 ];
 
 const HEADING: &str = "| fault | step | code | within | test |\n|---|---|---|---|---|\n";
@@ -32,6 +38,7 @@ fn rows() -> String {
     faults.sort_by_key(|fault| fault.step);
     let row = |fault: &&Fault| {
         let codes = fault.codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        let codes = codes.replace("129 or 130 or 131 or 143", "128+n");
         let Fault { what, step, bound, test, .. } = fault;
         format!("| {what} | {} | {codes} | {} | `{test}` |\n", step.text(), bound.text())
     };

@@ -142,3 +142,17 @@ fn a_revoke_that_hangs_after_the_budget_is_gone_has_one_second() {
     ]));
     took(&outcome, 1300);
 }
+
+#[test]
+fn pauses_begin_as_set_double_and_are_jittered_down_to_half_of_it() {
+    let raw = Raw::start([(STATUS, vec![Reply::json(502, &json!({"errors": []}))])]);
+    let scenario = Scenario::against(&raw).env("VAULT_RETRY_DELAY", "80ms").env("VAULT_LOG_LEVEL", "error");
+    assert_eq!(scenario.run().code(), 75);
+    let times: Vec<_> = raw.whole_requests().iter().map(|request| request.at).collect();
+    let pauses: Vec<_> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    assert_eq!(pauses.len(), 3, "{pauses:?}");
+    for (pause, longest) in pauses.iter().zip([80, 160, 320]) {
+        // A busy machine makes one longer, nothing makes one shorter.
+        assert!((longest / 2..longest + 1000).contains(pause), "{pauses:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! What is tested, a file for each subject.
 
+mod addresses;
 mod check;
 mod check_faults;
 mod conformance;
@@ -22,9 +23,12 @@ mod log;
 mod logins;
 mod manual;
 mod names;
+mod parents;
 mod readiness;
 mod refusals;
 mod signals;
 mod tls;
+mod traces;
 mod usage;
 mod values;
+mod wire;

@@ -1,7 +1,7 @@
 //! Processes in namespaces of their own, for what needs a machine to itself: being process 1, and another DNS server.
 //! Where that is not permitted, a test says so and is skipped; with `CI` set it fails.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -56,6 +56,8 @@ pub(crate) enum Says {
     NoSuchName,
     /// The name is 127.0.0.1, and has no IPv6 address.
     Localhost,
+    /// It is these two addresses, first and second.
+    Two(Ipv4Addr, Ipv4Addr),
 }
 
 impl Dns {
@@ -110,10 +112,16 @@ fn reply(question: &[u8], says: Says) -> (Vec<u8>, String) {
     let mut answer = question[..question_end].to_vec();
     answer[2..HEADER].copy_from_slice(&[0x81, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0]);
     let is_ipv4 = kind == 1;
-    if is_ipv4 && matches!(says, Says::Localhost) {
-        answer[7] = 1;
+    let addresses = match says {
+        Says::Localhost => vec![Ipv4Addr::LOCALHOST],
+        Says::Two(first, second) => vec![first, second],
+        Says::NoSuchName => vec![],
+    };
+    for address in addresses.iter().filter(|_| is_ipv4) {
+        answer[7] += 1;
         // The name of the question, type A, class IN, a minute, four bytes.
-        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        answer.extend(address.octets());
     }
     (answer, format!("{name} {}", if is_ipv4 { "A" } else { "AAAA" }))
 }

@@ -30,6 +30,8 @@ pub(crate) mod started;
 pub(crate) mod system;
 pub(crate) mod tally;
 pub(crate) mod tap;
+pub(crate) mod tls_front;
+
 mod token_review;
 
 /// Makes two tests of each scenario, a function that takes a server: `name::embedded` and `name::openbao`.

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+
+/// Stands in a script for what is no HTTP.
+const UNREADABLE: &str = "";
 
 /// No test waits longer for a request.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -118,6 +121,7 @@ impl Gate {
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(crate) at: Instant,
     /// `GET /v1/sys/seal-status`
     pub(crate) line: String,
     /// All header lines.
@@ -177,6 +181,11 @@ impl Raw {
             }
         });
         Self { port, log }
+    }
+
+    /// One that does this to whatever it is sent first, HTTP or not.
+    pub(crate) fn saying(reply: &Reply) -> Self {
+        Self::start([(UNREADABLE, vec![reply.clone()])])
     }
 
     pub(crate) fn addr(&self) -> String {
@@ -244,7 +253,8 @@ fn note(log: &(Mutex<Log>, Condvar), change: impl FnOnce(&mut Log)) {
 
 fn serve(stream: &TcpStream, script: &Mutex<Script>, log: &(Mutex<Log>, Condvar)) {
     let mut received = Vec::new();
-    while let Some(request) = receive(stream, &mut received, log) {
+    let answer_to_anything = script.lock().expect("no panic").get(UNREADABLE).map(|replies| replies[0].clone());
+    while let Some(request) = receive(stream, &mut received, log, answer_to_anything.as_ref()) {
         let path = request.line.split_once("/v1/").map_or("", |it| it.1);
         let path = path.split('?').next().unwrap_or_default().to_owned();
         let reply = next_reply(script, &path);
@@ -265,7 +275,12 @@ fn next_reply(script: &Mutex<Script>, path: &str) -> Reply {
 }
 
 /// One request with its body; `None` at the end of the connection.
-fn receive(mut stream: &TcpStream, received: &mut Vec<u8>, log: &(Mutex<Log>, Condvar)) -> Option<Request> {
+fn receive(
+    mut stream: &TcpStream,
+    received: &mut Vec<u8>,
+    log: &(Mutex<Log>, Condvar),
+    answer_to_anything: Option<&Reply>,
+) -> Option<Request> {
     let mut buffer = [0; 4096];
     loop {
         if let Some(request) = take_request(received) {
@@ -278,6 +293,10 @@ fn receive(mut stream: &TcpStream, received: &mut Vec<u8>, log: &(Mutex<Log>, Co
         }
         if first {
             note(log, |log| log.spoken += 1);
+            if let Some(reply) = answer_to_anything {
+                perform(stream, reply.clone());
+                return None;
+            }
         }
     }
 }
@@ -290,6 +309,7 @@ fn take_request(received: &mut Vec<u8>) -> Option<Request> {
     let length = head.lines().find_map(length).unwrap_or(0);
     let body = received.get(end..end + length)?.to_vec();
     let request = Request {
+        at: Instant::now(),
         line: line.trim_end_matches(" HTTP/1.1").to_owned(),
         head: head.to_owned(),
         body: String::from_utf8_lossy(&body).into_owned(),
