@@ -1,5 +1,6 @@
 //! What is tested, a file for each subject.
 
+mod chaos;
 mod check;
 mod check_faults;
 mod conformance;
@@ -22,6 +23,7 @@ mod manual;
 mod names;
 mod readiness;
 mod refusals;
+mod restart;
 mod signals;
 mod tls;
 mod usage;

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) mod embedded_vault;
 
 pub(crate) mod certs;
+pub(crate) mod chaos;
 pub(crate) mod child_report;
 pub(crate) mod dry_run;
+pub(crate) mod endings;
 pub(crate) mod expect;
 pub(crate) mod hostile;
 pub(crate) mod http;
@@ -20,6 +22,7 @@ pub(crate) mod isolated;
 pub(crate) mod launch;
 mod openbao;
 pub(crate) mod outcome;
+pub(crate) mod random;
 pub(crate) mod raw;
 pub(crate) mod readers;
 pub(crate) mod scenario;

@@ -1,0 +1,52 @@
+//! A real server that is stopped, started and unsealed while instances with `--wait` start: none of them fails.
+//! `CHAOS_RESTARTS` says how often.
+
+use serde_json::json;
+
+use crate::support::expect::Expect;
+use crate::support::random;
+use crate::support::scenario::Scenario;
+use crate::support::server::{Kind, Server, on};
+
+#[test]
+fn instances_that_start_at_any_moment_of_a_restart_wait_for_its_end() {
+    on(Kind::OpenBao, "restart", |_| {
+        let server = Server::durable().expect("the shared one is there").ready();
+        let restarts = random::number("CHAOS_RESTARTS").unwrap_or(1);
+        (0..restarts).for_each(|_| restart_under(&server));
+        println!("restarts: {restarts}, of 6 instances each none failed");
+    });
+}
+
+fn restart_under(server: &Server) {
+    let scenarios = [(); 6].map(|()| scenario(server));
+    let [first, second, away, sealed, unsealed, last] = &scenarios;
+
+    let mut starting = vec![first.start(), second.start()];
+    server.stop();
+    starting.push(away.start());
+    starting[2].await_log("connection refused");
+    server.resume();
+    starting.push(sealed.start());
+    starting.iter().skip(2).for_each(|it| it.await_log("sealed (0 of 1 keys given)"));
+    std::thread::scope(|scope| {
+        // Returns only when the server takes tokens; there is a moment in between without a leader.
+        scope.spawn(|| server.unseal());
+        starting.push(unsealed.start());
+    });
+    starting.push(last.start());
+
+    for (started, scenario) in starting.into_iter().zip(&scenarios) {
+        let outcome = started.finish();
+        // One that was cut off in its very last step is a success too, and says what it leaves.
+        let left = usize::from(outcome.stderr.contains("the token stays valid for"));
+        let outcome = outcome.expect(Expect::started().env([("A", "a-secret")]).any_stderr());
+        assert_eq!(server.live_tokens("", &scenario.name), left, "{}", outcome.describe());
+    }
+}
+
+fn scenario(server: &Server) -> Scenario<'_> {
+    let scenario = Scenario::new(server).secret(&json!({"A": "a-secret"})).kubernetes().unobserved();
+    // Where a token is in hand already, it is the read that has to last.
+    scenario.options(["--wait=18s"]).env("VAULT_RETRY_DELAY", "100ms").env("VAULT_MAX_RETRIES", "20")
+}
