@@ -14,6 +14,7 @@ mod file;
 mod file_faults;
 mod formats;
 mod harness;
+mod herd;
 mod install;
 mod install_program;
 mod limits;

@@ -16,6 +16,7 @@ pub(crate) mod child_report;
 pub(crate) mod dry_run;
 pub(crate) mod endings;
 pub(crate) mod expect;
+pub(crate) mod herd;
 pub(crate) mod hostile;
 pub(crate) mod http;
 pub(crate) mod isolated;
