@@ -243,6 +243,13 @@ impl Exchange {
     pub(crate) fn is_revoke(&self) -> bool {
         self.request.contains("/revoke-self ")
     }
+
+    /// What happened to it, in words.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = String> {
+        let fault = format!("{:?}", self.fault);
+        let signal = self.signalled.map(|_| "Signalled".to_owned());
+        fault.split('(').next().map(str::to_owned).into_iter().chain(signal)
+    }
 }
 
 fn authority(server: &Server) -> String {
