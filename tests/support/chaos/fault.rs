@@ -55,21 +55,22 @@ impl Fault {
     fn draw(random: &mut Random, seals: bool) -> Self {
         let end = random.pick(&[End::Reset, End::Close, End::Hang]);
         let share = random.within(0..=100);
-        match random.within(if seals { 0 } else { 3 }..=13) {
-            0..=2 => Self::Sealed(random.millis(0..=20), random.millis(0..=900)),
-            3 | 4 => Self::RequestCut(share, end),
-            5 | 6 => Self::AnswerCut(share, end),
-            7 => Self::Shortened(share),
-            8 => Self::HungUp,
-            9 => Self::Refused(random.millis(0..=150)),
-            10 => Self::Late(random.millis(0..=1500)),
-            11 => Self::Dripped(random.pick(&[1, 7, 64]), random.millis(1..=40)),
-            12 => Self::Busy(random.pick(&[408, 412, 429, 500, 502, 503, 504]), random.pick(&RETRY_AFTER)),
+        // Where seals are thrown, half of the faults are one.
+        match random.within(if seals { 0 } else { 11 }..=21) {
+            0..=10 => Self::Sealed(random.millis(0..=20), random.millis(0..=900)),
+            11 | 12 => Self::RequestCut(share, end),
+            13 | 14 => Self::AnswerCut(share, end),
+            15 => Self::Shortened(share),
+            16 => Self::HungUp,
+            17 => Self::Refused(random.millis(0..=150)),
+            18 => Self::Late(random.millis(0..=1500)),
+            19 => Self::Dripped(random.pick(&[1, 7, 64]), random.millis(1..=40)),
+            20 => Self::Busy(random.pick(&[408, 412, 429, 500, 502, 503, 504]), random.pick(&RETRY_AFTER)),
             _ => Self::Page(random.pick(&[200, 404, 502, 503])),
         }
     }
 
-    /// Whether what it spoils cannot be had on the other end at once and whole.
+    /// Whether the program gets something else than the server's answer, or gets it otherwise.
     pub(crate) fn spoils(self) -> bool {
         !matches!(self, Self::Nothing | Self::HungUp)
     }
@@ -111,11 +112,11 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn draw(random: &mut Random) -> Self {
         let moment = if random.chance(60) { Moment::Asked } else { Moment::After(random.millis(0..=100)) };
-        let signal = (random.pick(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT]), random.pick(&[0, 1, 2, 3, 4, 5]), moment);
+        let signal = (random.pick(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT]), random.pick(&[0, 1, 2, 3, 3, 4]), moment);
         Self {
             roughness: random.pick(&[0, 10, 25, 25, 50, 80]),
             seals: random.chance(20),
-            signal: Some(signal).filter(|_| random.chance(20)),
+            signal: Some(signal).filter(|_| random.chance(30)),
             random: Random::new(random.next()),
         }
     }
