@@ -27,6 +27,16 @@ test:
 faults:
     UPDATE_SECURITY=1 cargo test --test it the_table_of_faults_is_that_of_the_tests
 
+# Runs on the real server behind a proxy to which things happen at random, and restarts of it; CHAOS_SEED repeats one
+chaos runs="300" restarts="10":
+    cargo build --example child
+    CHAOS_RUNS={{runs}} CHAOS_RESTARTS={{restarts}} cargo test --test it -- --nocapture --test-threads=1 cases::chaos cases::restart
+
+# Instances that start at once: on the real server, and on the embedded one with a rate limit
+herd size="300" limited="1000":
+    cargo build --example child
+    HERD_SIZE={{size}} HERD_LIMITED_SIZE={{limited}} cargo test --test it -- --nocapture --test-threads=1 cases::herd
+
 # Size, memory, time and requests, printed as a table
 bench:
     cargo bench

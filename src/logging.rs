@@ -92,6 +92,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use log::kv::ToValue;
 
     use super::*;
@@ -110,5 +112,38 @@ mod tests {
         let (time, rest) = json.split_once(r#"Z","#).unwrap();
         assert!(time.starts_with(r#"{"time":"20"#), "{json}");
         assert_eq!(rest, r#""level":"warn","message":"two\nlines \"quoted\"","step":"login","attempt":2,"done":true}"#);
+    }
+
+    const ASKED: &str = "PANIC_WITH";
+
+    /// Started by the test below, in a process of its own: a panic ends it.
+    #[test]
+    fn panic_where_that_is_asked_for() {
+        if let Ok(secret) = std::env::var(ASKED) {
+            init(LevelFilter::Info, false);
+            crate::process::on_panic_exit_with(70);
+            let thread = std::thread::spawn(move || panic!("{secret}"));
+            drop(thread.join());
+            unreachable!("the hook ends the process from any thread");
+        }
+    }
+
+    #[test]
+    fn a_panic_prints_its_place_and_not_its_payload_and_exits_with_70() {
+        let own = std::env::current_exe().unwrap();
+        let test = "logging::tests::panic_where_that_is_asked_for";
+        for backtrace in ["0", "1", "full"] {
+            let mut command = Command::new(&own);
+            command
+                .args(["--exact", test, "--nocapture"])
+                .env("RUST_BACKTRACE", backtrace)
+                .env(ASKED, "a-secret-value");
+            let output = command.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(70), "{said}");
+            let place = said.split_once("Z ERROR vault-exec: internal error at src/logging.rs:").unwrap_or_default().1;
+            assert!(place.ends_with("; please report it\n") && said.lines().count() == 1, "{said}");
+            assert!(!said.contains("a-secret-value"), "{said}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cli::{self, Ask};
 use crate::config::{self, Config, Plan};
@@ -109,6 +109,7 @@ fn pass_through(sink: Sink, warnings: &[String]) -> Result<(), Error> {
         Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),
         Sink::EnvFile(env_file) => {
             let waiter = arm()?;
+            waiter.expect(Instant::now() + config::STARTUP_TIMEOUT, Duration::ZERO);
             let bytes = env_file.render(&[]).unwrap_or_default();
             let outcome = put_in_place(env_file.prepare(bytes).map_err(Unwritten::File)?, &waiter)?;
             log::info!("VAULT_ADDR is unset: {env_file} {outcome}, without variables");

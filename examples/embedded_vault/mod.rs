@@ -6,6 +6,7 @@ pub(crate) mod jwt;
 mod kubernetes;
 mod kv;
 mod policy;
+mod quota;
 mod reply;
 #[allow(dead_code, reason = "only the examples use it")]
 pub(crate) mod sample;
@@ -15,6 +16,7 @@ mod vault;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use self::vault::Vault;
 
@@ -48,6 +50,8 @@ pub(crate) struct Entry {
     /// Counts from 1, in the order in which connections were accepted.
     pub(crate) connection: u64,
     pub(crate) status: u16,
+    /// When it was answered.
+    pub(crate) at: Instant,
 }
 
 /// A running server; dropping it stops it.

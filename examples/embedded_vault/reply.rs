@@ -12,6 +12,8 @@ pub(crate) struct Reply {
     /// A redirect's target.
     pub(crate) location: Option<String>,
     pub(crate) body: Option<Value>,
+    /// In seconds.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// `Err` is an answer like any other; it only ends the handling early.
@@ -19,15 +21,15 @@ pub(crate) type Answer = Result<Reply, Reply>;
 
 impl Reply {
     pub(crate) fn plain(status: u16, body: Value) -> Self {
-        Self { status, location: None, body: Some(body) }
+        Self { body: Some(body), ..Self::empty(status) }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, location: None, body: None }
+        Self { status, location: None, body: None, retry_after: None }
     }
 
     pub(crate) fn redirect(path: &str) -> Self {
-        Self { status: 307, location: Some(format!("/v1/{path}")), body: None }
+        Self { location: Some(format!("/v1/{path}")), ..Self::empty(307) }
     }
 
     /// A success with `data`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::kubernetes::Kubernetes;
 use super::kv::{Kv1, Kv2};
 use super::policy;
+use super::quota::Quota;
 use super::reply::{Answer, Reply, one_error};
 use super::vault::{Mount, Policy, Request, Target, Vault, random_id, random_text};
 
@@ -109,6 +110,8 @@ pub(crate) fn handle(vault: &mut Vault, target: &Target, path: &str) -> Answer {
         ("auth", "update") => mount(vault, target, &format!("auth/{name}/"))?,
         ("mounts", "delete") => drop(vault.mounts.remove(&format!("{}{name}/", target.namespace))),
         ("auth", "delete") => drop(vault.mounts.remove(&format!("{}auth/{name}/", target.namespace))),
+        ("quotas", "update") => vault.quota = Some(Quota::new(target.body["rate"].as_u64().unwrap_or(u64::MAX))),
+        ("quotas", "delete") => vault.quota = None,
         ("policies", operation) => {
             let name = name.strip_prefix("acl/").unwrap_or(name);
             return policies(vault, target, name, operation);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use super::Entry;
 use super::kubernetes::Kubernetes;
 use super::kv::{Kv1, Kv2};
 use super::policy::{self, Rule};
+use super::quota::Quota;
 use super::reply::{Answer, Reply};
 use super::sys;
 use super::token::{self, Token, Tokens};
@@ -80,6 +81,7 @@ pub(crate) struct Vault {
     pub(crate) mounts: BTreeMap<String, Mount>,
     pub(crate) policies: BTreeMap<String, Policy>,
     pub(crate) tokens: Tokens,
+    pub(crate) quota: Option<Quota>,
     pub(crate) audit: Vec<Entry>,
 }
 
@@ -127,6 +129,7 @@ impl Vault {
             user_agent: request.user_agent.clone(),
             connection: request.connection,
             status: reply.status,
+            at: Instant::now(),
         });
         reply
     }
@@ -140,6 +143,7 @@ impl Vault {
         if clean != path {
             return Err(Reply::redirect(&clean));
         }
+        self.quota.as_mut().map_or(Ok(()), |quota| quota.admit(path))?;
         if let Some(answer) = sys::before_the_seal(self, request, path) {
             return answer;
         }

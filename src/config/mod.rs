@@ -25,6 +25,9 @@ pub use log::{Log, log};
 use reader::{Flags, Found, Reader};
 use setting::Setting;
 
+/// The default of `VAULT_STARTUP_TIMEOUT`.
+pub const STARTUP_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// What the settings come to.
 pub struct Settings {
     /// Whether Vault is asked.
@@ -219,12 +222,12 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
     let namespace = reader.parse(&setting::NAMESPACE, value::segments);
     let auth = auth::read(reader, environ);
     let mut time = |setting, parse: fn(&str) -> Result<Duration, &'static str>, default| {
-        reader.parse(setting, parse).unwrap_or(Duration::from_secs(default))
+        reader.parse(setting, parse).unwrap_or(default)
     };
-    let timeout = time(&setting::TIMEOUT, value::duration, 30);
-    let retry_delay = time(&setting::RETRY_DELAY, value::duration_or_zero, 5);
-    let wait = time(&setting::WAIT, value::duration_or_zero, 0);
-    let startup_timeout = time(&setting::STARTUP_TIMEOUT, value::duration, 120);
+    let timeout = time(&setting::TIMEOUT, value::duration, Duration::from_secs(30));
+    let retry_delay = time(&setting::RETRY_DELAY, value::duration_or_zero, Duration::from_secs(5));
+    let wait = time(&setting::WAIT, value::duration_or_zero, Duration::ZERO);
+    let startup_timeout = time(&setting::STARTUP_TIMEOUT, value::duration, STARTUP_TIMEOUT);
     if let Some(found) = reader.find(&setting::WAIT).filter(|_| wait > startup_timeout) {
         reader.fault(found.name, Some(found.text), "longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less");
     }

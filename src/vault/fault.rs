@@ -168,6 +168,7 @@ fn judge(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
     match answer.status {
         300..400 => Fault {
             remedy: "redirects are not followed; point VAULT_ADDR at the active service".into(),
+            retry: if of_a_standby(step, answer) { Retry::InWait } else { Retry::Never },
             ..not_vault(format!(
                 "{} was redirected to {} ({})",
                 step.subject(),
@@ -203,6 +204,14 @@ fn target(location: &str, scrubber: &Scrubber) -> String {
     let uri = location.parse::<ureq::http::Uri>().ok();
     let host = uri.as_ref().and_then(|u| u.authority()).map(|a| a.as_str().rsplit('@').next().unwrap_or_default());
     host.map_or_else(|| "another path".into(), |host| scrubber.clean(&[host]))
+}
+
+/// Whether a node that does not lead sends the login on as it came. A single node that was restarted does so too for a
+/// moment, to itself.
+fn of_a_standby(step: Step, answer: &Answer) -> bool {
+    let Step::Login { mount, .. } = step else { return false };
+    let uri = answer.location.parse::<ureq::http::Uri>().ok();
+    answer.status == 307 && uri.is_some_and(|uri| uri.path().ends_with(&format!("/v1/auth/{mount}/login")))
 }
 
 fn not_ready(status: u16) -> &'static str {

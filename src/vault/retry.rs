@@ -130,6 +130,28 @@ impl Policy {
     }
 }
 
+/// Tries `attempt` until `end` without a word, as long as its fault may pass, after the pauses of a wait. A signal ends a
+/// pause, and the try after it is the last; where one has arrived before, so is the first.
+pub fn persist<T>(end: Instant, clock: &impl Clock, mut attempt: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    let mut pauses = poll_pauses();
+    loop {
+        let fault = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(fault) => fault,
+        };
+        let pause = match fault.retry {
+            Retry::Never | Retry::InWait => return Err(fault),
+            Retry::Soon => next_pause(&mut pauses, Duration::ZERO),
+            Retry::After(least) => next_pause(&mut pauses, least),
+        };
+        let until = clock.now() + pause;
+        if until >= end || clock.caught().is_some() {
+            return Err(fault);
+        }
+        clock.pause(until);
+    }
+}
+
 /// The next of `pauses`: half of it, or the server's own wish where that is longer, and the jitter above. Who obeyed the
 /// wish to the second would come back together with everybody else who was told the same; and a wish of zero, which
 /// OpenBao's rate limit sends, is no reason to use up all tries at once.
@@ -297,6 +319,26 @@ mod tests {
         let clock = Frozen::new();
         assert_eq!(clock.run(clock.policy(0, 5, 30, 60), READ, Retry::Soon).0, 1);
         assert_eq!(clock.run(clock.policy(0, 5, 30, 60), Step::Status, Retry::Never).0, 1);
+    }
+
+    #[test]
+    fn who_persists_tries_until_the_end_of_the_time_or_of_hope() {
+        let tried = |clock: &Frozen, retry| {
+            let mut tries = 0;
+            let end = clock.start + Duration::from_secs(2);
+            let given_up = persist(end, clock, || {
+                tries += 1;
+                Err::<(), _>(fault(retry))
+            });
+            assert_eq!((given_up, clock.now() < end), (Err(fault(retry)), true));
+            tries
+        };
+        let second = Duration::from_secs(1);
+        assert!((4..=5).contains(&tried(&Frozen::new(), Retry::Soon)));
+        assert_eq!(tried(&Frozen::new(), Retry::After(second)), 2);
+        assert_eq!(tried(&Frozen::new(), Retry::After(2 * second)), 1);
+        assert_eq!(tried(&Frozen::new(), Retry::Never), 1);
+        assert_eq!(tried(&Frozen { signal_in_pause: Some(Signal::SIGTERM), ..Frozen::new() }, Retry::Soon), 2);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Client;
 use super::fault::{self, Step};
 use super::http::Request;
+use super::retry;
 use crate::error::{Error, Fault, Seconds};
 use crate::json::{self, Object};
 use crate::secret::Secret;
@@ -137,19 +138,24 @@ impl Drop for Session<'_> {
 }
 
 impl Client {
-    /// One try: a token that outlives it by its time to live is better than an application that starts late.
+    /// As often as its time limit allows: a token that is left behind may be good for weeks, and an application that
+    /// starts two seconds late is not late.
     fn revoke_self(&self, token: &Secret) -> Result<(), Fault> {
         let left = self.policy.budget.0.saturating_duration_since(Instant::now());
-        let request = Request {
-            token: Some(token),
-            body: Some(b"{}"),
-            within: Some(LONGEST_REVOKE.min(left + Duration::from_secs(1))),
-            grace: GRACE,
-            ..Request::get("auth/token/revoke-self")
-        };
-        let answer = self.ask(Step::Revoke, &request)?;
-        // Vault says nothing, or something in JSON. A page in its place means that the request never got there.
-        let said = if answer.status == 204 { Ok(()) } else { Object::parse(&answer.body).map(drop) };
-        said.map_err(|fault| fault::of_body(&answer, &fault, &self.scrubber))
+        let within = LONGEST_REVOKE.min(left + Duration::from_secs(1));
+        let end = Instant::now() + within;
+        retry::persist(end, &*self.waiter, || {
+            let request = Request {
+                token: Some(token),
+                body: Some(b"{}"),
+                within: Some((end, within)),
+                grace: GRACE,
+                ..Request::get("auth/token/revoke-self")
+            };
+            let answer = self.ask(Step::Revoke, &request)?;
+            // Vault says nothing, or something in JSON. A page in its place means that the request never got there.
+            let said = if answer.status == 204 { Ok(()) } else { Object::parse(&answer.body).map(drop) };
+            said.map_err(|fault| fault::of_body(&answer, &fault, &self.scrubber))
+        })
     }
 }

@@ -164,7 +164,7 @@ fn a_standard_output_that_nobody_reads_is_waited_for_no_longer_than_anything_els
         scenario.env("PATH", "/usr/bin:/bin").program("sh").options(["-c", run, PROGRAM])
     };
     let limited = scenario().env("VAULT_STARTUP_TIMEOUT", "500ms");
-    limited.run().expect_failure(74, "env file standard output: the time limit passed; check who reads it");
+    limited.run().expect_failure(74, "env file to standard output: the time limit passed; check where it goes");
 
     let scenario = scenario();
     let mut started = scenario.start();

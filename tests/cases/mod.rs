@@ -1,6 +1,7 @@
 //! What is tested, a file for each subject.
 
 mod addresses;
+mod chaos;
 mod check;
 mod check_faults;
 mod conformance;
@@ -15,6 +16,7 @@ mod file;
 mod file_faults;
 mod formats;
 mod harness;
+mod herd;
 mod install;
 mod install_program;
 mod leaks;
@@ -26,6 +28,7 @@ mod names;
 mod parents;
 mod readiness;
 mod refusals;
+mod restart;
 mod signals;
 mod tls;
 mod traces;

@@ -123,6 +123,26 @@ fn a_server_that_does_not_listen_yet_is_waited_for() {
     raw.expect_whole_run();
 }
 
+#[test]
+fn a_node_that_sends_logins_on_until_it_leads_is_waited_for() {
+    let onward = "Location: http://127.0.0.1:1/v1/auth/kubernetes/login\r\n";
+    let raw = Raw::start([(LOGIN, vec![Reply::with(307, onward, b""), Reply::login(&json!({}))])]);
+    Scenario::against(&raw).options(["--wait=20s"]).run().expect(
+        Expect::started().env([("A", "a-raw-secret")]).stderr([
+            "WARN  vault-exec: login: the login at auth/kubernetes with role shop was redirected to 127.0.0.1:1 (307); \
+             waiting up to 20s (VAULT_WAIT)",
+            "INFO  vault-exec: 1 variable {any}; token revoked",
+        ]),
+    );
+    raw.expect_requests([
+        "GET sys/seal-status",
+        "POST auth/kubernetes/login",
+        "POST auth/kubernetes/login",
+        "GET kv/data/shop/app",
+        "POST auth/token/revoke-self",
+    ]);
+}
+
 fn what_waiting_cannot_mend_ends_a_wait_at_once() {
     for reply in [
         Reply::json(404, &json!({"errors": []})),

@@ -7,10 +7,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::embedded_vault::Tls;
@@ -20,9 +21,25 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server; dropping it kills it.
 pub(crate) struct OpenBao {
-    process: Child,
+    process: Mutex<Child>,
+    folder: PathBuf,
+    storage: Storage,
     ports: Vec<u16>,
-    audit_log: PathBuf,
+}
+
+/// Where a server keeps what it knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Storage {
+    Memory,
+    /// Where it finds it again after a restart.
+    Disk,
+}
+
+impl Storage {
+    /// One that comes back has an address of its own, so that nobody takes its ports while it is away.
+    fn host(self) -> Ipv4Addr {
+        if self == Self::Memory { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(127, 77, 2, 1) }
+    }
 }
 
 /// The server's program, when `.ci/run` has installed it. With `CI` set it must be there.
@@ -44,40 +61,50 @@ pub(crate) fn program() -> Option<&'static PathBuf> {
 impl OpenBao {
     /// Starts an uninitialised server: plain HTTP, and one listener for each of `tls`. `None` when it is
     /// not installed.
-    pub(crate) fn start(name: &str, tls: &[Tls]) -> Option<Self> {
-        let program = program()?;
+    pub(crate) fn start(name: &str, storage: Storage, tls: &[Tls]) -> Option<Self> {
+        program()?;
         // A port that was free may be somebody else's when the server binds it.
-        (0..5).find_map(|_| Self::start_on_free_ports(program, name, tls)).or_else(|| panic!("no port stays free"))
+        (0..5).find_map(|_| Self::start_on_free_ports(name, storage, tls)).or_else(|| panic!("no port stays free"))
     }
 
     /// `None`: one of the ports was taken meanwhile.
-    fn start_on_free_ports(program: &Path, name: &str, tls: &[Tls]) -> Option<Self> {
+    fn start_on_free_ports(name: &str, storage: Storage, tls: &[Tls]) -> Option<Self> {
         let folder = scratch(name);
-        let audit_log = folder.join("audit.log");
-        let ports = free_ports(1 + tls.len());
-        let configuration = folder.join("server.hcl");
-        fs::write(&configuration, configure(&folder, &audit_log, &ports, tls)).expect("the configuration is written");
-        let log = fs::File::create(folder.join("server.log")).expect("the log is created");
-        let mut command = Command::new(program);
-        command.arg("server").arg("-config").arg(&configuration).current_dir(&folder).env_clear();
-        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
-        let mut server = Self { process: spawn_bound(command), ports, audit_log };
-        server.answers(&folder).then_some(server)
+        // The last one is what storage on disk wants for a cluster.
+        let ports = free_ports(storage.host(), 2 + tls.len());
+        let configuration = configure(&folder, storage, &ports, tls);
+        fs::write(folder.join("server.hcl"), configuration).expect("the configuration is written");
+        let server = Self { process: Mutex::new(launch(&folder)), folder, storage, ports };
+        server.answers().then_some(server)
+    }
+
+    /// Ends it as a node that is drained is ended.
+    pub(crate) fn stop(&self) {
+        let mut process = self.process.lock().expect("no panic");
+        let pid = Pid::from_raw(process.id().try_into().expect("a pid"));
+        kill(pid, Signal::SIGTERM).expect("a signal is sent");
+        process.wait().expect("it ends");
+    }
+
+    /// Starts it again, sealed.
+    pub(crate) fn resume(&self) {
+        *self.process.lock().expect("no panic") = launch(&self.folder);
+        assert!(self.answers(), "somebody has taken its port");
     }
 
     /// The URL of the plain listener.
     pub(crate) fn http_addr(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports[0])
+        format!("http://{}:{}", self.storage.host(), self.ports[0])
     }
 
     /// The URL of the TLS listener with this index.
     pub(crate) fn tls_addr(&self, index: usize) -> String {
-        format!("https://127.0.0.1:{}", self.ports[1 + index])
+        format!("https://{}:{}", self.storage.host(), self.ports[1 + index])
     }
 
     /// The answers in the audit log whose line holds `name`. A line is written before its answer is sent.
     pub(crate) fn audit(&self, name: &str) -> Vec<Value> {
-        let Ok(log) = fs::File::open(&self.audit_log) else {
+        let Ok(log) = fs::File::open(self.folder.join("audit.log")) else {
             return Vec::new();
         };
         let lines = BufReader::new(log).lines().map_while(Result::ok).filter(|line| line.contains(name));
@@ -86,12 +113,12 @@ impl OpenBao {
     }
 
     /// Waits for the first answer; there will be none where a port was taken.
-    fn answers(&mut self, folder: &Path) -> bool {
+    fn answers(&self) -> bool {
         let started = Instant::now();
         let url = format!("{}/v1/sys/seal-status", self.http_addr());
         while ureq::get(&url).call().is_err() {
-            let log = || fs::read_to_string(folder.join("server.log")).unwrap_or_default();
-            let ended = self.process.try_wait().expect("a child can be asked");
+            let log = || fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
+            let ended = self.process.lock().expect("no panic").try_wait().expect("a child can be asked");
             if ended.is_some() && log().contains("address already in use") {
                 return false;
             }
@@ -105,20 +132,40 @@ impl OpenBao {
 
 impl Drop for OpenBao {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 
-fn configure(folder: &Path, audit_log: &Path, ports: &[u16], tls: &[Tls]) -> String {
-    let mut text = format!("disable_mlock = true\napi_addr = \"http://127.0.0.1:{}\"\n", ports[0]);
+fn launch(folder: &Path) -> Child {
+    let log = fs::File::create(folder.join("server.log")).expect("the log is created");
+    let mut command = Command::new(program().expect("it was there"));
+    command.arg("server").arg("-config").arg(folder.join("server.hcl")).current_dir(folder).env_clear();
+    command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
+    spawn_bound(command)
+}
+
+fn configure(folder: &Path, storage: Storage, ports: &[u16], tls: &[Tls]) -> String {
+    let host = storage.host();
+    let cluster = format!("{host}:{}", ports[ports.len() - 1]);
+    let mut text = format!("disable_mlock = true\napi_addr = \"http://{host}:{}\"\n", ports[0]);
     // Raw, so that tests can look for the very token or value; it never leaves the scratch folder.
-    let options = format!("file_path = \"{}\", log_raw = \"true\"", audit_log.display());
-    let _ = writeln!(text, "storage \"inmem\" {{}}\naudit \"file\" \"f\" {{\n  options = {{ {options} }}\n}}");
-    let mut listener = |port: u16, settings: &str| {
-        let _ = writeln!(text, "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n{settings}}}");
+    let options = format!("file_path = \"{}\", log_raw = \"true\"", folder.join("audit.log").display());
+    let _ = match storage {
+        Storage::Memory => writeln!(text, "storage \"inmem\" {{}}"),
+        Storage::Disk => {
+            let path = folder.join("data");
+            fs::create_dir_all(&path).expect("a folder");
+            let node = format!("path = \"{}\"\n  node_id = \"one\"", path.display());
+            writeln!(text, "cluster_addr = \"http://{cluster}\"\nstorage \"raft\" {{\n  {node}\n}}")
+        }
     };
-    listener(ports[0], "  tls_disable = true\n");
+    let _ = writeln!(text, "audit \"file\" \"f\" {{\n  options = {{ {options} }}\n}}");
+    let mut listener = |port: u16, settings: &str| {
+        let _ = writeln!(text, "listener \"tcp\" {{\n  address = \"{host}:{port}\"\n{settings}}}");
+    };
+    listener(ports[0], &format!("  tls_disable = true\n  cluster_address = \"{cluster}\"\n"));
     for (tls, port) in tls.iter().zip(&ports[1..]) {
         let file = |name: &str, pem: &str| {
             let path = folder.join(format!("{port}.{name}"));
@@ -140,9 +187,8 @@ fn configure(folder: &Path, audit_log: &Path, ports: &[u16], tls: &[Tls]) -> Str
 }
 
 /// Ports that are free now; all are held until the last is found, so that they differ.
-fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free")).collect();
+fn free_ports(host: Ipv4Addr, count: usize) -> Vec<u16> {
+    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((host, 0)).expect("a port is free")).collect();
     held.iter().map(|it| it.local_addr().expect("a bound listener has an address").port()).collect()
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Scenario<'a> {
     inherited: Vec<Inherit>,
     /// Values that may be seen in no log line.
     secrets: Vec<String>,
+    /// Whether the server is asked around each run what it has and what it was asked.
+    pub(super) observed: bool,
 }
 
 impl<'a> Scenario<'a> {
@@ -97,6 +99,7 @@ impl<'a> Scenario<'a> {
             instead: None,
             inherited: Vec::new(),
             secrets: Vec::new(),
+            observed: true,
         };
         if server.is_none() {
             return scenario;
@@ -196,6 +199,13 @@ impl<'a> Scenario<'a> {
     pub(crate) fn at(mut self, addr: &str) -> Self {
         addr.clone_into(&mut self.addr);
         self.env("VAULT_ADDR", "{addr}")
+    }
+
+    /// The server is left alone around each run, because it may be away or runs may be many; who counts tokens does
+    /// it by hand.
+    pub(crate) fn unobserved(mut self) -> Self {
+        self.observed = false;
+        self
     }
 
     /// What the program inherits beside arguments and environment.
@@ -306,6 +316,16 @@ impl<'a> Scenario<'a> {
         command
     }
 
+    /// One of many runs at once, which tells its end to these two files instead.
+    pub(super) fn one_of_many(&self, report: &Path, log: &Path) -> Command {
+        let report = format!("--report={}", report.display());
+        let application = ["--".into(), child_program().into_os_string(), report.into()];
+        let options = self.options.iter().map(|it| self.expand_os(it));
+        let mut command = self.process(&self.program, options.chain(application));
+        command.stdout(Stdio::null()).stderr(fs::File::create(log).expect("a file is created"));
+        command
+    }
+
     /// What the application reports when nothing stands before it.
     pub(crate) fn baseline(&self) -> ChildReport {
         let application = self.application();
@@ -339,6 +359,6 @@ impl<'a> Scenario<'a> {
     }
 
     pub(super) fn live_tokens(&self) -> usize {
-        self.server.map_or(0, |server| server.live_tokens(&self.namespace, &self.name))
+        self.server.filter(|_| self.observed).map_or(0, |server| server.live_tokens(&self.namespace, &self.name))
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::certs::certs;
 use super::embedded_vault::{EmbeddedVault, Tls};
 use super::http::{Answer, Call};
-use super::openbao::OpenBao;
+use super::openbao::{OpenBao, Storage};
 use super::{tally, token_review};
 
 /// Which server.
@@ -85,8 +85,9 @@ pub(crate) struct Asked {
     pub(crate) with_token: bool,
     /// Two requests with the same number came over one connection.
     pub(crate) connection: u64,
-    /// Only the embedded server knows it.
+    /// Only the embedded server knows these.
     pub(crate) user_agent: Option<String>,
+    pub(crate) answered: Option<(u16, Instant)>,
 }
 
 /// Runs one scenario on the shared server of its kind, and notes that it did or that it could not.
@@ -124,17 +125,47 @@ impl Server {
     fn start(kind: Kind, name: &str) -> Option<Self> {
         let running = match kind {
             Kind::Embedded => Running::Embedded(EmbeddedVault::start(&listeners())),
-            Kind::OpenBao => Running::OpenBao(OpenBao::start(name, &listeners())?),
+            Kind::OpenBao => Running::OpenBao(OpenBao::start(name, Storage::Memory, &listeners())?),
         };
-        Some(Self { running, secrets: OnceLock::new(), policies: Mutex::default() })
+        Some(Self::around(running))
+    }
+
+    fn around(running: Running) -> Self {
+        Self { running, secrets: OnceLock::new(), policies: Mutex::default() }
     }
 
     fn prepared(kind: Kind, name: &str) -> Option<Self> {
-        let server = Self::start(kind, name)?;
-        server.initialise();
-        server.unseal();
-        server.prepare("");
-        Some(server)
+        Self::start(kind, name).map(Self::ready)
+    }
+
+    /// The same server initialised, unsealed and with the mounts that all scenarios count on.
+    pub(crate) fn ready(self) -> Self {
+        self.initialise();
+        self.unseal();
+        self.prepare("");
+        self
+    }
+
+    /// A real server, uninitialised and without TLS, that can be restarted.
+    pub(crate) fn durable() -> Option<Self> {
+        OpenBao::start(&super::unique(), Storage::Disk, &[]).map(Running::OpenBao).map(Self::around)
+    }
+
+    /// Ends a real server.
+    pub(crate) fn stop(&self) {
+        self.real().stop();
+    }
+
+    /// Starts it again, sealed.
+    pub(crate) fn resume(&self) {
+        self.real().resume();
+    }
+
+    fn real(&self) -> &OpenBao {
+        match &self.running {
+            Running::OpenBao(server) => server,
+            Running::Embedded(_) => panic!("only a real server is restarted"),
+        }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -287,6 +318,7 @@ impl Server {
                     with_token: entry.token,
                     connection: entry.connection,
                     user_agent: Some(entry.user_agent),
+                    answered: Some((entry.status, entry.at)),
                 });
                 asked.collect()
             }
@@ -308,6 +340,7 @@ fn seen(entry: &Value) -> Asked {
         with_token: request["client_token"].is_string(),
         connection: request["remote_port"].as_u64().unwrap_or_default(),
         user_agent: None,
+        answered: None,
     }
 }
 

@@ -73,7 +73,10 @@ impl<'a> Started<'a> {
             stderr: text(stderr),
             pid: self.process.id(),
             child: fs::read(scenario.report()).ok().map(|report| ChildReport::parse(&report)),
-            asked: scenario.server.map_or_else(Vec::new, |server| server.asked(&scenario.name)),
+            asked: scenario
+                .server
+                .filter(|_| scenario.observed)
+                .map_or_else(Vec::new, |server| server.asked(&scenario.name)),
             tokens_before: self.tokens_before,
             tokens_after: scenario.live_tokens(),
         };

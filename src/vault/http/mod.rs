@@ -45,8 +45,8 @@ pub struct Request<'a> {
     pub in_namespace: bool,
     /// How much longer it may take after a signal.
     pub grace: Duration,
-    /// A nearer limit than the client's own.
-    pub within: Option<Duration>,
+    /// A nearer limit than the client's own: its end, and how long it is in all.
+    pub within: Option<(Instant, Duration)>,
 }
 
 impl<'a> Request<'a> {
@@ -105,11 +105,11 @@ impl Http {
     /// Sends `request` and reads the answer to its end, so that the connection can be kept.
     pub fn call(&self, request: &Request) -> Result<Answer, NoAnswer> {
         let now = Instant::now();
-        let own = now + request.within.unwrap_or(self.timeout);
+        let own = request.within.map_or(now + self.timeout, |(end, _)| end);
         let deadline = if request.within.is_some() { own } else { own.min(self.deadline) };
         self.waiter.expect(deadline, request.grace);
         let (setting, limit) = match request.within {
-            Some(within) => (None, within),
+            Some((_, within)) => (None, within),
             None if deadline == own => (Some("VAULT_TIMEOUT"), self.timeout),
             None => (Some("VAULT_STARTUP_TIMEOUT"), deadline - now),
         };
