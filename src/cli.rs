@@ -162,7 +162,7 @@ fn unreadable(error: &clap::Error) -> Error {
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = lines.find_map(|line| line.strip_prefix("tip: ")).filter(|tip| tip.contains("similar"));
     let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-    usage(&format!("{}{tip}", crate::text::escaped(&first)))
+    usage(&crate::text::escaped(&format!("{first}{tip}")))
 }
 
 /// A setting's help: what it means, the variable where a flag has one, default and alias; 70 columns wide.
@@ -295,6 +295,7 @@ mod tests {
             (&["--kees", "a", "env"], "unexpected argument '--kees' found (a similar argument exists: '--keys')"),
             (&["--wait"], "a value is required for '--wait <DURATION>' but none was supplied"),
             (&["-x"], "unexpected argument '-x' found"),
+            (&["--x\ntip: similar \u{1b}[31m"], r"unexpected argument '--x (similar \u{1b}[31m' found)"),
             (&["--env-file", "/f", "--", "env"], "COMMAND does not go with --env-file, --format or --force"),
             (&["--format", "sh", "env"], "COMMAND does not go with --env-file, --format or --force"),
             (&["--report", "json", "env"], "--report goes with --check"),
