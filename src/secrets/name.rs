@@ -1,6 +1,8 @@
 //! Which names a variable may have. Whoever can write the secret must not be able to get code run in the application,
 //! to change whom it trusts, or to send it elsewhere.
 
+use crate::text::escaped;
+
 /// What a name comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -72,7 +74,7 @@ fn is_denied(name: &str) -> bool {
 pub fn masked(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let mask = if SENSITIVE.iter().any(|word| lower.contains(word)) { "=***masked***" } else { "" };
-    format!("{name}{mask}")
+    format!("{}{mask}", escaped(name))
 }
 
 #[cfg(test)]
@@ -107,12 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_sensitive_are_masked_in_any_case() {
+    fn names_that_look_sensitive_are_masked_in_any_case_and_none_begins_a_line() {
         for (name, shown) in [
             ("DB_PASSWORD", "DB_PASSWORD=***masked***"),
             ("apiKey", "apiKey=***masked***"),
             ("MONKEY", "MONKEY=***masked***"),
             ("DB_URL", "DB_URL"),
+            ("A\nERROR \u{1b}[31m", r"A\nERROR \u{1b}[31m"),
         ] {
             assert_eq!(masked(name), shown);
         }
