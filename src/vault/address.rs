@@ -1,6 +1,7 @@
 //! Where Vault is: the checked `VAULT_ADDR`.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use ureq::http::Uri;
 
@@ -75,10 +76,11 @@ impl Address {
         self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
     }
 
-    /// The same URL with another host, for a certificate that carries another name.
+    /// The same URL with another host, for a certificate that carries another name; an IPv6 address needs no brackets.
     pub fn with_host(&self, host: &str) -> String {
         let (scheme, rest) = (&self.url[..self.scheme_end], &self.url[self.scheme_end + 3..]);
-        format!("{scheme}://{host}{}", &rest[self.host.len()..])
+        let [open, close] = if host.parse::<Ipv6Addr>().is_ok() { ["[", "]"] } else { ["", ""] };
+        format!("{scheme}://{open}{host}{close}{}", &rest[self.host.len()..])
     }
 }
 
@@ -104,7 +106,9 @@ mod tests {
             let address = Address::parse(text).unwrap();
             assert_eq!((address.to_string().as_str(), address.is_loopback()), (url, loopback));
         }
-        assert_eq!(Address::parse("https://[::1]:8200/p").unwrap().with_host("vault"), "https://vault:8200/p");
+        let address = Address::parse("https://[::1]:8200/p").unwrap();
+        assert_eq!(address.with_host("vault"), "https://vault:8200/p");
+        assert_eq!(address.with_host("fd00::1"), "https://[fd00::1]:8200/p");
     }
 
     #[test]
