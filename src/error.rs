@@ -236,7 +236,7 @@ impl fmt::Display for Effort {
     }
 }
 
-/// A duration as an operator writes it: `350ms`, `2.5s`, `1m30s`, `3h`, `32d`.
+/// A duration as an operator writes it: `350ms`, `2.5s`, `1m30s`, `2h30m`.
 pub struct Seconds(pub Duration);
 
 impl fmt::Display for Seconds {
@@ -246,7 +246,6 @@ impl fmt::Display for Seconds {
             (0, millis @ 0..1000) => write!(f, "{millis}ms"),
             (0, millis) if millis % 1000 == 0 => write!(f, "{}s", millis / 1000),
             (0, millis) => write!(f, "{}.{}s", millis / 1000, format!("{:03}", millis % 1000).trim_end_matches('0')),
-            (minutes @ 2880.., _) => write!(f, "{}d", minutes / 1440),
             (minutes @ 120.., _) if minutes % 60 == 0 => write!(f, "{}h", minutes / 60),
             (minutes @ 120.., _) => write!(f, "{}h{}m", minutes / 60, minutes % 60),
             (minutes, 0..1000) => write!(f, "{minutes}m"),
@@ -269,7 +268,7 @@ mod tests {
             (90_400, "1m30s"),
             (7_200_000, "2h"),
             (9_000_000, "2h30m"),
-            (2_764_800_000, "32d"),
+            (2_764_800_000, "768h"),
         ] {
             assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
         }

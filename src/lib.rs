@@ -44,6 +44,9 @@ pub mod install;
 pub mod json;
 pub mod logging;
 pub mod process;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod properties;
 pub mod report;
 pub mod run;
 pub mod secret;

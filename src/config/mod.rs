@@ -5,7 +5,7 @@ mod log;
 pub mod reader;
 pub mod setting;
 mod tls;
-mod value;
+pub(crate) mod value;
 
 use std::time::{Duration, Instant};
 

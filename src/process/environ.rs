@@ -14,13 +14,18 @@ pub struct Environ(Vec<Entry>);
 impl Environ {
     /// This process's own.
     pub fn inherited() -> Self {
-        Self(super::sys::environment().into_iter().map(Zeroizing::new).collect())
+        Self::from_entries(super::sys::environment())
+    }
+
+    /// One of these entries.
+    pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
+        Self(entries.into_iter().map(Zeroizing::new).collect())
     }
 
     /// One made of pairs, for tests and for callers that have no environment of their own.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let entries = pairs.into_iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok());
-        Self(entries.map(Zeroizing::new).collect())
+        Self::from_entries(entries)
     }
 
     /// The value of `name`; of the first one where it is repeated, as `getenv` finds it.

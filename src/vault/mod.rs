@@ -21,7 +21,9 @@ use crate::error::{Code, Error, Fault};
 use crate::process::wait::Waiter;
 use crate::text::Scrubber;
 use address::Address;
-use fault::Step;
+pub(crate) use fault::Step;
+#[cfg(any(test, fuzzing))]
+pub(crate) use http::retry_after;
 use http::{Answer, Http, Request};
 use retry::{GivenUp, Policy};
 
@@ -73,6 +75,18 @@ impl Client {
     /// Prepares the connection; nothing is sent before the first call. Every wait of the client is one of `waiter`'s.
     pub fn new(options: &Options, policy: Policy, waiter: Arc<Waiter>) -> Self {
         let http = Http::new(options, Arc::clone(&waiter), policy.budget.0);
+        Self::with(http, options, policy, waiter)
+    }
+
+    /// One that sends nothing and gets `answer` to whatever it asks.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn canned(options: &Options, policy: Policy, answer: &[u8]) -> Self {
+        let waiter = Arc::new(Waiter::new(None));
+        let http = Http::canned(options, Arc::clone(&waiter), policy.budget.0, answer);
+        Self::with(http, options, policy, waiter)
+    }
+
+    fn with(http: Http, options: &Options, policy: Policy, waiter: Arc<Waiter>) -> Self {
         Self {
             http,
             waiter,

@@ -1,5 +1,7 @@
 //! One request and its answer: the only place that talks to `ureq`.
 
+#[cfg(any(test, fuzzing))]
+mod canned;
 mod resolver;
 pub use resolver::Unresolved;
 mod transport;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::Agent;
+use ureq::config::Config;
 use ureq::http::{Response, header};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
 use zeroize::Zeroizing;
@@ -90,9 +93,20 @@ impl std::error::Error for Encoded {}
 impl Http {
     /// Prepares the connection; nothing is sent. `deadline` ends every request.
     pub fn new(options: &Options, waiter: Arc<Waiter>, deadline: Instant) -> Self {
+        Self::with(agent(options, &waiter), options, waiter, deadline)
+    }
+
+    /// The same, with each connection giving `answer` and nothing sent anywhere.
+    #[cfg(any(test, fuzzing))]
+    pub fn canned(options: &Options, waiter: Arc<Waiter>, deadline: Instant, answer: &[u8]) -> Self {
+        let agent = Agent::with_parts(agent_config(options), canned::Canned(answer.into()), canned::Nowhere);
+        Self::with(agent, options, waiter, deadline)
+    }
+
+    fn with(agent: Agent, options: &Options, waiter: Arc<Waiter>, deadline: Instant) -> Self {
         let server_name = options.tls.server_name.as_deref();
         Self {
-            agent: agent(options, &waiter),
+            agent,
             waiter,
             base: server_name.map_or_else(|| options.address.to_string(), |name| options.address.with_host(name)),
             host: options.address.authority(),
@@ -178,7 +192,7 @@ fn read_wiping(mut body: impl Read) -> Result<Zeroizing<Vec<u8>>, ureq::Error> {
 
 /// The pause that a server asks for, in seconds or as a date;
 /// [RFC 9110, 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3). What is neither is no wish.
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // More seconds than fit are more than any budget holds.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))));
@@ -187,11 +201,21 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The one place where the HTTP client is set up; what is a default of `ureq` is written out all the same, because a
-/// default may change and none of these may.
 fn agent(options: &Options, waiter: &Arc<Waiter>) -> Agent {
     let names = Arc::new(resolver::Names::default());
-    let config = Agent::config_builder()
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(transport::TcpConnector { waiter: Arc::clone(waiter), names: Arc::clone(&names) })
+            .chain(RustlsConnector::default());
+    let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
+    let resolver = resolver::Lookup { waiter: Arc::clone(waiter), names, connect_to };
+    Agent::with_parts(agent_config(options), connector, resolver)
+}
+
+/// The one place where the HTTP client is set up; what is a default of `ureq` is written out all the same, because a
+/// default may change and none of these may.
+fn agent_config(options: &Options) -> Config {
+    Agent::config_builder()
         // Headers and the body of an error are needed, and an unread body costs the connection.
         .http_status_as_error(false)
         // ureq sends X-Vault-Token on to another host.
@@ -217,13 +241,7 @@ fn agent(options: &Options, waiter: &Arc<Waiter>) -> Agent {
         .timeout_global(None)
         .timeout_await_100(None)
         .tls_config(options.tls.to_ureq())
-        .build();
-    let connector =
-        ().chain(ConnectProxyConnector::default())
-            .chain(transport::TcpConnector { waiter: Arc::clone(waiter), names: Arc::clone(&names) })
-            .chain(RustlsConnector::default());
-    let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
-    Agent::with_parts(config, connector, resolver::Lookup { waiter: Arc::clone(waiter), names, connect_to })
+        .build()
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! Secrets, from JSON to the bytes of an env file.
+
+use std::collections::BTreeMap;
+
+use super::{VALUE, hides, is_one_line};
+use crate::json::{Json, Object};
+use crate::secrets::{self, Carrier, Problem, Rules, Variable, name, value};
+use crate::sink::env_file::{EnvFile, Place};
+use crate::sink::format::Format;
+
+/// Each member of a secret becomes a variable or a problem; each format writes the variables exactly when it carries
+/// every one of them, in the same bytes whatever their order; and no message shows a value.
+pub fn formats(document: &[u8]) {
+    let Ok(secret) = Object::parse(document) else { return };
+    let hidden: &[&str] = if secret.iter().any(|(key, _)| key.contains(VALUE)) { &[] } else { &[VALUE] };
+    let presentable = |messages: Vec<String>| {
+        for message in messages {
+            is_one_line(&message);
+            hides(hidden, &message);
+        }
+    };
+    let collected = |carrier| {
+        let (variables, problems) = secrets::collect(&secret, &Rules::default(), carrier);
+        assert_eq!(variables.len() + problems.len(), secret.iter().count());
+        presentable(secrets::sentences(&problems));
+        variables
+    };
+    let for_command = collected(Carrier::Environment);
+    assert!(for_command.iter().all(|v| !v.value.expose().contains('\0') && !v.name.contains(['\0', '='])));
+    let variables = collected(Carrier::File);
+    for variable in &variables {
+        presentable(vec![name::masked(&variable.name)]);
+        let (_, member) = secret.iter().find(|(key, _)| *key == variable.name).expect("a variable is named as its key");
+        if let Json::Object(_) | Json::Array(_) = member {
+            keeps_its_text(variable.value.expose());
+        }
+    }
+    for format in Format::ALL {
+        rendered(format, &variables, presentable);
+    }
+}
+
+/// Compact JSON is JSON, and as compact as it gets.
+fn keeps_its_text(text: &str) {
+    let document = format!("{{\"\":{text}}}");
+    let again = Object::parse(document.as_bytes()).expect("compact JSON is JSON");
+    for (_, member) in again.iter() {
+        assert_eq!(value::text(member).expose(), text);
+    }
+}
+
+fn rendered(format: Format, variables: &[Variable], presentable: impl Fn(Vec<String>)) {
+    let file = EnvFile { place: Place::Stdout, format, mode: 0o600, owner: None };
+    let mut pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
+    let refused = pairs.iter().filter(|(name, value)| format.check(name, value).is_err()).count();
+    match file.render(variables) {
+        Ok(bytes) => {
+            assert_eq!(refused, 0);
+            pairs.reverse();
+            assert!(format.render(&pairs).is_ok_and(|again| again == bytes), "{format}: the order shows");
+            assert!(bytes.last().is_none_or(|last| *last == b'\n'));
+            match format {
+                Format::Json => {
+                    let read: BTreeMap<String, String> = serde_json::from_slice(&bytes).expect("JSON is JSON");
+                    let written = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+                    assert_eq!(read, written.collect());
+                }
+                Format::Docker => {
+                    let text = std::str::from_utf8(&bytes).expect("text makes text");
+                    let read =
+                        text.split_terminator('\n').filter_map(|line| line.split_once('=')).collect::<BTreeMap<_, _>>();
+                    assert_eq!(read, pairs.into_iter().collect());
+                }
+                _ => {}
+            }
+        }
+        Err(problems) => {
+            assert_eq!(problems.len(), refused);
+            assert!(problems.iter().all(|problem| matches!(problem, Problem::Format { .. })));
+            presentable(secrets::sentences(&problems));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn member() -> impl Strategy<Value = serde_json::Value> {
+        let text = prop_oneof![
+            "[\n\r\t '\"`\\\\$#{}()=a\u{1b}\u{2028}\u{feff}\u{fffe}\u{0}]{0,8}",
+            any::<String>(),
+            Just(VALUE.to_owned()),
+        ];
+        let leaf = prop_oneof![
+            4 => text.prop_map(Into::into),
+            1 => any::<f64>().prop_map(Into::into),
+            1 => any::<bool>().prop_map(Into::into),
+            1 => Just(().into()),
+        ];
+        leaf.prop_recursive(3, 8, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
+                prop::collection::btree_map(any::<String>(), inner, 0..3)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn formats_hold_for_secrets_of_every_shape(
+            members in prop::collection::btree_map("[A-Z_]{1,4}|PATH|[a-z.=\n\u{1b} é]{0,4}", member(), 0..6),
+        ) {
+            formats(&serde_json::to_vec(&members).unwrap());
+        }
+    }
+}

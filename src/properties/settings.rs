@@ -1,0 +1,169 @@
+//! Environment and command line, from their bytes to a client that can ask.
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::time::Instant;
+
+use super::{TOKEN, hides, is_one_line};
+use crate::cli::{self, Ask};
+use crate::config::{self, Config, Plan, setting};
+use crate::process::environ::Environ;
+use crate::vault::Client;
+use crate::vault::address::Address;
+use crate::vault::auth::Method;
+
+/// Answers the status check as well as a read.
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n\
+    {\"initialized\":true,\"sealed\":false,\"data\":{\"data\":{},\"metadata\":{\"version\":1}}}";
+
+/// The input is what the kernel would hand over: entries that end with NUL, the environment's first, and from the first
+/// one with a dash on the command line's.
+///
+/// What is wrong is said in one line for each setting, which names it and shows no credential; where nothing is wrong,
+/// every request can be made.
+pub fn settings(input: &[u8]) {
+    let entries: Vec<_> = input.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).collect();
+    let (environment, args) =
+        entries.split_at(entries.iter().position(|e| e.starts_with(b"-")).unwrap_or(entries.len()));
+    // The last entry keeps the system's certificates from being read each time; of equal names the first counts.
+    let environment = environment.iter().copied().chain([&b"VAULT_SKIP_VERIFY=true"[..]]);
+    let environ = Environ::from_entries(environment.filter_map(|entry| CString::new(entry).ok()));
+    let args = args.iter().map(|arg| OsString::from_vec(arg.to_vec()));
+    let request = match cli::parse(std::iter::once("vault-exec".into()).chain(args).collect()) {
+        Ok(Ask::Run(request) | Ask::Check { request, .. }) => request,
+        Ok(Ask::Install(_) | Ask::Print(_)) => return,
+        Err(usage) => return is_one_line(&usage.to_string()),
+    };
+    let secrets: &[&str] =
+        if only_withheld(&environ) && !format!("{request:?}").contains(TOKEN) { &[TOKEN] } else { &[] };
+    for (_, text, origin) in config::in_effect(&environ, &request.flags) {
+        for text in [text, origin] {
+            is_one_line(&text);
+            hides(secrets, &text);
+        }
+    }
+    let for_command = !request.command.is_empty();
+    let (settings, faults) = config::inspect(&environ, &request.flags, for_command);
+    for fault in &faults {
+        assert!(is_setting(&fault.name), "{}", fault.name);
+        is_one_line(&fault.to_string());
+        hides(secrets, &fault.to_string());
+    }
+    match settings.map(|settings| settings.plan) {
+        Some(Plan::Vault(config)) if faults.is_empty() => can_ask(&config, secrets),
+        None => assert!(!faults.is_empty(), "nothing is wrong, and there is nothing to do"),
+        Some(_) => {}
+    }
+}
+
+/// Whether the planted token is only where it is withheld from messages.
+fn only_withheld(environ: &Environ) -> bool {
+    let named = |setting: &setting::Setting, name: &[u8]| setting.groups().flatten().any(|n| n.as_bytes() == name);
+    let withheld = |name: &[u8], value: &[u8]| {
+        let value = std::str::from_utf8(value).unwrap_or_default().trim();
+        let mut hidden = setting::ALL.iter().filter(|s| s.credential || s.name == setting::CACERT_BYTES.name);
+        hidden.any(|setting| named(setting, name)) || named(&setting::ADDR, name) && Address::parse(value).is_err()
+    };
+    let planted = |bytes: &[u8]| bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+    environ.variables().all(|(name, value)| !planted(name) && (!planted(value) || withheld(name, value)))
+}
+
+fn is_setting(name: &str) -> bool {
+    let flag = name.strip_prefix("--");
+    let variables = || setting::ALL.iter().flat_map(|setting| setting.groups().flatten());
+    flag.is_some_and(|flag| setting::ALL.iter().any(|setting| setting.flag == Some(flag)))
+        || variables().any(|variable| variable == name)
+        || ["SSL_CERT_FILE", "SSL_CERT_DIR"].contains(&name)
+}
+
+fn can_ask(config: &Config, secrets: &[&str]) {
+    for warning in &config.warnings {
+        is_one_line(warning);
+        hides(secrets, warning);
+    }
+    let client = Client::canned(&config.vault, config.policy(Instant::now()), ANSWER);
+    client.status().expect("a status check can be made");
+    if let method @ Method::Token(_) = &config.auth {
+        // A file may hold none.
+        let Ok(session) = client.login(method) else { return };
+        session.read(&config.location).expect("a read can be made");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts that one setting or another takes, and some that none does.
+    const TEXTS: &[&str] = &[
+        "https://vault:8200",
+        "http://127.0.0.1:8200/prefix/",
+        "http://[::1]",
+        "unix:///run/vault",
+        "app/prod",
+        "/a b/ü",
+        "../x",
+        "30s",
+        "0",
+        "1m30s",
+        "-1",
+        "true",
+        "yes",
+        "token",
+        "kubernetes",
+        "auto",
+        "latest",
+        "7",
+        "/dev/null",
+        "::1",
+        "vault.example",
+        "a:B,c",
+        "json",
+        "0640",
+        "1000:1000",
+        "debug",
+        "\u{1b}[31m\n",
+        "\u{202e}",
+        " ",
+        "-",
+        TOKEN,
+        "https://me:hvs.CAESIPlantedTokenThatNobodyMaySee@vault",
+        "http://proxy:3128",
+    ];
+
+    fn entry() -> impl Strategy<Value = Vec<u8>> {
+        let names: Vec<_> = setting::ALL.iter().flat_map(|setting| setting.groups().flatten()).collect();
+        let others = ["SSL_CERT_FILE", "KUBERNETES_SERVICE_HOST", "HOME", "RUST_LOG", "VAULT_ADRR", "VAULT_\n"];
+        let name = prop::sample::select([names, others.map(str::to_owned).to_vec()].concat());
+        let value = prop_oneof![
+            6 => prop::sample::select(TEXTS).prop_map(|text| text.as_bytes().to_vec()),
+            1 => prop::collection::vec(1..=255_u8, 0..12),
+        ];
+        (name, value).prop_map(|(name, value)| [name.as_bytes(), b"=", &value].concat())
+    }
+
+    fn arg() -> impl Strategy<Value = Vec<u8>> {
+        const FLAGS: &[&str] =
+            &["--keys", "--require", "--allow-name", "--wait", "--env-file", "--format", "--check", "--", "--waitt"];
+        let flag = prop::sample::select(FLAGS);
+        (flag, prop::sample::select(TEXTS)).prop_map(|(flag, text)| match flag {
+            "--check" | "--" => flag.as_bytes().to_vec(),
+            _ => format!("{flag}={text}").into_bytes(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn settings_hold_for_texts_of_the_right_kind_in_wrong_places(
+            entries in prop::collection::vec(entry(), 0..8),
+            sound in any::<bool>(),
+            args in prop::collection::vec(arg(), 0..3),
+        ) {
+            let base = [&b"VAULT_ADDR=http://vault"[..], b"VAULT_PATH=app", b"VAULT_TOKEN=hvs.x"].map(<[u8]>::to_vec);
+            let base = if sound { base.to_vec() } else { Vec::new() };
+            settings(&[entries, base, args].concat().join(&0));
+        }
+    }
+}
