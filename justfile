@@ -40,3 +40,7 @@ herd size="300" limited="1000":
 # Size, memory, time and requests, printed as a table
 bench:
     cargo bench
+
+# Tries every property with what a fuzzer finds, so many seconds each
+fuzz seconds="600":
+    fuzz/run {{seconds}}
