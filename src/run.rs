@@ -61,7 +61,9 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
 /// Fetches the secret and hands it over. Whatever ends this after the login, the session's end revokes its token.
 fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error> {
     let mut times = Times::start();
-    config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
     let waiter = arm()?;
 
     let vault = Client::new(&config.vault, config.policy(times.begun), Arc::clone(&waiter));
@@ -103,7 +105,9 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
 
 /// Without Vault: COMMAND with the environment as it is, or a file without variables.
 fn pass_through(sink: Sink, warnings: &[String]) -> Result<(), Error> {
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
     log::debug!("VAULT_ADDR is unset: passthrough");
     match sink {
         Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),

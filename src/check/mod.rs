@@ -101,7 +101,9 @@ impl Report {
         let file = if let Some(Sink::EnvFile(file)) = &sink { Some(file.clone()) } else { None };
         match plan {
             Plan::Passthrough(warnings) => {
-                warnings.iter().for_each(|warning| log::warn!("{warning}"));
+                for warning in &warnings {
+                    log::warn!("{warning}");
+                }
                 self.verdict = match &file {
                     Some(file) => format!("VAULT_ADDR is unset: would write {file} without variables"),
                     None => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
@@ -123,7 +125,9 @@ impl Report {
     }
 
     fn ask_vault(&mut self, config: &Config, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
-        config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        for warning in &config.warnings {
+            log::warn!("{warning}");
+        }
         let waiter = steps::arm()?;
         let begun = Instant::now();
         let vault = Client::new(&config.vault, config.policy(begun), waiter.clone());
