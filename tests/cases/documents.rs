@@ -63,7 +63,7 @@ fn every_flag_stands_in_the_readme_and_no_other() {
     let mentioned =
         words.filter_map(|word| word.strip_prefix("--")).filter(|word| word.starts_with(char::is_alphabetic));
     // Those of the application, of cargo and of clap.
-    let others = ["port", "example", "release", "help", "version"];
+    let others = ["port", "example", "release", "path", "help", "version"];
     let unknown: Vec<_> = mentioned.filter(|word| !flags.contains(word) && !others.contains(word)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
@@ -74,7 +74,12 @@ fn links_between_documents_lead_somewhere() {
         let text = document(name);
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
         for target in targets.filter(|target| !target.starts_with("https://")) {
-            assert!(Path::new(ROOT).join(target).exists(), "{name}: {target}");
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { name } else { file };
+            assert!(Path::new(ROOT).join(file).exists(), "{name}: {target}");
+            let slug = |line: &str| line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+            let known = |line: &str| line.starts_with('#') && slug(line) == heading;
+            assert!(heading.is_empty() || document(file).lines().any(known), "{name}: {target}");
         }
     }
 }
