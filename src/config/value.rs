@@ -59,7 +59,7 @@ pub fn segments(text: &str) -> Result<String, &'static str> {
     if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
         return Err("a part of it is empty, . or ..; write it without these");
     }
-    if text.contains(['%', '?', '#', '\\']) || text.chars().any(char::is_control) {
+    if text.contains(['%', '?', '#', '\\']) || escaped(text) != text {
         return Err("it holds %, ?, #, \\ or a control character; write it without these");
     }
     Ok(text.to_owned())
@@ -190,6 +190,7 @@ mod tests {
             ("a#b", None),
             ("a\\b", None),
             ("a\nb", None),
+            ("a\u{202e}b", None),
         ] {
             assert_eq!(segments(text).ok().as_deref(), path, "{text}");
         }

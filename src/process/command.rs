@@ -102,7 +102,11 @@ fn check(program: &Path) -> Result<CString, CommandFault> {
     if !fs::metadata(program)?.is_file() {
         return Err(CommandFault::NotAFile);
     }
-    faccessat(nix::fcntl::AT_FDCWD, program, AccessFlags::X_OK, AtFlags::AT_EACCESS)?;
+    match faccessat(nix::fcntl::AT_FDCWD, program, AccessFlags::X_OK, AtFlags::AT_EACCESS) {
+        // Older seccomp profiles refuse the question, not the program; execve will tell.
+        Ok(()) | Err(Errno::EPERM | Errno::ENOSYS) => {}
+        Err(errno) => return Err(errno.into()),
+    }
     // A file that may be executed but not read keeps its secret until execve.
     if let Ok(file) = File::open(program) {
         check_format(&file)?;

@@ -10,6 +10,9 @@ use crate::secret::Secret;
 use crate::text::escaped;
 use name::Verdict;
 
+/// More names are counted and not listed: who writes the secret must not fill the log.
+const MOST_NAMES: usize = 100;
+
 /// What the settings ask of the secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -148,7 +151,11 @@ pub fn sentences(problems: &[Problem]) -> Vec<String> {
             None => sentences.push((problem.clone(), vec![problem.to_string()])),
         }
     }
-    sentences.iter().map(|(kind, names)| kind.sentence(&names.join(", "))).collect()
+    let list = |names: &[String]| match names.len().checked_sub(MOST_NAMES) {
+        Some(more @ 1..) => format!("{} and {more} more", names[..MOST_NAMES].join(", ")),
+        _ => names.join(", "),
+    };
+    sentences.iter().map(|(kind, names)| kind.sentence(&list(names))).collect()
 }
 
 impl Problem {
@@ -277,6 +284,13 @@ mod tests {
             let sentence = sentences(&[problem]).concat();
             assert!(sentence.contains(r"A\nERROR \u{1b}[31m"), "{sentence}");
         }
+    }
+
+    #[test]
+    fn a_hundred_names_are_listed_and_the_rest_is_counted() {
+        let problems: Vec<_> = (0..103).map(|n| Problem::Nul(format!("N{n}"))).collect();
+        let said = sentences(&problems).join("");
+        assert!(said.contains(", N99 and 3 more (no variable can hold one") && !said.contains("N100"), "{said}");
     }
 
     #[test]

@@ -38,10 +38,10 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err("a URL with a user name or password; leave them out, they are not used");
         }
-        let port = match (authority.as_str().len() > authority.host().len(), authority.port_u16()) {
-            (false, _) => None,
-            (true, Some(port)) if port != 0 => Some(port),
-            (true, _) => return Err("a port that is none; write a number from 1 to 65535, or leave it out"),
+        let port = match (authority.as_str().strip_prefix(authority.host()), authority.port_u16()) {
+            (Some(""), _) => None,
+            (Some(rest), Some(port)) if port != 0 && rest.starts_with(':') => Some(port),
+            _ => return Err("a port that is none; write a number from 1 to 65535, or leave it out"),
         };
         if authority.host().is_empty() {
             return Err("no host; write https://host:port");
@@ -123,6 +123,7 @@ mod tests {
             ("https://vault/v1/", "a URL that ends with /v1"),
             ("https://vault:0", "a port that is none"),
             ("https://vault:99999", "a port that is none"),
+            ("http://[::1]x:1", "a port that is none"),
             ("https://va ult", "not a valid URL"),
             ("https://", "not a URL"),
         ] {

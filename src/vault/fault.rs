@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use super::http::{Answer, Encoded, NoAnswer, Unresolved};
 use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
@@ -132,6 +134,12 @@ fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scr
             });
         }
         None => {}
+    }
+    // What this process may not have more of is no fault of the server's.
+    let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::EAGAIN, Errno::ENOMEM, Errno::ENOBUFS];
+    if error.raw_os_error().is_some_and(|errno| exhausted.contains(&Errno::from_raw(errno))) {
+        let remedy = "raise the limit of the container (descriptors, processes, memory)".into();
+        return Fault { code: Code::System, remedy, ..unreachable(escaped(&error.to_string())) };
     }
     unreachable(match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".into(),
@@ -373,6 +381,16 @@ mod tests {
         ] {
             assert_eq!(said, sentence);
         }
+    }
+
+    #[test]
+    fn what_this_process_lacks_is_not_the_servers_fault() {
+        let none = |errno: Errno| {
+            let error = ureq::Error::Io(std::io::Error::from_raw_os_error(errno as i32));
+            let none = NoAnswer { error, setting: None, limit: Duration::ZERO };
+            of_transport(&none, &Scrubber::default()).code
+        };
+        assert_eq!([none(Errno::EMFILE), none(Errno::ECONNREFUSED)], [Code::System, Code::Unreachable]);
     }
 
     #[test]
