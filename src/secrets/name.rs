@@ -18,29 +18,34 @@ pub enum Verdict {
 #[rustfmt::skip]
 const DENIED: &[&str] = &[
     // The loader and the C library: https://man7.org/linux/man-pages/man8/ld.so.8.html
-    "LD_*", "DYLD_*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "NLSPATH", "TZDIR", "MALLOC_*",
-    "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS", "RESOLV_*",
+    "LD_*", "DYLD_*", "_RLD*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "MUSL_LOCPATH", "PATH_LOCALE",
+    "NLSPATH", "TZDIR", "TMPDIR", "MALLOC_*", "HOSTALIASES", "LOCALDOMAIN", "NIS_PATH", "RES_OPTIONS", "RESOLV_*",
     // Shells: https://www.gnu.org/software/bash/manual/html_node/Bash-Variables.html
     "PATH", "IFS", "ENV", "BASH_*", "SHELLOPTS", "BASHOPTS", "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT_COMMAND",
-    "SHELL", "CDPATH", "FPATH", "ZDOTDIR", "HISTFILE", "INPUTRC",
-    // Programs that others start
-    "EDITOR", "VISUAL", "PAGER", "BROWSER", "LESSOPEN", "LESSCLOSE", "GIT_*",
+    "SHELL", "CDPATH", "GLOBIGNORE", "FPATH", "NULLCMD", "READNULLCMD", "TMPPREFIX", "ZDOTDIR", "HISTFILE", "INPUTRC",
+    // Where programs look for what they run or load, and programs that others start
+    "HOME", "XDG_*", "TERMCAP", "TERMINFO*", "TERMPATH",
+    "EDITOR", "VISUAL", "FCEDIT", "PAGER", "BROWSER", "LESSOPEN", "LESSCLOSE", "GIT_*", "KUBECONFIG", "KRB5_CONFIG",
     // Python: https://docs.python.org/3/using/cmdline.html#environment-variables
     "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT", "PYTHONINSPECT",
-    "PYTHONWARNINGS", "PYTHONEXECUTABLE", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX", "PYTHON_*",
+    "PYTHONWARNINGS", "PYTHONEXECUTABLE", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX", "PYTHON_*", "GUNICORN_CMD_ARGS",
     // Node: https://nodejs.org/api/cli.html#environment-variables_1
     "NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED",
+    "NODE_COMPILE_CACHE", "NODE_V8_COVERAGE", "NODE_REDIRECT_WARNINGS", "NODE_ICU_DATA", "NODE_USE_*", "NPM_CONFIG_*",
+    "YARN_*", "COREPACK_*", "BUN_*", "DENO_*",
     // Perl, Ruby, Lua, PHP
-    "PERL5LIB", "PERL5OPT", "PERL5DB", "PERLLIB", "PERL5SHELL", "RUBYOPT", "RUBYLIB", "RUBYSHELL", "GEM_*", "BUNDLE_*",
-    "LUA_INIT*", "LUA_PATH*", "LUA_CPATH*", "PHP_INI_SCAN_DIR", "PHPRC",
+    "PERL5*", "PERLLIB", "PERLDB_OPTS", "PERLIO*", "RUBYOPT", "RUBYLIB", "RUBYPATH", "RUBYSHELL", "RUBYGEMS_*", "GEM_*",
+    "BUNDLE_*", "BUNDLER_*", "LUA_INIT*", "LUA_PATH*", "LUA_CPATH*", "PHP_INI_SCAN_DIR", "PHPRC",
     // Java and .NET
     "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "IBM_JAVA_OPTIONS", "OPENJ9_JAVA_OPTIONS", "CLASSPATH",
-    "DOTNET_STARTUP_HOOKS", "DOTNET_ADDITIONAL_DEPS", "DOTNET_SHARED_STORE", "CORECLR_*", "COR_*",
-    // Erlang, Go
-    "ERL_AFLAGS", "ERL_FLAGS", "ERL_ZFLAGS", "ERL_LIBS", "GODEBUG",
-    // Whom to trust and where to send: OpenSSL, curl, requests, proxies
-    "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "SSLKEYLOGFILE", "SSL_CERT_*", "CURL_CA_BUNDLE", "CURL_HOME",
-    "REQUESTS_CA_BUNDLE", "*_PROXY",
+    "JAVA_OPTS", "JAVA_HOME", "JRE_HOME", "CATALINA_*", "DOTNET_STARTUP_HOOKS", "DOTNET_ADDITIONAL_DEPS",
+    "DOTNET_SHARED_STORE", "DOTNET_ROOT*", "DOTNET_GC*", "DOTNET_DIAGNOSTIC*", "DOTNET_BUNDLE_*", "COMPLUS_*",
+    "CORECLR_*", "COR_*", "ASPNETCORE_HOSTINGSTARTUPASSEMBLIES",
+    // Erlang, Elixir, Go
+    "ERL_*", "ELIXIR_ERL_OPTIONS", "GODEBUG",
+    // Whom to trust and where to send: OpenSSL, curl, requests, gRPC, AWS, proxies
+    "OPENSSL_*", "SSLKEYLOGFILE", "SSL_CERT_*", "CURL_CA_BUNDLE", "CURL_HOME", "REQUESTS_CA_BUNDLE",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_ENDPOINT_URL*", "*_PROXY",
     // The cluster's and this program's own
     "KUBERNETES_*", "VAULT_*", "BAO_*",
 ];
@@ -105,6 +110,52 @@ mod tests {
             ("PYTHONUNBUFFERED", Verdict::Good),
         ] {
             assert_eq!(judge(name, &allowed), verdict, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_others_do_not_trust_in_an_environment_is_denied_here_too() {
+        // What the loader takes out for set-user-ID programs:
+        // https://sourceware.org/git/?p=glibc.git;a=blob;f=sysdeps/generic/unsecvars.h
+        let of_glibc = "GCONV_PATH GETCONF_DIR GLIBC_TUNABLES HOSTALIASES LD_AUDIT LD_BIND_NOT LD_BIND_NOW LD_DEBUG \
+            LD_DEBUG_OUTPUT LD_DYNAMIC_WEAK LD_HWCAP_MASK LD_LIBRARY_PATH LD_ORIGIN_PATH LD_PRELOAD LD_PREFER_MAP_32BIT_EXEC \
+            LD_PROFILE LD_PROFILE_OUTPUT LD_SHOW_AUXV LD_USE_LOAD_BIAS LD_VERBOSE LD_WARN LOCALDOMAIN LOCPATH MALLOC_ARENA_MAX \
+            MALLOC_CHECK_ MALLOC_PERTURB_ MALLOC_TRACE NIS_PATH NLSPATH RESOLV_HOST_CONF RES_OPTIONS TMPDIR TZDIR";
+        // What sudo takes out: https://www.sudo.ws/docs/man/sudoers.man/#Command_environment, `sudo -V` lists it
+        let of_sudo = "IFS CDPATH LOCALDOMAIN RES_OPTIONS HOSTALIASES NLSPATH PATH_LOCALE LD_PRELOAD _RLD_LIST TERMINFO \
+            TERMINFO_DIRS TERMPATH TERMCAP ENV BASH_ENV PS4 GLOBIGNORE BASHOPTS SHELLOPTS JAVA_TOOL_OPTIONS PERLIO_DEBUG \
+            PERLLIB PERL5LIB PERL5OPT PERL5DB FPATH NULLCMD READNULLCMD ZDOTDIR TMPPREFIX PYTHONHOME PYTHONPATH \
+            PYTHONINSPECT PYTHONUSERBASE RUBYLIB RUBYOPT";
+        for name in of_glibc.split_whitespace().chain(of_sudo.split_whitespace()) {
+            assert_eq!(judge(name, &[]), Verdict::Denied, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_applications_are_configured_by_are_good() {
+        for name in [
+            "DATABASE_URL",
+            "PGPASSWORD",
+            "REDIS_URL",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "NODE_ENV",
+            "PORT",
+            "TZ",
+            "LANG",
+            "RAILS_MASTER_KEY",
+            "SECRET_KEY_BASE",
+            "DJANGO_SETTINGS_MODULE",
+            "ASPNETCORE_ENVIRONMENT",
+            "DOTNET_ENVIRONMENT",
+            "SPRING_DATASOURCE_PASSWORD",
+            "RELEASE_COOKIE",
+            "GITHUB_TOKEN",
+            "PYTHONUNBUFFERED",
+            "GOMAXPROCS",
+            "RUST_LOG",
+        ] {
+            assert_eq!(judge(name, &[]), Verdict::Good, "{name}");
         }
     }
 

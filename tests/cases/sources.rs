@@ -1,0 +1,41 @@
+//! What the sources themselves promise: where unsafe code is, and that each of it says why.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+/// Whether it is the keyword, and no part of a name or a comment.
+fn is_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let code = code.replace("unsafe_code", "");
+    code.split(|it: char| !it.is_alphanumeric() && it != '_').any(|word| word == "unsafe")
+}
+
+#[test]
+fn unsafe_code_is_in_one_file_each_block_with_its_reason() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut blocks = 0;
+    for path in sources(&folder) {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let places: Vec<_> = (0..lines.len()).filter(|&place| is_unsafe(lines[place])).collect();
+        let own = path.strip_prefix(&folder).unwrap();
+        assert!(places.is_empty() || own == Path::new("process/sys.rs"), "{}", own.display());
+        for place in places {
+            // A declaration alone does nothing; its use is a block of its own.
+            if lines[place].contains("unsafe extern") {
+                continue;
+            }
+            let above =
+                lines[..place].iter().rev().take_while(|it| it.trim().starts_with("//") || it.trim() == "#[used]");
+            let reason = above.fold(String::new(), |reason, line| format!("{line}\n{reason}"));
+            assert!(reason.contains("// SAFETY: "), "{}:{}", own.display(), place + 1);
+            blocks += 1;
+        }
+    }
+    assert!(blocks > 0, "the search finds them");
+}
