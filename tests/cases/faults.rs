@@ -24,7 +24,8 @@ faults! { FAULTS, scripted;
     a_redirect_is_told_and_its_target_is_never_asked: "3xx; the target gets no request", Each, 76, AtOnce;
     a_fault_that_passes_is_a_warning_and_the_run_goes_on: "a fault that passes", Read, 0, Pauses;
     what_a_server_says_is_scrubbed_flattened_escaped_and_cut: "an error text with the token, control characters and bidirectional marks", Read, 77, AtOnce;
-    a_revoke_that_fails_is_only_a_warning: "a revoke that fails", Revoke, 0, AtOnce;
+    a_revoke_that_fails_in_passing_is_tried_again: "a revoke that fails, and then does not", Revoke, 0, Revoke;
+    a_revoke_that_fails_is_only_a_warning: "a revoke that fails", Revoke, 0, Revoke;
 }
 
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
@@ -321,7 +322,6 @@ fn a_revoke_that_fails_is_only_a_warning() {
     }
 }
 
-#[test]
 fn a_revoke_that_fails_in_passing_is_tried_again() {
     for bad in [Reply::with(429, "Retry-After: 1\r\n", b"{\"errors\":[]}"), Reply::Last(Vec::new())] {
         let raw = Raw::start([(REVOKE, vec![bad, Reply::Bytes(whole(204, "", b""))])]);

@@ -16,6 +16,7 @@ faults! { FAULTS_ON_BOTH, on_both;
 }
 
 faults! { FAULTS, scripted;
+    a_node_that_sends_logins_on_until_it_leads_is_waited_for: "under `--wait`: a node that sends logins on because it does not lead yet", Read, 0, Wait;
     what_waiting_cannot_mend_ends_a_wait_at_once: "under `--wait`: what waiting cannot mend", Status, 76 | 78, AtOnce;
     only_the_status_step_believes_that_a_server_is_sealed: "503 with \"sealed\" after the status check, which passes", Read, 0, Pauses;
 }
@@ -123,7 +124,6 @@ fn a_server_that_does_not_listen_yet_is_waited_for() {
     raw.expect_whole_run();
 }
 
-#[test]
 fn a_node_that_sends_logins_on_until_it_leads_is_waited_for() {
     let onward = "Location: http://127.0.0.1:1/v1/auth/kubernetes/login\r\n";
     let raw = Raw::start([(LOGIN, vec![Reply::with(307, onward, b""), Reply::login(&json!({}))])]);

@@ -219,8 +219,10 @@ impl Proxy {
         if let Moment::After(pause) = moment {
             std::thread::sleep(pause);
         }
-        kill(*self.program.wait(), signal).expect("a signal is sent");
-        self.journal[number].signalled = Some((moment, Instant::now()));
+        // After its last try the program may have ended meanwhile.
+        if kill(*self.program.wait(), signal).is_ok() {
+            self.journal[number].signalled = Some((moment, Instant::now()));
+        }
     }
 
     /// Throws the seal while the request is on its way, unless it is down already.
