@@ -11,7 +11,7 @@ use crate::text::escaped;
 use name::Verdict;
 
 /// More names are counted and not listed: who writes the secret must not fill the log.
-const MOST_NAMES: usize = 100;
+const MOST_NAMES: usize = 1000;
 
 /// What the settings ask of the secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -287,10 +287,10 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_names_are_listed_and_the_rest_is_counted() {
-        let problems: Vec<_> = (0..103).map(|n| Problem::Nul(format!("N{n}"))).collect();
+    fn a_thousand_names_are_listed_and_the_rest_is_counted() {
+        let problems: Vec<_> = (0..1003).map(|n| Problem::Nul(format!("N{n}"))).collect();
         let said = sentences(&problems).join("");
-        assert!(said.contains(", N99 and 3 more (no variable can hold one") && !said.contains("N100"), "{said}");
+        assert!(said.contains(", N999 and 3 more (no variable can hold one") && !said.contains("N1000"), "{said}");
     }
 
     #[test]

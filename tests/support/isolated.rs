@@ -68,7 +68,8 @@ impl Dns {
         if !permitted(test, &options) {
             return None;
         }
-        let address = format!("127.53.53.{number}");
+        // Another run of the tests may be under way on this machine.
+        let address = format!("127.53.{}.{number}", std::process::id() % 256);
         let socket = UdpSocket::bind((address.as_str(), 53)).expect("whoever may unshare may bind port 53");
         socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
         let settings = format!("nameserver {address}\noptions attempts:1 timeout:30\n");
