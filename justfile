@@ -27,6 +27,17 @@ test:
 faults:
     UPDATE_SECURITY=1 cargo test --test it the_table_of_faults_is_that_of_the_tests
 
+# Licences, sources, bans and advisories; needs `cargo install --locked cargo-deny`
+audit:
+    cargo deny check bans licenses sources
+    cargo deny check advisories || { cargo deny fetch db 2>/dev/null && exit 1; echo "advisories: NOT CHECKED, the database cannot be had here"; }
+
+# The logic that touches neither network nor kernel, in the interpreter that finds undefined behaviour; needs
+# `rustup component add --toolchain nightly miri rust-src`
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib --target-dir target/miri -- \
+        json:: text:: secret:: secrets:: config::value vault::address vault::retry --skip very_deep
+
 # Size, memory, time and requests, printed as a table
 bench:
     cargo bench

@@ -12,11 +12,14 @@ static SIGPIPE_BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 
 // SAFETY: the linker section is the one the C library calls constructors from; the function takes no arguments (musl
 // passes none), touches only an atomic and makes system calls.
+// Miri runs constructors as well, and has no sigaction.
+#[cfg(not(miri))]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = before_main;
 
 /// Runs before Rust's runtime, which would otherwise change what the application inherits.
+#[cfg_attr(miri, allow(dead_code))]
 extern "C" fn before_main() {
     SIGPIPE_BEFORE.store(disposition(libc::SIGPIPE), Ordering::Relaxed);
     // The runtime opens /dev/null on a closed standard descriptor, which the application would see, and aborts where
