@@ -37,6 +37,17 @@ herd size="300" limited="1000":
     cargo build --example child
     HERD_SIZE={{size}} HERD_LIMITED_SIZE={{limited}} cargo test --test it -- --nocapture --test-threads=1 cases::herd
 
+# Licences, sources, bans and advisories; needs `cargo install --locked cargo-deny`
+audit:
+    cargo deny check bans licenses sources
+    cargo deny check advisories || { cargo deny fetch db 2>/dev/null && exit 1; echo "advisories: NOT CHECKED, the database cannot be had here"; }
+
+# The logic that touches neither network nor kernel, in the interpreter that finds undefined behaviour; needs
+# `rustup component add --toolchain nightly miri rust-src`
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib --target-dir target/miri -- \
+        json:: text:: secret:: secrets:: config::value vault::address vault::retry --skip very_deep
+
 # Size, memory, time and requests, printed as a table
 bench:
     cargo bench

@@ -15,11 +15,14 @@ static BEFORE: [AtomicUsize; OF_WRITES.len()] = [const { AtomicUsize::new(libc::
 
 // SAFETY: the linker section is the one the C library calls constructors from; the function takes no arguments (musl
 // passes none), touches only an atomic and makes system calls.
+// Miri runs constructors as well, and has no sigaction.
+#[cfg(not(miri))]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = before_main;
 
 /// Runs before Rust's runtime, which would otherwise change what the application inherits.
+#[cfg_attr(miri, allow(dead_code))]
 extern "C" fn before_main() {
     for (signal, before) in OF_WRITES.into_iter().zip(&BEFORE) {
         before.store(disposition(signal), Ordering::Relaxed);

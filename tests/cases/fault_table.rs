@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, limits, names, parents, readiness, refusals, signals, tls,
-    values, wire,
+    addresses, credentials, env_file_faults, exec, faults, limits, names, readiness, refusals, signals, tls, values,
+    wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -27,7 +27,6 @@ const TABLES: &[&[Fault]] = &[
     exec::FAULTS,
     env_file_faults::FAULTS,
     signals::FAULTS,
-    parents::FAULTS,
 ];
 
 const HEADING: &str = "| fault | step | code | within | test |\n|---|---|---|---|---|\n";

@@ -10,6 +10,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use crate::support::certs::certs;
 use crate::support::child_report::ChildReport;
 use crate::support::expect::Expect;
+use crate::support::fault_table::{Bound, Fault, Step};
 use crate::support::http::Call;
 use crate::support::on_both;
 use crate::support::scenario::{Scenario, child_program};
@@ -165,5 +166,27 @@ fn each_listener_shows_its_certificate(server: &Server) {
         Listener::SelfSigned,
     ] {
         assert!(!reaches(bad, None), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_row_that_says_another_thing_than_its_runs_do_fails_its_test() {
+    let row = |step, codes: &'static [i32]| Fault { what: "", step, codes, bound: Bound::AtOnce, test: "" };
+    let run = || drop(Scenario::offline().env("VAULT_ADDR", "no URL").run());
+    row(Step::Settings, &[78]).hold(run);
+    for wrong in [row(Step::Settings, &[77]), row(Step::Settings, &[77, 78]), row(Step::Read, &[78])] {
+        assert!(fails(|| wrong.hold(run)), "{:?} {:?}", wrong.step, wrong.codes);
+    }
+}
+
+#[test]
+fn a_secret_in_any_place_fails_the_run() {
+    for line in ["echo a-secret >&2", "echo a-secret", "echo YS1zZWNyZXQ=", "printf a-sec; echo; printf ret"] {
+        assert!(fails(|| drop(shell(Scenario::offline().hides("a-secret"), line).run())), "{line}");
+    }
+    for file in ["log", ".app.env.vault-exec.123456"] {
+        let scenario = shell(Scenario::offline().hides("a-secret"), "echo a-secret >\"$FILE\"");
+        let scenario = scenario.env("FILE", format!("{{folder}}/{file}")).env("VAULT_TERMINATION_LOG", "{folder}/log");
+        assert!(fails(|| drop(scenario.run())), "{file}");
     }
 }

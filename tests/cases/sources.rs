@@ -31,7 +31,7 @@ fn unsafe_code_is_in_one_file_each_block_with_its_reason() {
                 continue;
             }
             let above =
-                lines[..place].iter().rev().take_while(|it| it.trim().starts_with("//") || it.trim() == "#[used]");
+                lines[..place].iter().rev().take_while(|it| it.trim().starts_with("//") || it.trim().starts_with("#["));
             let reason = above.fold(String::new(), |reason, line| format!("{line}\n{reason}"));
             assert!(reason.contains("// SAFETY: "), "{}:{}", own.display(), place + 1);
             blocks += 1;
