@@ -52,7 +52,7 @@ const ATTACKS: &[Attack] = &[
     (&[("RUBYOPT", "-r{folder}/evil.rb")], &["/usr/bin/ruby", "-e", "1"]),
     (&[("RUBYLIB", "{folder}")], &["/usr/bin/ruby", "-e", "require 'evil'"]),
     (&[("LUA_INIT", "io.open('{mark}', 'w')")], &["/usr/bin/lua5.4", "-e", ""]),
-    (&[("PHP_INI_SCAN_DIR", "{folder}")], &["/usr/bin/php", "-r", "1;"]),
+    (&[("PHP_INI_SCAN_DIR", "{folder}")], &["/usr/bin/php", "-f", "/dev/null"]),
     (&[("JAVA_TOOL_OPTIONS", "-Xlog:gc:file={mark}")], &["/usr/bin/java", "-version"]),
     (&[("JDK_JAVA_OPTIONS", "-Xlog:gc:file={mark}")], &["/usr/bin/java", "-version"]),
     (&[("_JAVA_OPTIONS", "-Xlog:gc:file={mark}")], &["/usr/bin/java", "-version"]),

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::support::expect::Expect;
 use crate::support::raw::{LOGIN, READ, Raw, Reply, STATUS};
+use crate::support::readers::missing;
 use crate::support::scenario::{PROGRAM, Scenario};
 use crate::support::tally;
 
@@ -20,10 +21,8 @@ fn hanging(step: &'static str) -> Raw {
 
 #[test]
 fn below_tini_a_signal_ends_it_as_anywhere() {
-    if !std::path::Path::new("/usr/bin/tini").exists() {
-        eprintln!("skipped: tini is not installed");
-        tally::note("skipped", "below_tini_a_signal_ends_it_as_anywhere");
-        return;
+    if !std::path::Path::new("/usr/bin/tini").exists() && !missing("tini") {
+        return tally::note("skipped", "below_tini_a_signal_ends_it_as_anywhere");
     }
     for (step, asked, revokes) in [(STATUS, 1, 0), (LOGIN, 2, 0), (READ, 3, 1)] {
         for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
