@@ -115,6 +115,18 @@ fn a_server_that_does_not_begin_is_given_its_time_limit_at_each_try() {
     transient(69, LATE, UNREACHABLE, &Reply::Hang(Vec::new()), hurried);
 }
 
+/// After its time limit, in each step.
+fn is_given_up(reply: &Reply) {
+    for step in STEPS {
+        let raw = Raw::start([(step.0, vec![reply.clone()])]);
+        let scenario = hurried(&raw).env("VAULT_MAX_RETRIES", "0");
+        let outcome =
+            scenario.run().expect_failure(69, &format!("vault at {{addr}}: {}{LATE}; {UNREACHABLE}", during(step)));
+        assert_eq!(raw.requests(), requests(step, 1));
+        assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
+    }
+}
+
 fn a_server_that_does_not_end_is_given_its_time_limit_and_no_more() {
     let head = || b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n".to_vec();
     for reply in [
@@ -124,14 +136,7 @@ fn a_server_that_does_not_end_is_given_its_time_limit_and_no_more() {
         Reply::Drip(Vec::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(40)),
         Reply::Drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), b"1\r\n \r\n".repeat(200)),
     ] {
-        for step in STEPS {
-            let raw = Raw::start([(step.0, vec![reply.clone()])]);
-            let scenario = hurried(&raw).env("VAULT_MAX_RETRIES", "0");
-            let outcome =
-                scenario.run().expect_failure(69, &format!("vault at {{addr}}: {}{LATE}; {UNREACHABLE}", during(step)));
-            assert_eq!(raw.requests(), requests(step, 1));
-            assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
-        }
+        is_given_up(&reply);
     }
 }
 
@@ -140,14 +145,7 @@ fn a_server_that_never_pauses_is_given_its_time_limit_and_no_more() {
     // ureq reads trailers without a limit.
     let trailers = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n".to_vec();
     let reply = Reply::Endless(trailers, b"A: b\r\n".repeat(10_000));
-    for step in STEPS {
-        let raw = Raw::start([(step.0, vec![reply.clone()])]);
-        let scenario = hurried(&raw).env("VAULT_MAX_RETRIES", "0");
-        let outcome =
-            scenario.run().expect_failure(69, &format!("vault at {{addr}}: {}{LATE}; {UNREACHABLE}", during(step)));
-        assert_eq!(raw.requests(), requests(step, 1));
-        assert!(outcome.elapsed < Duration::from_secs(2), "{:?}", outcome.elapsed);
-    }
+    is_given_up(&reply);
 }
 
 fn nobody_listening_is_connection_refused() {
