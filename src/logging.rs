@@ -3,21 +3,55 @@
 //! Other crates' records are dropped: `ureq` and `rustls` would show what goes over the wire.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::time::SystemTime;
 
 use env_logger::{Builder, Target};
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Record};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Sets the log up, once in a process; a second call changes nothing.
 pub fn init(level: LevelFilter, json: bool) {
     let line = if json { json_line } else { text_line };
     let _ = Builder::new()
         .filter_module("vault_exec", level)
-        .target(Target::Stderr)
+        .target(Target::Pipe(Box::new(Stderr { full: false })))
         .format(move |out, record| writeln!(out, "{}", line(record)))
         .try_init();
+}
+
+/// Standard error, but a reader who lets the pipe fill up cannot stop the start-up: what is not taken within a moment is
+/// dropped, and so is what follows until there is room again.
+struct Stderr {
+    full: bool,
+}
+
+/// How long a full pipe is waited for, in milliseconds.
+const PATIENCE: u8 = 100;
+
+/// A pipe that is ready takes so much without blocking, [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html).
+const PIPE_BUF: usize = 4096;
+
+impl io::Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let stderr = io::stderr();
+        for piece in line.chunks(PIPE_BUF) {
+            let patience = if self.full { PollTimeout::ZERO } else { PATIENCE.into() };
+            let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+            self.full = poll(&mut ready, patience) == Ok(0);
+            if self.full {
+                break;
+            }
+            nix::unistd::write(&stderr, piece)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn now() -> impl std::fmt::Display {

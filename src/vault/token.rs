@@ -88,6 +88,15 @@ impl<'a> Session<'a> {
         Ok(Some(session))
     }
 
+    /// The session of a login's answer that is refused as a whole: its token is looked for as text, to be revoked and
+    /// for nothing else.
+    pub(super) fn salvage(client: &'a Client, answer: &[u8], revoke: bool) -> Option<Self> {
+        let token = Secret::new(token_in(answer)?);
+        client.scrubber.learn(token.expose());
+        let revoked = Cell::new(Some(Revoked::No("VAULT_REVOKE is false")).filter(|_| !revoke));
+        Some(Self { client, token, handed_in: false, info: TokenInfo::default(), revoked })
+    }
+
     /// Revokes the token where that is owed, within two seconds at most, and says what became of it. A failure is a
     /// warning, not an error: the secret is there, and the token ends with its time to live.
     /// [`POST auth/token/revoke-self`](https://openbao.org/api-docs/auth/token/#revoke-a-token-self)
@@ -129,6 +138,17 @@ impl Session<'_> {
     }
 }
 
+/// What stands behind the first `"client_token":` in a document that is no good JSON.
+fn token_in(document: &[u8]) -> Option<String> {
+    const KEY: &[u8] = b"\"client_token\"";
+    let at = document.windows(KEY.len()).position(|window| window == KEY)?;
+    let rest = document[at + KEY.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let text = rest.strip_prefix(b"\"")?;
+    let token = &text[..text.iter().position(|b| *b == b'"')?];
+    let plain = !token.is_empty() && token.iter().all(|b| b.is_ascii_graphic() && *b != b'\\');
+    plain.then(|| token.iter().copied().map(char::from).collect())
+}
+
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         if self.revoked.get().is_none() {
@@ -157,5 +177,24 @@ impl Client {
             let said = if answer.status == 204 { Ok(()) } else { Object::parse(&answer.body).map(drop) };
             said.map_err(|fault| fault::of_body(&answer, &fault, &self.scrubber))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_in_a_document_that_is_refused() {
+        for (document, token) in [
+            (r#"{"auth":{"a":1,"a":2,"client_token" : "s.abc","x":"#, Some("s.abc")),
+            (r#"{"auth":{"client_token":"","client_token":"s.abc"}}"#, None),
+            (r#"{"auth":{"client_token":null}}"#, None),
+            (r#"{"auth":{"client_token":"s.ab"#, None),
+            (r#"{"auth":{"client_token":"s.\u0061"}}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(token_in(document.as_bytes()).as_deref(), token, "{document}");
+        }
     }
 }

@@ -2,11 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{pipe2, write};
 use serde_json::{Value, json};
 
 use crate::support::expect::Expect;
 use crate::support::on_both;
+use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
 
@@ -157,4 +162,21 @@ fn a_misspelt_setting_is_warned_about(server: &Server) {
         started()
             .stderr(["WARN  vault-exec: VAULT_ADRR is no setting and has no effect; did you mean VAULT_ADDR?", DONE]),
     );
+}
+
+#[test]
+fn a_reader_of_the_log_who_reads_nothing_stops_nobody() {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+    while write(&writer, &[b'x'; 4096]).is_ok() {}
+    // The description is shared: what the program is given blocks.
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let raw = Raw::start([(READ, vec![Reply::json(403, &json!({"errors": []}))])]);
+    let scenario = Scenario::against(&raw);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_vault-exec"));
+    program.args(["--", "true"]).env_clear().envs(scenario.given_env()).env("VAULT_LOG_LEVEL", "debug");
+    let start = Instant::now();
+    assert_eq!(program.stderr(writer).status().unwrap().code(), Some(77));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    raw.expect_whole_run();
+    drop(reader);
 }

@@ -33,7 +33,9 @@ impl Client {
             let body = login_body(role, &jwt);
             let request = Request { body: Some(&body), grace: GRACE, ..Request::get(&path) };
             let answer = self.ask(step, &request).map_err(|fault| explained(fault, &jwt))?;
-            let session = Object::parse(&answer.body).and_then(|o| Session::from_login(self, &o, method.revoke));
+            let session = Object::parse(&answer.body)
+                .inspect_err(|_| drop(Session::salvage(self, &answer.body, method.revoke)))
+                .and_then(|object| Session::from_login(self, &object, method.revoke));
             match session {
                 Ok(Some(session)) => Ok(Ok(session)),
                 Ok(None) => Err(without_token(step)),
