@@ -1,6 +1,6 @@
 //! The command line: which mode, which flags. Nothing of it is a credential.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -155,6 +155,11 @@ fn command_alone(args: &[OsString]) -> Option<Vec<OsString>> {
     (!rest.is_empty()).then(|| rest.to_vec())
 }
 
+/// The usage error of a command line that names nothing to do.
+pub fn nothing_to_do() -> Error {
+    usage("no COMMAND and no --env-file given")
+}
+
 /// `clap`'s message on one line, with its tip where it names a similar flag.
 fn unreadable(error: &clap::Error) -> Error {
     let text = error.render().to_string();
@@ -228,11 +233,6 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 /// The definitions behind `--help`, for a manual page and completions.
 pub fn definitions() -> clap::Command {
     Cli::command()
-}
-
-/// Whether `name` is a flag, for tests that hold documents against the code.
-pub fn has_flag(name: &OsStr) -> bool {
-    Cli::command().get_arguments().any(|a| a.get_long().is_some_and(|long| name == long))
 }
 
 #[cfg(test)]

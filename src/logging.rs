@@ -12,6 +12,8 @@ use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::process::PIPE_BUF;
+
 /// Sets the log up, once in a process; a second call changes nothing.
 pub fn init(level: LevelFilter, json: bool) {
     let line = if json { json_line } else { text_line };
@@ -30,9 +32,6 @@ struct Stderr {
 
 /// How long a full pipe is waited for, in milliseconds.
 const PATIENCE: u8 = 100;
-
-/// A pipe that is ready takes so much without blocking, [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html).
-const PIPE_BUF: usize = 4096;
 
 impl io::Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

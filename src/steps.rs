@@ -1,8 +1,6 @@
 //! What a run and a dry run share: choosing the sink, arming the process, judging the secret.
 
-use std::fs::File;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -24,7 +22,7 @@ use crate::{json, process, text};
 /// Refuses a command line that names nothing to do, before any setting is judged.
 pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> {
     if request.command.is_empty() && !config::names_env_file(environ, &request.flags) {
-        return Err(cli::usage("no COMMAND and no --env-file given"));
+        return Err(cli::nothing_to_do());
     }
     Ok(())
 }
@@ -36,7 +34,7 @@ pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> R
         return Command::find(request.command, environ).map(Sink::Command).map_err(not_started(&name));
     }
     match env_file {
-        None => Err(cli::usage("no COMMAND and no --env-file given")),
+        None => Err(cli::nothing_to_do()),
         Some(EnvFile { place: Place::Stdout, .. }) if !request.force && std::io::stdout().is_terminal() => {
             Err(cli::usage("standard output is a terminal, where secrets do not belong; redirect it, or add --force"))
         }
@@ -85,8 +83,7 @@ pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error + use<> {
 /// Writes a text that is asked for. A reader that has gone away, or a descriptor that is closed, wants no more of it;
 /// anything else in the way is an error.
 pub fn print(text: &str) -> Result<(), Error> {
-    let stdout = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
-    match stdout.and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
+    match process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) => {
             Ok(())
         }

@@ -7,6 +7,9 @@ mod sys;
 pub mod wait;
 
 use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -27,6 +30,14 @@ pub fn on_panic_exit_with(code: i32) {
         log::error!(exit_code = code; "internal error at {place}; please report it");
         sys::exit_now(code)
     }));
+}
+
+/// A pipe that is ready takes so much without blocking, [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html).
+pub const PIPE_BUF: usize = 4096;
+
+/// Standard output as a file: `Stdout` takes a closed descriptor for one that wants nothing, and says that all is well.
+pub fn stdout() -> io::Result<File> {
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 
 /// Becomes `program`, with SIGPIPE and SIGXFSZ as they were before this process ignored them. Returns only when the

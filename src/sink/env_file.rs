@@ -1,7 +1,6 @@
 //! The env file: the variables in a format, at a place, with a mode and an owner.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -11,12 +10,9 @@ use zeroize::Zeroizing;
 
 use super::file::{self, FileError, Prepared, Target, Written};
 use super::format::Format;
-use crate::process::wait::Waiter;
+use crate::process::{self, wait::Waiter};
 use crate::secrets::{Problem, Variable};
 use crate::text::escaped;
-
-/// A pipe that is ready takes so much without blocking, [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html).
-const PIPE_BUF: usize = 4096;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,10 +115,8 @@ impl Ready {
                 Written::Unchanged => "unchanged",
             }),
             Self::Stdout(bytes) => {
-                // Not through `Stdout`, which takes a closed descriptor for one that wants nothing.
-                let mut stdout =
-                    io::stdout().as_fd().try_clone_to_owned().map(File::from).map_err(Unwritten::Stdout)?;
-                for piece in bytes.chunks(PIPE_BUF) {
+                let mut stdout = process::stdout().map_err(Unwritten::Stdout)?;
+                for piece in bytes.chunks(process::PIPE_BUF) {
                     let ready = waiter.ready(&[PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)], None);
                     let written = ready.map_err(io::Error::other).and_then(|_| stdout.write_all(piece));
                     written.map_err(Unwritten::Stdout)?;

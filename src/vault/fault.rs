@@ -84,8 +84,17 @@ fn not_vault(cause: String) -> Fault {
 }
 
 /// Judges a call that gave no complete answer.
-pub fn of_transport(NoAnswer { error, setting, limit }: &NoAnswer, scrubber: &Scrubber) -> Fault {
-    of_error(error, (*setting, *limit), scrubber)
+pub fn of_transport(none: &NoAnswer, scrubber: &Scrubber) -> Fault {
+    let fault = of_error(&none.error, (none.setting, none.limit), scrubber);
+    // A refusal of the proxy names it by itself.
+    let named = matches!(none.error, ureq::Error::ConnectProxyFailed(_));
+    if none.through_proxy && fault.code == Code::Unreachable && !named {
+        return Fault {
+            remedy: "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR".into(),
+            ..fault
+        };
+    }
+    fault
 }
 
 fn of_error(error: &ureq::Error, limit: (Option<&str>, Duration), scrubber: &Scrubber) -> Fault {
@@ -387,10 +396,23 @@ mod tests {
     fn what_this_process_lacks_is_not_the_servers_fault() {
         let none = |errno: Errno| {
             let error = ureq::Error::Io(std::io::Error::from_raw_os_error(errno as i32));
-            let none = NoAnswer { error, setting: None, limit: Duration::ZERO };
+            let none = NoAnswer { error, setting: None, limit: Duration::ZERO, through_proxy: false };
             of_transport(&none, &Scrubber::default()).code
         };
         assert_eq!([none(Errno::EMFILE), none(Errno::ECONNREFUSED)], [Code::System, Code::Unreachable]);
+    }
+
+    #[test]
+    fn through_a_proxy_the_proxy_is_suspected_whatever_the_names_say() {
+        let remedy = |error| {
+            let none = NoAnswer { error, setting: None, limit: Duration::ZERO, through_proxy: true };
+            of_transport(&none, &Scrubber::default()).remedy
+        };
+        let unresolved = Unresolved { host: "my-proxy".into(), reason: "unknown".into() };
+        let suspected = "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR";
+        assert_eq!(remedy(ureq::Error::Io(std::io::Error::other(unresolved))), suspected);
+        let refused = remedy(ureq::Error::ConnectProxyFailed("403".into()));
+        assert_eq!(refused, "check VAULT_PROXY_ADDR, and that the proxy lets CONNECT through to Vault");
     }
 
     #[test]

@@ -54,11 +54,6 @@ impl Proxy {
             Err("not an HTTP proxy; write http://[user:password@]host:port")
         }
     }
-
-    /// Whether it carries a password.
-    pub fn has_password(&self) -> bool {
-        self.0.password().is_some()
-    }
 }
 
 /// A Vault or `OpenBao` server.
@@ -68,7 +63,6 @@ pub struct Client {
     policy: Policy,
     scrubber: Scrubber,
     at: String,
-    through_proxy: bool,
 }
 
 impl Client {
@@ -87,14 +81,7 @@ impl Client {
     }
 
     fn with(http: Http, options: &Options, policy: Policy, waiter: Arc<Waiter>) -> Self {
-        Self {
-            http,
-            waiter,
-            policy,
-            scrubber: Scrubber::default(),
-            at: options.address.to_string(),
-            through_proxy: options.proxy.is_some(),
-        }
+        Self { http, waiter, policy, scrubber: Scrubber::default(), at: options.address.to_string() }
     }
 
     /// The address, for messages.
@@ -125,14 +112,7 @@ impl Client {
 
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     fn ask(&self, step: Step, request: &Request) -> Result<Answer, Fault> {
-        let answer = self.http.call(request).map_err(|none| match fault::of_transport(&none, &self.scrubber) {
-            // A refusal of the proxy names it by itself.
-            fault if self.through_proxy && fault.code == Code::Unreachable && !fault.cause.contains("proxy") => Fault {
-                remedy: "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR".into(),
-                ..fault
-            },
-            fault => fault,
-        })?;
+        let answer = self.http.call(request).map_err(|none| fault::of_transport(&none, &self.scrubber))?;
         match answer.status {
             200 | 204 => Ok(answer),
             _ => Err(fault::of_status(step, &answer, &self.scrubber)),

@@ -76,6 +76,8 @@ pub struct NoAnswer {
     /// The time limit that held for it: its setting, where it has one, and how much it came to.
     pub setting: Option<&'static str>,
     pub limit: Duration,
+    /// Whether it went through a proxy, which is nearer than Vault and suspected first.
+    pub through_proxy: bool,
 }
 
 /// A body in an encoding that was not asked for.
@@ -127,7 +129,8 @@ impl Http {
             None if deadline == own => (Some("VAULT_TIMEOUT"), self.timeout),
             None => (Some("VAULT_STARTUP_TIMEOUT"), deadline - now),
         };
-        self.exchange(request).map_err(|error| NoAnswer { error, setting, limit })
+        let through_proxy = self.agent.config().proxy().is_some();
+        self.exchange(request).map_err(|error| NoAnswer { error, setting, limit, through_proxy })
     }
 
     fn exchange(&self, request: &Request) -> Result<Answer, ureq::Error> {
