@@ -14,24 +14,24 @@ use zeroize::Zeroizing;
 /// Deeper documents are refused; each level is scanned once more than the one above it.
 const MAX_DEPTH: usize = 64;
 
-/// A JSON value. Numbers borrow their text from the document.
-pub enum Json<'a> {
+/// A JSON value.
+pub enum Json {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// The number's text, just as received.
-    Number(&'a str),
+    /// The number's text, just as received, wiped on drop.
+    Number(Zeroizing<String>),
     /// The decoded string, wiped on drop.
     String(Zeroizing<String>),
     /// The elements in order.
-    Array(Vec<Json<'a>>),
+    Array(Vec<Json>),
     /// The members in the order received.
-    Object(Object<'a>),
+    Object(Object),
 }
 
 /// The members of an object, in the order received, each key once.
-pub struct Object<'a>(Vec<(String, Json<'a>)>);
+pub struct Object(Vec<(String, Json)>);
 
 /// Why a document was refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,9 +77,9 @@ impl fmt::Display for Fault {
     }
 }
 
-impl<'a> Object<'a> {
+impl Object {
     /// Reads a document whose top level must be an object.
-    pub fn parse(document: &'a [u8]) -> Result<Self, Fault> {
+    pub fn parse(document: &[u8]) -> Result<Self, Fault> {
         let raw = serde_json::from_slice::<&RawValue>(document).map_err(|e| match std::str::from_utf8(document) {
             Err(_) => Fault::Text,
             Ok(_) => Fault::Syntax { cut_short: e.is_eof(), line: e.line(), column: e.column() },
@@ -91,7 +91,7 @@ impl<'a> Object<'a> {
     }
 
     /// The member `key`; `null` counts as absent, as everywhere in Vault's answers.
-    pub fn get(&self, key: &str) -> Option<&Json<'a>> {
+    pub fn get(&self, key: &str) -> Option<&Json> {
         self.0.iter().find(|(k, v)| k == key && !matches!(v, Json::Null)).map(|(_, v)| v)
     }
 
@@ -100,6 +100,16 @@ impl<'a> Object<'a> {
         path.iter().enumerate().try_fold(self, |object, (depth, key)| match object.get(key) {
             Some(Json::Object(inner)) => Ok(inner),
             _ => Err(Fault::Shape { member: path[..=depth].join("."), expected: "an object" }),
+        })
+    }
+
+    /// The same, taken out of the document.
+    pub fn into_object(self, path: &[&str]) -> Result<Self, Fault> {
+        path.iter().enumerate().try_fold(self, |object, (depth, key)| {
+            match object.0.into_iter().find(|(k, _)| k == key) {
+                Some((_, Json::Object(inner))) => Ok(inner),
+                _ => Err(Fault::Shape { member: path[..=depth].join("."), expected: "an object" }),
+            }
         })
     }
 
@@ -139,12 +149,12 @@ impl<'a> Object<'a> {
     }
 
     /// The members in the order received, `null` ones included.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(k, v)| (k.as_str(), v))
     }
 }
 
-impl Json<'_> {
+impl Json {
     /// Appends the value as compact JSON: order and numbers as received, strings escaped as `serde_json` does.
     pub fn write_compact(&self, out: &mut String) {
         match self {
@@ -191,7 +201,7 @@ fn write_string(text: &str, out: &mut String) {
     out.push_str(&quoted);
 }
 
-fn read<'a>(raw: &'a RawValue, path: &mut Vec<String>, depth: usize) -> Result<Json<'a>, Fault> {
+fn read(raw: &RawValue, path: &mut Vec<String>, depth: usize) -> Result<Json, Fault> {
     if depth > MAX_DEPTH {
         return Err(Fault::TooDeep);
     }
@@ -225,7 +235,7 @@ fn read<'a>(raw: &'a RawValue, path: &mut Vec<String>, depth: usize) -> Result<J
         Some(b't') => Ok(Json::Bool(true)),
         Some(b'f') => Ok(Json::Bool(false)),
         Some(b'n') => Ok(Json::Null),
-        _ => Ok(Json::Number(text)),
+        _ => Ok(Json::Number(Zeroizing::new(text.to_owned()))),
     }
 }
 

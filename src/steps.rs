@@ -17,7 +17,7 @@ use crate::sink::Sink;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
 use crate::vault::kv::{Location, Version};
-use crate::{json, process, text};
+use crate::{process, text};
 
 /// Refuses a command line that names nothing to do, before any setting is judged.
 pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> {
@@ -51,11 +51,10 @@ pub fn arm() -> Result<Arc<Waiter>, Error> {
 
 /// The variables of `secret`, and what is wrong with them.
 pub fn collect(secret: &Version, config: &Config, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
-    secret.with_data(|data| secrets::collect(data, &config.rules, carrier)).unwrap_or_else(|fault| {
-        // The envelope was checked when it was read; what it let pass is a key that stands twice.
-        let path = if let json::Fault::Duplicate(path) = &fault { path.join(".") } else { fault.to_string() };
-        (Vec::new(), vec![Problem::Duplicate(path)])
-    })
+    match &secret.data {
+        Ok(data) => secrets::collect(data, &config.rules, carrier),
+        Err(path) => (Vec::new(), vec![Problem::Duplicate(path.clone())]),
+    }
 }
 
 /// Takes out the variables that the environment has with another value, where those are to be kept.

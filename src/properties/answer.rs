@@ -47,7 +47,7 @@ pub fn answer(bytes: &[u8]) {
     match session.read(&location) {
         Ok(version) => {
             said(&version.created);
-            let problems = version.with_data(|data| secrets::collect(data, &Rules::default(), Carrier::Environment).1);
+            let problems = version.data.map(|data| secrets::collect(&data, &Rules::default(), Carrier::Environment).1);
             for sentence in secrets::sentences(&problems.unwrap_or_default()) {
                 is_one_line(&sentence);
             }

@@ -1,7 +1,5 @@
 //! The KV version 2 engine: one path, one version.
 
-use zeroize::Zeroizing;
-
 use super::encode;
 use super::fault::{self, Step};
 use super::http::Request;
@@ -21,20 +19,14 @@ pub struct Location {
     pub version: Option<u64>,
 }
 
-/// A version of a secret: the server's answer as received, and what it says of itself.
+/// A version of a secret, and what the server says of it.
 pub struct Version {
-    body: Zeroizing<Vec<u8>>,
+    /// Its members, or the dotted path of the key in it that stands twice: its writer's fault, reported with the others.
+    pub data: Result<Object, String>,
     /// Its number.
     pub number: u64,
     /// When it was written, RFC 3339.
     pub created: String,
-}
-
-impl Version {
-    /// Calls `with` with the secret's members, `data.data` of the answer.
-    pub fn with_data<T>(&self, with: impl FnOnce(&Object) -> T) -> Result<T, Fault> {
-        Object::parse(&self.body).and_then(|answer| answer.object(&["data", "data"]).map(with))
-    }
 }
 
 impl Session<'_> {
@@ -48,20 +40,22 @@ impl Session<'_> {
         let url = format!("{}/data/{}{query}", encode(mount), encode(path));
         self.client.step(step, || {
             let answer = self.client.ask(step, &Request { token: Some(&self.token), ..Request::get(&url) })?;
-            let (number, created) = match envelope(&answer.body, &self.client.scrubber) {
-                Ok(found) => found,
-                // In the secret it is its writer's fault and reported with the other keys; around it, the server's.
-                Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => (0, String::new()),
-                Err(fault) => return Err(fault::of_body(&answer, &fault, &self.client.scrubber)),
-            };
-            Ok(Version { body: answer.body, number, created })
+            match envelope(&answer.body, &self.client.scrubber) {
+                // Around the secret it would be the server's fault.
+                Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
+                    Ok(Version { data: Err(path.join(".")), number: 0, created: String::new() })
+                }
+                read => read.map_err(|fault| fault::of_body(&answer, &fault, &self.client.scrubber)),
+            }
         })
     }
 }
 
-fn envelope(body: &[u8], scrubber: &Scrubber) -> Result<(u64, String), Fault> {
+fn envelope(body: &[u8], scrubber: &Scrubber) -> Result<Version, Fault> {
     let answer = Object::parse(body)?;
     answer.object(&["data", "data"])?;
     let metadata = answer.object(&["data", "metadata"])?;
-    Ok((metadata.number("version")?, scrubber.clean(&[metadata.string("created_time")?])))
+    let number = metadata.number("version")?;
+    let created = scrubber.clean(&[metadata.string("created_time")?]);
+    Ok(Version { data: Ok(answer.into_object(&["data", "data"])?), number, created })
 }
