@@ -6,6 +6,7 @@ mod check;
 mod check_faults;
 mod conformance;
 mod credentials;
+mod deploy;
 mod documents;
 mod env_file;
 mod env_file_faults;

@@ -1,0 +1,3 @@
+//! `deploy/compose`.
+
+pub(super) const FILES: &[&str] = &[];

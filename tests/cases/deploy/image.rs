@@ -1,0 +1,3 @@
+//! `deploy/image`.
+
+pub(super) const FILES: &[&str] = &[];

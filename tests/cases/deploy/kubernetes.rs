@@ -1,0 +1,3 @@
+//! `deploy/kubernetes`.
+
+pub(super) const FILES: &[&str] = &[];

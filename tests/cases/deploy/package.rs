@@ -1,0 +1,3 @@
+//! `deploy/package`.
+
+pub(super) const FILES: &[&str] = &[];

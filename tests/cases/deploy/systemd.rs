@@ -1,0 +1,3 @@
+//! `deploy/systemd`.
+
+pub(super) const FILES: &[&str] = &[];

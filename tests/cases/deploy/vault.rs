@@ -1,0 +1,3 @@
+//! `deploy/vault`.
+
+pub(super) const FILES: &[&str] = &[];
