@@ -17,29 +17,38 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
 
 /// The same, zero included.
 pub fn duration_or_zero(text: &str) -> Result<Duration, &'static str> {
-    const WRONG: &str = "not a duration; write one such as 500ms, 30s or 1m30s";
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {
         let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len()));
         let (unit, tail) = tail.split_at(tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len()));
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "" if number == text => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(WRONG),
+        let unit = match unit {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "" if number == text => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            _ => return Err(NO_DURATION),
         };
-        if number.starts_with('.') || number.ends_with('.') {
-            return Err(WRONG);
-        }
-        let number: f64 = number.parse().map_err(|_| WRONG)?;
-        let part = Duration::try_from_secs_f64(number * seconds).map_err(|_| WRONG)?;
+        let part = times(number, unit).ok_or(NO_DURATION)?;
         total = total.checked_add(part).filter(|total| *total <= LONGEST).ok_or("longer than a year; write less")?;
         rest = tail;
     }
-    if text.is_empty() { Err(WRONG) } else { Ok(total) }
+    if text.is_empty() { Err(NO_DURATION) } else { Ok(total) }
+}
+
+const NO_DURATION: &str = "not a duration; write one such as 500ms, 30s or 1m30s";
+
+/// `number`, digits with or without a fraction, times `unit`; in whole numbers, for reading a float takes a table larger
+/// than all of the settings' code.
+fn times(number: &str, unit: Duration) -> Option<Duration> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    // What comes after that is less than a nanosecond of any unit.
+    let fraction = fraction.get(..15).unwrap_or(fraction);
+    let units = |digits: &str, places| Some(u128::from(digits.parse::<u64>().ok()?) * unit.as_nanos() / places);
+    let places = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let nanoseconds = units(whole, 1)? + units(fraction, places)?;
+    Some(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)))
 }
 
 /// 1, t, true, 0, f, false, in any case.
@@ -122,6 +131,8 @@ mod tests {
             ("1.5s", Some(1500)),
             ("1.5", Some(1500)),
             ("2h", Some(7_200_000)),
+            ("1.0005h", Some(3_601_800)),
+            ("0.00000000000000000001h", Some(0)),
             ("0", Some(0)),
             ("0s", Some(0)),
             ("", None),
