@@ -7,6 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::libc;
 
+// The unwinder, which an abort needs only for backtraces, linked in: the loader would take a tenth of a passthrough to
+// find and map it. It has to stand before the shared one that the standard library names, which is then left out.
+#[cfg(target_env = "gnu")]
+#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
+unsafe extern "C" {}
+
 /// What a failing write raises. These are ignored here, so that the write's own error is seen.
 const OF_WRITES: [libc::c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 
