@@ -87,7 +87,7 @@ fn answers_that_are_cut_at_each_byte_are_asked_for_again() {
 fn the_same_behind_tls() {
     let (raw, spoilt) =
         spoiling(&|bytes| cuts(bytes, 7).map(Reply::Last).chain(cuts(bytes, 7).map(Reply::Reset)).collect());
-    let scenario = patient(&raw).at(&tls_front::before(&raw)).env("VAULT_CACERT", &certs().ca.certificate_file);
+    let scenario = patient(&raw).at(&tls_front::before(raw.port())).env("VAULT_CACERT", &certs().ca.certificate_file);
     goes_well(&scenario, spoilt, &[CLOSED, RESET]);
 }
 
@@ -95,7 +95,7 @@ fn an_answer_that_stops_at_any_byte_is_given_its_time_limit() {
     for tls in [false, true] {
         let (raw, spoilt) = spoiling(&|bytes| cuts(bytes, 40).map(Reply::Hang).collect());
         let scenario = patient(&raw).env("VAULT_TIMEOUT", "100ms").env("VAULT_MAX_RETRIES", spoilt.to_string());
-        let scenario = if tls { scenario.at(&tls_front::before(&raw)) } else { scenario };
+        let scenario = if tls { scenario.at(&tls_front::before(raw.port())) } else { scenario };
         let scenario = scenario.env("VAULT_CACERT", &certs().ca.certificate_file);
         goes_well(&scenario, spoilt, &["no complete answer within 100ms (VAULT_TIMEOUT)"]);
     }

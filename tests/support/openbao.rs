@@ -163,7 +163,9 @@ fn configure(folder: &Path, storage: Storage, ports: &[u16], tls: &[Tls]) -> Str
     };
     let _ = writeln!(text, "audit \"file\" \"f\" {{\n  options = {{ {options} }}\n}}");
     let mut listener = |port: u16, settings: &str| {
-        let _ = writeln!(text, "listener \"tcp\" {{\n  address = \"{host}:{port}\"\n{settings}}}");
+        // The default would not take a secret of ten thousand keys.
+        let limits = "  max_request_json_strings = 100000\n  max_request_json_memory = 67108864\n";
+        let _ = writeln!(text, "listener \"tcp\" {{\n  address = \"{host}:{port}\"\n{limits}{settings}}}");
     };
     listener(ports[0], &format!("  tls_disable = true\n  cluster_address = \"{cluster}\"\n"));
     for (tls, port) in tls.iter().zip(&ports[1..]) {

@@ -51,9 +51,14 @@ impl Tap {
         tap
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `127.0.0.1:PORT`
     pub(crate) fn authority(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     /// The head of each CONNECT, lines joined by `; `.
@@ -61,10 +66,14 @@ impl Tap {
         self.connects.lock().expect("no panic").clone()
     }
 
+    /// What each connection's client has said.
+    pub(crate) fn said(&self) -> Vec<Vec<u8>> {
+        self.said.0.lock().expect("no panic").clone()
+    }
+
     /// The requests on each connection, their first line and header lines, in lower case but for the first.
     pub(crate) fn requests(&self) -> Vec<Vec<Vec<String>>> {
-        let said = self.said.0.lock().expect("no panic");
-        said.iter().map(|bytes| requests(bytes)).collect()
+        self.said().iter().map(|bytes| requests(bytes)).collect()
     }
 
     /// Waits until `text` was said this often.

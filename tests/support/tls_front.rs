@@ -1,5 +1,5 @@
-//! TLS in front of a scripted server, which does not know of it: what it sends, closes, resets or withholds there is
-//! sent, closed, cut off or withheld here.
+//! TLS in front of a server that does not know of it: what that one sends, closes, resets or withholds is sent, closed,
+//! cut off or withheld here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,13 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::certs::certs;
-use super::raw::Raw;
 
-/// Its URL. Its thread ends with the process.
-pub(crate) fn before(raw: &Raw) -> String {
+/// Its URL; the server listens on `port`. Its thread ends with the process.
+pub(crate) fn before(port: u16) -> String {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let addr = format!("https://{}", listener.local_addr().expect("a bound listener has an address"));
-    let target = SocketAddr::from((Ipv4Addr::LOCALHOST, raw.port()));
+    let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     listener.set_nonblocking(true).expect("a listener can be so");
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -1,0 +1,148 @@
+//! What a release has to keep to.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::measure::{Cost, Spread};
+use crate::others::{Entrant, Field, mebibytes, megabytes, peak};
+use crate::subject::Subject;
+
+/// Runs of each side of a passthrough.
+const PASSTHROUGHS: usize = 200;
+
+/// One figure and its limit.
+pub(crate) struct Goal {
+    figure: String,
+    measured: String,
+    limit: String,
+    pub(crate) missed: bool,
+}
+
+impl Goal {
+    fn new(figure: &str, measured: String, limit: impl Into<String>, missed: bool) -> Self {
+        Self { figure: figure.to_owned(), measured, limit: limit.into(), missed }
+    }
+
+    /// A ratio of times.
+    fn ratio(figure: &str, ratio: Spread, limit: f64, unit: &str) -> Self {
+        Self::new(figure, format!("{ratio:.2}"), format!("{limit:.2} × {unit}"), ratio.median > limit)
+    }
+
+    fn skipped(figure: &str, why: &str) -> Self {
+        Self::new(figure, format!("skipped: {why}"), "–", false)
+    }
+
+    pub(crate) fn row(&self) -> Vec<String> {
+        let measured = if self.missed { format!("**missed:** {}", self.measured) } else { self.measured.clone() };
+        vec![self.figure.clone(), measured, self.limit.clone()]
+    }
+}
+
+/// Measures all of them; where `steady`, those that do not depend on the machine's speed.
+pub(crate) fn measure(field: &Field, steady: bool) -> Vec<Goal> {
+    let own = &field.entrants[0];
+    let linked_statically = field.get(Subject::VaultExecStatic).expect("it was built");
+    let mut goals = vec![
+        size("size, dynamically linked", own, 2_300_000),
+        size("size, statically linked", linked_statically, 3_300_000),
+        memory("peak memory, dynamically linked", own),
+        memory("peak memory, statically linked", linked_statically),
+        requests(own),
+        threads(field),
+        processes(own),
+        crates(),
+    ];
+    if !steady {
+        goals.extend(passthroughs(&own.program, &linked_statically.program));
+        goals.extend(times(field));
+    }
+    goals
+}
+
+fn size(figure: &str, entrant: &Entrant, limit: u64) -> Goal {
+    Goal::new(figure, megabytes(entrant.size), megabytes(limit), entrant.size > limit)
+}
+
+fn memory(figure: &str, entrant: &Entrant) -> Goal {
+    let alone = Cost::of(&Command::new("/usr/bin/true")).peak_kib;
+    let kib = peak(&entrant.costs);
+    let measured = format!("{} (`true` alone: {})", mebibytes(kib), mebibytes(alone));
+    Goal::new(figure, measured, "5 MiB", kib > 5 << 10)
+}
+
+fn requests(entrant: &Entrant) -> Goal {
+    let (requests, connections) = (entrant.requests, entrant.connections);
+    let measured = format!("{requests}, connections: {connections}");
+    Goal::new("requests of a run", measured, "4, connections: 1", requests > 4 || connections > 1)
+}
+
+fn processes(entrant: &Entrant) -> Goal {
+    Goal::new("processes left beside the application", entrant.processes.to_string(), "0", entrant.processes > 0)
+}
+
+/// Threads of a run, counted by the system calls that start one.
+fn threads(field: &Field) -> Goal {
+    let figure = "threads started, Vault's address being an IP";
+    let strace = Path::new("/usr/bin/strace");
+    if !strace.exists() {
+        return Goal::skipped(figure, "strace is not installed");
+    }
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures.strace");
+    let run = &field.run;
+    let mut traced = Command::new(strace);
+    traced.args(["-f", "-e", "trace=clone,clone3", "-o"]).arg(&log).arg(run.get_program()).args(run.get_args());
+    traced.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(traced.status().expect("it starts").success());
+    let trace = fs::read_to_string(&log).expect("a trace");
+    let started = trace.lines().filter(|line| line.contains("clone")).count();
+    Goal::new(figure, started.to_string(), "0", started > 0)
+}
+
+fn crates() -> Goal {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let arguments =
+        ["tree", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--target", &target];
+    let tree = Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let tree = String::from_utf8(tree.expect("cargo runs").stdout).expect("names are text");
+    let mut crates: Vec<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    crates.sort_unstable();
+    crates.dedup();
+    Goal::new("crates in the binary", (crates.len() - 1).to_string(), "as few as needed", false)
+}
+
+/// Passthrough, dynamically and statically linked, against `env`.
+fn passthroughs(own: &Path, linked_statically: &Path) -> [Goal; 2] {
+    let run = |program: &Path, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        command
+    };
+    let through = |program: &Path| run(program, &["--", "true"]);
+    let commands = [run(Path::new("/usr/bin/env"), &["true"]), through(own), through(linked_statically)];
+    let costs = Cost::by_turns(&commands, PASSTHROUGHS);
+    let goal = |figure, index: usize, limit| {
+        Goal::ratio(figure, Spread::ratio(&costs[index], &costs[0], |cost| cost.wall), limit, "`env true`")
+    };
+    [
+        goal("passthrough, wall time, dynamically linked", 1, 1.1),
+        goal("passthrough, wall time, statically linked", 2, 0.95),
+    ]
+}
+
+/// A full run against the floor and against vault-env.
+fn times(field: &Field) -> Vec<Goal> {
+    let ours = &field.entrants[0].costs;
+    let against = |figure: &str, other: Subject, measure: fn(&Cost) -> f64, limit: f64| match field.get(other) {
+        Some(entrant) => {
+            let unit = other.name();
+            Goal::ratio(&format!("full run, {figure}"), Spread::ratio(ours, &entrant.costs, measure), limit, unit)
+        }
+        None => Goal::skipped(&format!("full run, {figure}"), &format!("{} is not on PATH", other.name())),
+    };
+    vec![
+        against("wall time, against the floor", Subject::Floor, |cost| cost.wall, 1.3),
+        against("CPU time, against vault-env", Subject::VaultEnv, |cost| cost.cpu, 0.125),
+        against("wall time, against vault-env", Subject::VaultEnv, |cost| cost.wall, 0.333),
+    ]
+}

@@ -1,0 +1,83 @@
+//! What one run costs, and how two kinds of runs compare.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use crate::subject::built;
+
+/// What a run took, with all processes that it waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    /// Milliseconds from start to end.
+    pub(crate) wall: f64,
+    /// Milliseconds of processor time, user and system.
+    pub(crate) cpu: f64,
+    /// The largest resident set of any of its processes.
+    pub(crate) peak_kib: u64,
+}
+
+impl Cost {
+    /// Runs a command to its end, which has to be a good one.
+    pub(crate) fn of(command: &Command) -> Self {
+        static MEASURE: LazyLock<PathBuf> = LazyLock::new(|| built("--example", "measure", ""));
+        let mut measuring = Command::new(&*MEASURE);
+        measuring.arg(command.get_program()).args(command.get_args()).env_clear();
+        measuring.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = measuring.stderr(Stdio::inherit()).output().expect("it starts");
+        assert!(output.status.success(), "{} ended with {}", command.get_program().display(), output.status);
+        let text = String::from_utf8(output.stdout).expect("numbers");
+        let number =
+            |index| -> u64 { text.split_whitespace().nth(index).and_then(|it| it.parse().ok()).expect("three") };
+        Self { wall: milliseconds(number(0)), cpu: milliseconds(number(1)), peak_kib: number(2) }
+    }
+
+    /// Runs every command this often, by turns, since the speed of a machine drifts; the costs of each.
+    pub(crate) fn by_turns(commands: &[Command], rounds: usize) -> Vec<Vec<Self>> {
+        let mut costs = vec![Vec::new(); commands.len()];
+        // The first round fills caches and counts for nothing.
+        for round in 0..=rounds {
+            for (command, costs) in commands.iter().zip(&mut costs) {
+                let cost = Self::of(command);
+                costs.extend((round > 0).then_some(cost));
+            }
+        }
+        costs
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "no run takes 2^52 µs")]
+fn milliseconds(microseconds: u64) -> f64 {
+    microseconds as f64 / 1000.0
+}
+
+/// The middle of some numbers, and the range of the middle 80 % of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Spread {
+    pub(crate) fn of(numbers: impl IntoIterator<Item = f64>) -> Self {
+        let mut sorted: Vec<_> = numbers.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |tenths: usize| sorted[(sorted.len() - 1) * tenths / 10];
+        Self { median: at(5), low: at(1), high: at(9) }
+    }
+
+    /// One figure of one side divided by that of the other, round by round.
+    pub(crate) fn ratio(ours: &[Cost], others: &[Cost], figure: fn(&Cost) -> f64) -> Self {
+        Self::of(ours.iter().zip(others).map(|(ours, other)| figure(ours) / figure(other)))
+    }
+}
+
+/// `1.16 (1.09 to 1.22)`, with as many digits as the formatter is told.
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(2);
+        write!(f, "{:.digits$} ({:.digits$} to {:.digits$})", self.median, self.low, self.high)
+    }
+}

@@ -1,0 +1,155 @@
+//! This program beside the others, on the same server.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use crate::measure::{Cost, Spread};
+use crate::subject::{Subject, Work};
+use crate::support::server::{Listener, Server};
+use crate::wire::Wire;
+
+/// Runs of each.
+const ROUNDS: usize = 40;
+
+/// The first argument of an application that counts who is left between it and a process.
+pub(crate) const COUNT_PROCESSES: &str = "--count-processes";
+
+pub(crate) const COLUMNS: [&str; 8] =
+    ["wall time", "ms", "CPU time", "peak memory", "requests", "bytes sent and received", "size", "processes left"];
+
+/// One of them, with all that was measured of it.
+pub(crate) struct Entrant {
+    pub(crate) subject: Subject,
+    /// Empty where times are left out but for one run.
+    pub(crate) costs: Vec<Cost>,
+    pub(crate) requests: usize,
+    pub(crate) connections: usize,
+    bytes: usize,
+    pub(crate) size: u64,
+    pub(crate) processes: usize,
+    pub(crate) program: PathBuf,
+}
+
+/// All that are there, this program first.
+pub(crate) struct Field {
+    pub(crate) entrants: Vec<Entrant>,
+    absent: Vec<Subject>,
+    /// This program's run.
+    pub(crate) run: Command,
+}
+
+impl Field {
+    /// Measures each; where `steady`, only this program and no more than one run of it.
+    pub(crate) fn measure(work: &Work, server: &Server, steady: bool) -> Self {
+        let subjects = if steady { &Subject::ALL[..2] } else { &Subject::ALL[..] };
+        let (mut entrants, mut absent) = (Vec::new(), Vec::new());
+        for subject in subjects.iter().copied() {
+            match subject.program() {
+                Some(program) => entrants.push(look_at(subject, program, work, server)),
+                None => absent.push(subject),
+            }
+        }
+        let url = server.addr(Listener::Tls);
+        let mut commands: Vec<_> = entrants.iter().map(|it| work.command(it.subject, &it.program, &url)).collect();
+        let costs = Cost::by_turns(&commands, if steady { 1 } else { ROUNDS });
+        entrants.iter_mut().zip(costs).for_each(|(entrant, costs)| entrant.costs = costs);
+        Self { entrants, absent, run: commands.swap_remove(0) }
+    }
+
+    pub(crate) fn get(&self, subject: Subject) -> Option<&Entrant> {
+        self.entrants.iter().find(|entrant| entrant.subject == subject)
+    }
+
+    /// The table's rows; wall and CPU time as multiples of this program's.
+    pub(crate) fn rows(&self, steady: bool) -> impl Iterator<Item = Vec<String>> {
+        let ours = &self.entrants[0].costs;
+        let row = move |entrant: &Entrant| {
+            let times = |figure| match entrant.subject {
+                _ if steady => "–".to_owned(),
+                Subject::VaultExec => "1".to_owned(),
+                _ => format!("{:.1}", Spread::ratio(&entrant.costs, ours, figure)),
+            };
+            let wall = Spread::of(entrant.costs.iter().map(|cost| cost.wall));
+            let size = if entrant.subject == Subject::Script { "–".to_owned() } else { megabytes(entrant.size) };
+            vec![
+                entrant.subject.name().to_owned(),
+                times(|cost| cost.wall),
+                if steady { "–".to_owned() } else { format!("{:.1}", wall.median) },
+                times(|cost| cost.cpu),
+                mebibytes(peak(&entrant.costs)),
+                entrant.requests.to_string(),
+                entrant.bytes.to_string(),
+                size,
+                entrant.processes.to_string(),
+            ]
+        };
+        let absent = self.absent.iter().map(|subject| {
+            let dashes = vec!["–".to_owned(); COLUMNS.len() - 1];
+            [vec![subject.name().to_owned(), "skipped: not on PATH".to_owned()], dashes].concat()
+        });
+        self.entrants.iter().map(row).chain(absent)
+    }
+}
+
+/// The middle of the peaks, in KiB.
+pub(crate) fn peak(costs: &[Cost]) -> u64 {
+    let mut peaks: Vec<_> = costs.iter().map(|cost| cost.peak_kib).collect();
+    peaks.sort_unstable();
+    peaks[peaks.len() / 2]
+}
+
+pub(crate) fn megabytes(bytes: u64) -> String {
+    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
+}
+
+pub(crate) fn mebibytes(kib: u64) -> String {
+    format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024)
+}
+
+/// What does not depend on the machine's speed.
+fn look_at(subject: Subject, program: PathBuf, work: &Work, server: &Server) -> Entrant {
+    let wire = Wire::to(&server.addr(Listener::Tls), Duration::ZERO);
+    let run = work.command(subject, &program, &wire.url()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{}: {} {said}", subject.name(), run.status);
+    let (bytes, connections) = wire.counted();
+    Entrant {
+        subject,
+        costs: Vec::new(),
+        requests: work.requests(subject, &program, &server.addr(Listener::Plain)),
+        connections,
+        bytes,
+        size: fs::metadata(&program).expect("it is there").len(),
+        processes: processes_left(subject, &program, work, &server.addr(Listener::Tls)),
+        program,
+    }
+}
+
+/// How many processes stand between the one that started it and the application.
+fn processes_left(subject: Subject, program: &std::path::Path, work: &Work, url: &str) -> usize {
+    let answer = work.file("processes");
+    let own = std::env::current_exe().expect("this program has a path");
+    let upto = std::process::id().to_string();
+    let application = [own.into_os_string(), COUNT_PROCESSES.into(), upto.into(), answer.clone().into()];
+    let mut command = work.command_for(subject, program, url, &application);
+    assert!(command.stdout(Stdio::null()).status().expect("it starts").success());
+    fs::read_to_string(answer).expect("the application answers").parse().expect("a number")
+}
+
+/// The application of [`processes_left`]: its arguments are a process and the file to write the number to.
+pub(crate) fn count_processes(arguments: &[OsString]) -> ExitCode {
+    let upto: u32 = arguments[0].to_str().and_then(|text| text.parse().ok()).expect("a process");
+    let parents = std::iter::successors(Some(std::process::id()), |process| parent(*process));
+    let between = parents.skip(1).take_while(|process| *process != upto).count();
+    fs::write(&arguments[1], between.to_string()).expect("a file is written");
+    ExitCode::SUCCESS
+}
+
+fn parent(process: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+    (parent != 0).then_some(parent)
+}
