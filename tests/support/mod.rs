@@ -23,7 +23,7 @@ pub(crate) mod http;
 pub(crate) mod isolated;
 pub(crate) mod launch;
 pub(crate) mod leaks;
-mod openbao;
+pub(crate) mod openbao;
 pub(crate) mod outcome;
 pub(crate) mod random;
 pub(crate) mod raw;
