@@ -1,29 +1,33 @@
 // Readers prints, as one JSON object, what the kubelet, the docker CLI or Compose finds in an env file,
-// each through its own package. Exits with 1 where the package finds fault with the file.
+// each through its own package, or what Compose makes of a project's file. Exits with 1 where the package
+// finds fault with the file.
 //
-// Usage: readers kubernetes|docker|compose FILE [NAME…]. The kubelet looks for one name at a time.
+// Usage: readers kubernetes|docker|compose|project FILE [NAME…]. The kubelet looks for one name at a time.
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/docker/cli/pkg/kvfile"
 	kubelet "k8s.io/kubernetes/pkg/kubelet/util/env"
 )
 
-var readers = map[string]func(path string, names []string) (map[string]string, error){
+var readers = map[string]func(path string, names []string) (any, error){
 	"kubernetes": readForKubernetes,
 	"docker":     readForDocker,
 	"compose":    readForCompose,
+	"project":    readProject,
 }
 
 func main() {
 	if len(os.Args) < 3 || readers[os.Args[1]] == nil {
-		fail(64, "usage: readers kubernetes|docker|compose FILE [NAME…]")
+		fail(64, "usage: readers kubernetes|docker|compose|project FILE [NAME…]")
 	}
 	values, err := readers[os.Args[1]](os.Args[2], os.Args[3:])
 	if err != nil {
@@ -39,7 +43,7 @@ func fail(code int, why any) {
 	os.Exit(code)
 }
 
-func readForKubernetes(path string, names []string) (map[string]string, error) {
+func readForKubernetes(path string, names []string) (any, error) {
 	values := map[string]string{}
 	for _, name := range names {
 		value, err := kubelet.ParseEnv(path, name)
@@ -54,7 +58,7 @@ func readForKubernetes(path string, names []string) (map[string]string, error) {
 	return values, nil
 }
 
-func readForDocker(path string, _ []string) (map[string]string, error) {
+func readForDocker(path string, _ []string) (any, error) {
 	lines, err := kvfile.Parse(path, os.LookupEnv)
 	if err != nil {
 		return nil, err
@@ -67,6 +71,15 @@ func readForDocker(path string, _ []string) (map[string]string, error) {
 	return values, nil
 }
 
-func readForCompose(path string, _ []string) (map[string]string, error) {
+func readForCompose(path string, _ []string) (any, error) {
 	return dotenv.GetEnvFromFile(map[string]string{}, []string{path})
+}
+
+// As `docker compose config --format json` does: the schema is held against the file, and what it leaves open filled in.
+func readProject(path string, _ []string) (any, error) {
+	options, err := cli.NewProjectOptions([]string{path})
+	if err != nil {
+		return nil, err
+	}
+	return options.LoadProject(context.Background())
 }

@@ -199,7 +199,7 @@ fn free_ports(host: Ipv4Addr, count: usize) -> Vec<u16> {
 /// The kernel's promise is to the thread that spawned, and a test's thread ends with its test: hence one
 /// of its own, which never ends.
 #[allow(unsafe_code, reason = "a child can ask for its parent-death signal only between fork and exec")]
-fn spawn_bound(mut command: Command) -> Child {
+pub(crate) fn spawn_bound(mut command: Command) -> Child {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let parent = nix::unistd::getpid();

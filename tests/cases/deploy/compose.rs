@@ -1,3 +1,151 @@
-//! `deploy/compose`.
+//! `deploy/compose`: read by Compose's own library, then started as that read it, with the programs of this machine in
+//! the place of the images.
 
-pub(super) const FILES: &[&str] = &[];
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{deploy, installed, tool};
+use crate::support::expect::Expect;
+use crate::support::openbao;
+use crate::support::scenario::Scenario;
+use crate::support::server::skip;
+use crate::support::tally;
+
+pub(super) const FILES: &[&str] = &["compose/Dockerfile", "compose/compose.yaml"];
+
+/// What Compose makes of the file; `None` without its library.
+fn project(file: &Path) -> Option<String> {
+    let json = tool(installed("readers"), |it| it.arg("project").arg(file))?;
+    Some(String::from_utf8(json).unwrap())
+}
+
+#[test]
+fn each_file_is_accepted_by_its_tool() {
+    for file in FILES {
+        let path = deploy(file);
+        if path.extension() == Some("yaml".as_ref()) {
+            project(&path);
+        } else {
+            tool(installed("hadolint"), |it| it.arg(&path));
+        }
+    }
+}
+
+#[test]
+fn only_this_machine_reaches_the_server() {
+    let Some(project) = project(&deploy("compose/compose.yaml")) else { return };
+    let project: Value = serde_json::from_str(&project).unwrap();
+    let services = project["services"].as_object().unwrap().values();
+    let ports: Vec<_> = services.filter_map(|it| it["ports"].as_array()).flatten().map(|it| &it["host_ip"]).collect();
+    assert_eq!(ports, ["127.0.0.1"]);
+}
+
+#[test]
+fn the_application_starts_with_the_sample_secret() {
+    let test = "the_application_starts_with_the_sample_secret";
+    let (Some(_), Some(project)) = (openbao::program(), project(&deploy("compose/compose.yaml"))) else {
+        return skip(test);
+    };
+    let mut laptop = Laptop::new(&project);
+    laptop.prepare("shop");
+    let [program, separator, application, arguments @ ..] = &entrypoint(&deploy("compose/Dockerfile"))[..] else {
+        panic!("too short")
+    };
+    assert_eq!([program, separator, application], ["/vault-exec", "--", "/shop"]);
+    let env = laptop.env("shop");
+    let scenario = env.iter().fold(Scenario::offline(), |scenario, (name, value)| scenario.env(name, value));
+    let secret = [("DATABASE_URL", "postgres://shop@database/shop"), ("API_KEY", "for-trying-only")];
+    scenario.args(arguments).run().expect(Expect::started().env(secret));
+    tally::note("openbao", test);
+}
+
+/// ENTRYPOINT and CMD, which is the command line of the container.
+fn entrypoint(dockerfile: &Path) -> Vec<String> {
+    let text = fs::read_to_string(dockerfile).unwrap();
+    let words = |instruction: &str| -> Vec<String> {
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(instruction));
+        serde_json::from_str(lines.next().unwrap()).unwrap()
+    };
+    [words("ENTRYPOINT "), words("CMD ")].concat()
+}
+
+/// The services, on an address of this run alone.
+struct Laptop {
+    services: Value,
+    folder: TempDir,
+    running: Vec<Child>,
+}
+
+impl Laptop {
+    fn new(project: &str) -> Self {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let host = format!("127.88.{high}.{low}");
+        // Where the server listens, and the name that the services know it by.
+        let project = project.replace("0.0.0.0:", &format!("{host}:")).replace("//openbao:", &format!("//{host}:"));
+        let services = serde_json::from_str::<Value>(&project).unwrap()["services"].take();
+        let folder = tempfile::tempdir().unwrap();
+        symlink(openbao::program().unwrap(), folder.path().join("bao")).unwrap();
+        Self { services, folder, running: Vec::new() }
+    }
+
+    fn env(&self, service: &str) -> Vec<(String, String)> {
+        let env = self.services[service]["environment"].as_object().unwrap();
+        env.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+    }
+
+    fn command(&self, service: &str, words: &[Value]) -> Command {
+        let mut words = words.iter().map(|it| it.as_str().unwrap());
+        // Found in the PATH of the service, not in that of the test.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg(words.next().unwrap()).args(words).env_clear().envs(self.env(service));
+        command.env("PATH", format!("{}:/usr/bin:/bin", self.folder.path().display())).env("HOME", self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir(self.folder.path());
+        command
+    }
+
+    /// Starts what a service depends on, each until it is as the file wants it.
+    fn prepare(&mut self, service: &str) {
+        let needs = self.services[service]["depends_on"].as_object().cloned().unwrap_or_default();
+        for (needed, how) in needs {
+            self.prepare(&needed);
+            let words = ["entrypoint", "command"].map(|it| self.services[&needed][it].as_array().unwrap().clone());
+            let mut command = self.command(&needed, &words.concat());
+            match how["condition"].as_str().unwrap() {
+                "service_completed_successfully" => {
+                    let output = command.stderr(Stdio::piped()).output().unwrap();
+                    assert!(output.status.success(), "{needed}: {}", String::from_utf8_lossy(&output.stderr));
+                }
+                "service_healthy" => {
+                    self.running.push(openbao::spawn_bound(command));
+                    self.await_health(&needed);
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+
+    fn await_health(&self, service: &str) {
+        let words = self.services[service]["healthcheck"]["test"].as_array().unwrap();
+        assert_eq!(words[0], "CMD");
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.command(service, &words[1..]).status().unwrap().success() {
+            assert!(Instant::now() < end, "{service} does not come to health");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Laptop {
+    fn drop(&mut self) {
+        for process in &mut self.running {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}

@@ -10,6 +10,9 @@ mod vault;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::readers::missing;
 
 /// What the tests of each module run or have accepted: they go through these very lists.
 const COVERED: [&[&str]; 6] =
@@ -18,6 +21,25 @@ const COVERED: [&[&str]; 6] =
 /// A file or folder under `deploy/`.
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+}
+
+/// A program that `tests/install-tools` puts into `target/tools`.
+fn installed(program: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(program)
+}
+
+/// What a tool prints that accepts what it is given, which it does without a word on standard error; `None` where it
+/// is not there.
+fn tool(program: impl AsRef<Path>, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Option<Vec<u8>> {
+    let program = program.as_ref();
+    let mut command = Command::new(program);
+    let Ok(output) = arguments(&mut command).output() else {
+        missing(&program.display().to_string());
+        return None;
+    };
+    let [printed, said] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
+    assert!(output.status.success() && said.is_empty(), "{command:?}: {}\n{printed}{said}", output.status);
+    Some(output.stdout)
 }
 
 /// The files below a folder, as paths from `deploy/`.

@@ -1,3 +1,242 @@
-//! `deploy/systemd`.
+//! `deploy/systemd`: taken by systemd's own tools, then started as the units say, on both servers.
 
-pub(super) const FILES: &[&str] = &[];
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{deploy, tool};
+use crate::support::expect::Expect;
+use crate::support::on_both;
+use crate::support::readers::Reader;
+use crate::support::scenario::{PROGRAM, Scenario};
+use crate::support::server::{Kind, Server, on};
+use crate::support::system::strace;
+use vault_exec::cli::EXIT_CODES;
+use vault_exec::sink::format::Format;
+
+pub(super) const FILES: &[&str] =
+    &["systemd/env-file/shop-env.service", "systemd/env-file/shop.service", "systemd/shop.service"];
+
+/// Those that vault-exec runs in.
+const STARTED_BY_IT: [&str; 2] = ["systemd/env-file/shop-env.service", "systemd/shop.service"];
+
+/// Exposure in tenths, the sum of what systemd thinks a unit could do without. 1.1 is what the network and the machine's
+/// file system come to; another version may weigh a little otherwise, and most of the lines weigh more than that.
+const EXPOSURE: u8 = 12;
+
+/// The lines of a unit.
+struct Unit(Vec<(String, String)>);
+
+impl Unit {
+    fn read(file: &str) -> Self {
+        let text = fs::read_to_string(deploy(file)).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once('='));
+        Self(lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    fn all(&self, key: &str) -> Vec<&str> {
+        self.0.iter().filter(|(it, _)| it == key).map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn one(&self, key: &str) -> &str {
+        let [value] = self.all(key)[..] else { panic!("{key} is not there once") };
+        value
+    }
+
+    fn environment(&self) -> BTreeMap<&str, &str> {
+        self.all("Environment").into_iter().map(|it| it.split_once('=').unwrap()).collect()
+    }
+
+    /// What stands before `--` in the command line, and what stands behind it.
+    fn command_line(&self) -> (Vec<&str>, Vec<&str>) {
+        let words: Vec<_> = self.one("ExecStart").split(' ').collect();
+        let mut halves = words.split(|it| *it == "--").map(<[_]>::to_vec);
+        (halves.next().unwrap(), halves.next().unwrap_or_default())
+    }
+
+    /// The scenario of this unit. The server's address, the path and the folders are those of the test.
+    fn scenario<'a>(&self, server: &'a Server) -> Scenario<'a> {
+        let scenario = Scenario::new(server).secret(&json!({"DATABASE_URL": URL, "API_KEY": KEY})).token(&json!({}));
+        let token = scenario.given_env()["VAULT_TOKEN"].clone();
+        fs::create_dir(scenario.file("credentials")).unwrap();
+        let (credential, _) = self.one("LoadCredential").split_once(':').unwrap();
+        fs::write(scenario.file("credentials").join(credential), token.to_str().unwrap()).unwrap();
+        // As systemd makes it for a dynamic user.
+        fs::create_dir_all(scenario.file("run/private/shop")).unwrap();
+        symlink("private/shop", scenario.file("run/shop")).unwrap();
+
+        let mut environment = self.environment();
+        assert_eq!(environment.remove("VAULT_ADDR"), Some("https://vault.vault.svc:8200"));
+        assert_eq!(environment.remove("VAULT_PATH"), Some("shop/prod"));
+        let scenario = scenario.unset("VAULT_TOKEN").env("CREDENTIALS_DIRECTORY", "{folder}/credentials");
+        let scenario = environment
+            .into_iter()
+            .fold(scenario, |scenario, (name, value)| scenario.env(name, value.replace("%d", "{folder}/credentials")));
+        let (words, application) = self.command_line();
+        assert_eq!(words[0], "/usr/bin/vault-exec");
+        let scenario = scenario.options(words[1..].iter().map(|it| it.replace("/run/", "{folder}/run/")));
+        if application.is_empty() { scenario.no_command() } else { scenario.args(&application[1..]) }
+    }
+}
+
+const URL: &str = "postgres://shop@database/shop?options='-c x=\"$HOME\"'";
+const KEY: &str = "two lines\nand a \\ backslash";
+
+/// A root of its own with the units of a file's folder, the programs that they start and what every unit depends on.
+fn root(file: &str) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let folder = root.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    for target in ["basic", "multi-user", "network-online", "shutdown", "sysinit"] {
+        let unit = folder("usr/lib/systemd/system").join(format!("{target}.target"));
+        fs::write(unit, "[Unit]\nDescription=A stub\n").unwrap();
+    }
+    let parent = Path::new(file).parent();
+    for neighbour in FILES.iter().filter(|it| Path::new(it).parent() == parent) {
+        fs::copy(deploy(neighbour), folder("etc/systemd/system").join(Path::new(neighbour).file_name().unwrap()))
+            .unwrap();
+        let unit = Unit::read(neighbour);
+        let (words, application) = unit.command_line();
+        for program in [words.first(), application.first()].into_iter().flatten() {
+            let program = folder("usr/bin").join(program.strip_prefix("/usr/bin/").unwrap());
+            fs::write(&program, "#!/bin/sh\n").unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    root
+}
+
+fn analyze(file: &str, verb: &[&str]) {
+    let root = root(file);
+    let option = format!("--root={}", root.path().display());
+    tool("systemd-analyze", |it| it.args(verb).arg(option).arg(Path::new(file).file_name().unwrap()));
+}
+
+#[test]
+fn each_unit_is_accepted_without_a_word() {
+    for file in FILES {
+        analyze(file, &["verify"]);
+    }
+}
+
+#[test]
+fn each_unit_is_confined() {
+    for file in FILES {
+        analyze(file, &["security", "--no-pager", "--offline=true", &format!("--threshold={EXPOSURE}")]);
+    }
+}
+
+fn the_service_starts_the_application_in_its_place(server: &Server) {
+    let scenario = Unit::read("systemd/shop.service").scenario(server);
+    scenario.run().expect(Expect::started().env([("DATABASE_URL", URL), ("API_KEY", KEY)]));
+}
+
+fn the_env_file_holds_for_systemd_what_the_secret_does(server: &Server) {
+    let application = Unit::read("systemd/env-file/shop.service");
+    assert_eq!(application.one("Requires"), "shop-env.service");
+    assert_eq!(application.one("After"), "shop-env.service");
+    let scenario = Unit::read("systemd/env-file/shop-env.service").scenario(server);
+    scenario.run().expect(Expect::done());
+
+    let file = scenario.expand(&application.one("EnvironmentFile").replace("/run/", "{folder}/run/"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    let variables =
+        BTreeMap::from([("DATABASE_URL", URL), ("API_KEY", KEY)].map(|(it, value)| (it.into(), value.into())));
+    for reader in Reader::of(Format::Systemd) {
+        let names: Vec<_> = variables.keys().cloned().collect();
+        assert_eq!(reader.read(&fs::read(&file).unwrap(), &names), Ok(variables.clone()));
+    }
+}
+
+on_both!(the_service_starts_the_application_in_its_place, the_env_file_holds_for_systemd_what_the_secret_does);
+
+/// The calls of these groups.
+fn calls(groups: &str) -> Option<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for name in groups.split(' ') {
+        if !name.starts_with('@') {
+            all.insert(name.to_owned());
+            continue;
+        }
+        let listed = tool("systemd-analyze", |it| it.args(["--no-pager", "syscall-filter", name]))?;
+        let listed = String::from_utf8(listed).unwrap();
+        let members = listed.lines().skip(1).map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
+        all.extend(calls(&members.collect::<Vec<_>>().join(" "))?);
+    }
+    Some(all)
+}
+
+#[test]
+fn no_unit_forbids_a_call_that_the_start_makes() {
+    on(Kind::Embedded, "no_unit_forbids_a_call_that_the_start_makes", |server| {
+        for file in STARTED_BY_IT {
+            let unit = Unit::read(file);
+            let [allowed, denied] = unit.all("SystemCallFilter")[..] else { panic!("a list and an exception") };
+            let (Some(allowed), Some(denied)) = (calls(allowed), calls(denied.strip_prefix('~').unwrap())) else {
+                return;
+            };
+            let Some(made) = made(unit.scenario(server)) else { return };
+            let forbidden: Vec<_> = made.iter().filter(|it| !allowed.contains(*it) || denied.contains(*it)).collect();
+            assert!(made.len() > 20 && forbidden.is_empty(), "{file}: {forbidden:?} of {made:?}");
+        }
+    });
+}
+
+/// The calls of a run, up to the application's start.
+fn made(scenario: Scenario) -> Option<BTreeSet<String>> {
+    let log = scenario.file("strace");
+    strace(&log)?;
+    let scenario = scenario.program("/usr/bin/strace").first(["-f", "-o", "{folder}/strace", PROGRAM]);
+    assert_eq!(scenario.run().code(), 0);
+    let text = fs::read_to_string(log).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
+    let mut starts = 0;
+    let own = lines.map(|(name, _)| name.to_owned()).take_while(|name| {
+        starts += usize::from(name == "execve");
+        starts < 2
+    });
+    Some(own.filter(|name| name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')).collect())
+}
+
+#[test]
+fn a_start_that_only_a_person_can_mend_is_not_repeated() {
+    let unit = Unit::read("systemd/shop.service");
+    assert_eq!(unit.one("Restart"), "on-failure");
+    let listed: Vec<_> = unit.one("RestartPreventExitStatus").split(' ').collect();
+    // Unreachable, internal, system, not written, not ready.
+    let may_pass = ["69", "70", "71", "74", "75", "128+n"];
+    let others = EXIT_CODES.iter().map(|(code, _)| *code).filter(|code| !may_pass.contains(code));
+    assert_eq!(listed, others.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_unit_that_is_stopped_while_it_starts_has_not_failed() {
+    for file in STARTED_BY_IT {
+        assert_eq!(Unit::read(file).one("SuccessExitStatus"), (128 + Signal::SIGTERM as i32).to_string(), "{file}");
+    }
+}
+
+#[test]
+fn systemd_waits_longer_than_the_start_may_take() {
+    for file in STARTED_BY_IT {
+        let unit = Unit::read(file);
+        let budget = unit.environment().get("VAULT_STARTUP_TIMEOUT").copied().unwrap_or("2m");
+        let seconds = |span: &str| {
+            let listed = String::from_utf8(tool("systemd-analyze", |it| it.args(["timespan", span]))?).unwrap();
+            // The letter for "micro" depends on the locale.
+            let micros = listed.lines().nth(1).unwrap().split_once(": ").unwrap().1;
+            Some(micros.parse::<u64>().unwrap() / 1_000_000)
+        };
+        let (Some(limit), Some(budget)) = (seconds(unit.one("TimeoutStartSec")), seconds(budget)) else { return };
+        // The revoke has a second of its own.
+        assert!(limit > budget + 1, "{file}: {limit} s for {budget} s");
+    }
+}

@@ -1,3 +1,296 @@
-//! `deploy/vault`.
+//! `deploy/vault`: what it sets up on a real server, seen from a pod.
 
-pub(super) const FILES: &[&str] = &[];
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{deploy, tool};
+use crate::support::embedded_vault::jwt::Jwt;
+use crate::support::expect::Expect;
+use crate::support::openbao;
+use crate::support::scenario::Scenario;
+use crate::support::server::{Kind, Listener, Server, on};
+use crate::support::unique;
+
+pub(super) const FILES: &[&str] = &["vault/main.tf", "vault/setup.sh"];
+
+const RULE: &str = r#"path "kv/data/shop/prod" { capabilities = ["read"] }"#;
+
+/// What it makes, in its order.
+const MADE: [&str; 5] =
+    ["mount kv", "policy shop", "auth method kubernetes", "configuration of kubernetes", "role shop"];
+
+/// A namespace of the real server in which nothing is set up, and a folder.
+struct Site<'a> {
+    server: &'a Server,
+    namespace: String,
+    folder: TempDir,
+}
+
+impl<'a> Site<'a> {
+    fn new(server: &'a Server) -> Self {
+        let namespace = unique();
+        server.must("POST", &format!("sys/namespaces/{namespace}"), &json!({}));
+        let folder = tempfile::tempdir().unwrap();
+        // The stand-in for the Kubernetes API looks at neither.
+        fs::write(folder.path().join("ca.pem"), "none").unwrap();
+        fs::write(folder.path().join("reviewer"), "reviewer").unwrap();
+        symlink(openbao::program().unwrap(), folder.path().join("bao")).unwrap();
+        Self { server, namespace, folder }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the script as an administrator who has `bao` on PATH and is logged in, with these variables changed.
+    fn setup(&self, shell: &str, changes: &[(&str, &str)]) -> Output {
+        let config = self.server.must("GET", "auth/kubernetes/config", &Value::Null);
+        let mut command = Command::new("/usr/bin/env");
+        command.args(shell.split(' ')).arg(deploy("vault/setup.sh")).env_clear();
+        command.env("PATH", format!("{}:/usr/bin:/bin", self.folder.path().display())).env("HOME", self.folder.path());
+        command.env("VAULT_ADDR", self.server.addr(Listener::Plain)).env("VAULT_NAMESPACE", &self.namespace);
+        command.env("VAULT_TOKEN", self.server.root_token());
+        command.env("K8S_HOST", config["data"]["kubernetes_host"].as_str().unwrap());
+        command.env("K8S_CA_CERT_FILE", self.file("ca.pem")).env("K8S_REVIEWER_JWT_FILE", self.file("reviewer"));
+        command.envs(changes.iter().copied()).output().unwrap()
+    }
+
+    /// The same, which has to say this of each thing.
+    fn setup_says(&self, shell: &str, news: [&str; 5]) {
+        let lines: Vec<_> = MADE.iter().zip(news).map(|(it, news)| format!("{it}: {news}\n")).collect();
+        assert_eq!(said(&self.setup(shell, &[])), (0, lines.concat(), String::new()), "{shell}");
+    }
+
+    fn read(&self, path: &str) -> Value {
+        self.server.must_in(&self.namespace, "GET", path, &Value::Null)["data"].take()
+    }
+
+    /// All that was set up.
+    fn state(&self) -> [Value; 5] {
+        ["sys/mounts/kv", "sys/policies/acl/shop", "sys/auth/kubernetes", "auth/kubernetes/config", ROLE]
+            .map(|path| self.read(path))
+    }
+
+    fn write_secret(&self, path: &str, data: &Value) {
+        self.server.await_writes(&self.namespace, "kv");
+        self.server.must_in(&self.namespace, "POST", &format!("kv/data/{path}"), &json!({"data": data}));
+    }
+
+    /// A pod of the service account that the role is for.
+    fn pod(&self) -> Scenario<'static> {
+        let scenario = Scenario::offline().at(&self.server.addr(Listener::Plain)).jwt(&shop());
+        scenario.env("VAULT_NAMESPACE", &self.namespace).env("VAULT_ROLE", "shop").env("VAULT_PATH", "shop/prod")
+    }
+
+    fn live_tokens(&self) -> usize {
+        self.server.live_tokens(&self.namespace, "shop")
+    }
+}
+
+const ROLE: &str = "auth/kubernetes/role/shop";
+
+fn shop() -> Jwt {
+    Jwt { service_account: "shop".into(), namespace: "shop".into(), audience: json!(["vault"]), ..Jwt::default() }
+}
+
+fn said(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A set-up namespace with a secret at `shop/prod` and one beside it.
+fn set_up(server: &Server) -> Site<'_> {
+    let site = Site::new(server);
+    site.setup_says("sh", ["made"; 5]);
+    site.write_secret("shop/prod", &json!({"API_KEY": "of-prod"}));
+    site.write_secret("shop/test", &json!({"API_KEY": "of-test"}));
+    site
+}
+
+#[test]
+fn each_file_is_accepted_by_its_tool() {
+    for file in FILES {
+        let path = deploy(file);
+        if path.extension() == Some("sh".as_ref()) {
+            tool("shellcheck", |it| it.arg(&path));
+        } else {
+            plan(&path);
+            // Where it is not on the machine, no package registry has it.
+            if Command::new("terraform").env("TF_CLI_CONFIG_FILE", "/dev/null").arg("version").output().is_ok() {
+                tool("terraform", |it| it.env("TF_CLI_CONFIG_FILE", "/dev/null").args(["fmt", "-check"]).arg(&path));
+            }
+        }
+    }
+}
+
+/// What a Terraform file has its provider make, by type, once it fits the provider's schema.
+fn plan(file: &Path) -> Option<Value> {
+    let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/terraform.py");
+    let output = tool(super::installed("python3"), |it| it.arg(reader).arg(file))?;
+    Some(serde_json::from_slice(&output).unwrap())
+}
+
+#[test]
+fn each_shell_sets_up_the_same_and_a_second_run_changes_nothing() {
+    on(Kind::OpenBao, "each_shell_sets_up_the_same_and_a_second_run_changes_nothing", |server| {
+        for shell in ["dash", "bash", "busybox sh"] {
+            let site = Site::new(server);
+            site.setup_says(shell, ["made"; 5]);
+            let state = site.state();
+            site.setup_says(shell, ["already there"; 5]);
+            assert_eq!(site.state(), state, "{shell}");
+
+            let [mount, policy, auth, config, role] = state;
+            assert_eq!((&mount["type"], &mount["options"]), (&json!("kv"), &json!({"version": "2"})));
+            assert_eq!(policy["policy"].as_str().unwrap().trim_end(), RULE);
+            assert_eq!(auth["type"], "kubernetes");
+            assert_eq!(
+                (&config["kubernetes_ca_cert"], &config["token_reviewer_jwt_set"]),
+                (&json!("none"), &json!(true))
+            );
+            assert_eq!(role, expected_role());
+        }
+    });
+}
+
+fn expected_role() -> Value {
+    json!({
+        "alias_name_source": "serviceaccount_uid", "audience": "vault", "bound_service_account_names": ["shop"],
+        "bound_service_account_namespace_selector": "", "bound_service_account_namespaces": ["shop"],
+        "token_bound_cidrs": [], "token_explicit_max_ttl": 0, "token_max_ttl": 180, "token_no_default_policy": false,
+        "token_num_uses": 0, "token_period": 0, "token_policies": ["shop"], "token_strictly_bind_ip": false,
+        "token_ttl": 180, "token_type": "service",
+    })
+}
+
+#[test]
+fn terraform_would_make_the_same() {
+    on(Kind::OpenBao, "terraform_would_make_the_same", |server| {
+        let Some(plan) = plan(&deploy("vault/main.tf")) else { return };
+        let site = Site::new(server);
+        site.setup_says("sh", ["made"; 5]);
+        let [mount, policy, auth, config, role] = site.state();
+        let types =
+            ["mount", "policy", "auth_backend", "kubernetes_auth_backend_config", "kubernetes_auth_backend_role"];
+        for (type_, made) in types.into_iter().zip([mount, policy, auth, config, role]) {
+            let mut arguments = plan[format!("vault_{type_}")].as_object().unwrap().clone();
+            // Where it is, and what the test gives the script another value for.
+            arguments.retain(|name, value| {
+                !["path", "backend", "role_name", "kubernetes_host"].contains(&name.as_str()) && !value.is_null()
+            });
+            assert!(!arguments.is_empty());
+            for (name, value) in arguments {
+                let made = made[&name].as_str().map_or_else(|| made[&name].clone(), |it| json!(it.trim_end()));
+                assert_eq!(made, value, "{type_}.{name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn either_client_will_do_and_so_does_one_by_its_path() {
+    on(Kind::OpenBao, "either_client_will_do_and_so_does_one_by_its_path", |server| {
+        let site = Site::new(server);
+        let program = openbao::program().unwrap();
+        fs::create_dir(site.file("other")).unwrap();
+        symlink(program, site.file("other/vault")).unwrap();
+        let other = format!("{}:/usr/bin:/bin", site.file("other").display());
+        for changes in
+            [&[("PATH", other.as_str())][..], &[("PATH", "/usr/bin:/bin"), ("CLI", program.to_str().unwrap())]]
+        {
+            let (code, stdout, stderr) = said(&site.setup("sh", changes));
+            assert_eq!((code, stdout.lines().count(), stderr.as_str()), (0, 5, ""));
+        }
+    });
+}
+
+#[test]
+fn what_was_changed_by_hand_is_put_right() {
+    on(Kind::OpenBao, "what_was_changed_by_hand_is_put_right", |server| {
+        let site = Site::new(server);
+        site.setup_says("sh", ["made"; 5]);
+        let wider = json!({"policy": r#"path "kv/*" { capabilities = ["read"] }"#});
+        server.must_in(&site.namespace, "PUT", "sys/policies/acl/shop", &wider);
+        server.must_in(&site.namespace, "POST", ROLE, &json!({"token_type": "batch", "audience": "other"}));
+        site.setup_says("sh", ["already there", "changed", "already there", "already there", "changed"]);
+        assert_eq!(site.read("sys/policies/acl/shop")["policy"].as_str().unwrap().trim_end(), RULE);
+        assert_eq!(site.read(ROLE), expected_role());
+    });
+}
+
+#[test]
+fn the_service_account_gets_the_secret_and_leaves_no_token() {
+    on(Kind::OpenBao, "the_service_account_gets_the_secret_and_leaves_no_token", |server| {
+        let site = set_up(server);
+        site.pod().run().expect(Expect::started().env([("API_KEY", "of-prod")]));
+        site.pod().options(["--check"]).run().expect(Expect::done().any_stdout());
+        assert_eq!(site.live_tokens(), 0);
+    });
+}
+
+#[test]
+fn another_path_another_account_and_another_audience_are_denied() {
+    on(Kind::OpenBao, "another_path_another_account_and_another_audience_are_denied", |server| {
+        let site = set_up(server);
+        let read = |path: &str| {
+            let message = format!("vault at {{addr}}: the read of kv/{path} was answered with 403: {{any}}");
+            site.pod().env("VAULT_PATH", path).run().expect_failure(77, &message);
+        };
+        read("shop/test");
+        read("shop/prod/below");
+        let login = |jwt: Jwt, reason: &str| {
+            let message = format!("vault at {{addr}}: {{any}}: {reason}; {{any}}");
+            site.pod().jwt(&jwt).run().expect_failure(77, &message);
+        };
+        login(Jwt { service_account: "app".into(), ..shop() }, "service account name not authorized");
+        login(Jwt { namespace: "default".into(), ..shop() }, "namespace not authorized");
+        login(Jwt { audience: json!(["other"]), ..shop() }, "invalid audience (aud) claim{any}");
+        assert_eq!(site.live_tokens(), 0);
+    });
+}
+
+/// Why the role leaves the policy `default` to its tokens.
+#[test]
+fn without_the_default_policy_the_token_could_not_be_revoked() {
+    on(Kind::OpenBao, "without_the_default_policy_the_token_could_not_be_revoked", |server| {
+        let site = set_up(server);
+        server.must_in(&site.namespace, "POST", ROLE, &json!({"token_no_default_policy": true}));
+        let lines = ["WARN  {any}", "INFO  {any}"];
+        site.pod().run().expect(Expect::started().env([("API_KEY", "of-prod")]).stderr(lines));
+        assert_eq!(site.live_tokens(), 1);
+    });
+}
+
+#[test]
+fn what_it_cannot_do_ends_it_with_a_line() {
+    on(Kind::OpenBao, "what_it_cannot_do_ends_it_with_a_line", |server| {
+        let site = Site::new(server);
+        let fails = |changes: &[(&str, &str)], line: &str| {
+            let (code, stdout, stderr) = said(&site.setup("sh", changes));
+            assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+            assert!(stderr.starts_with(&format!("setup.sh: {line}")) && stderr.lines().count() == 1, "{stderr}");
+        };
+        fails(&[("VAULT_TOKEN", "")], "no token that works, set VAULT_TOKEN: Error looking up token: ");
+        fails(
+            &[("VAULT_ADDR", "http://127.0.0.1:1")],
+            "no token that works, set VAULT_TOKEN: Error looking up token: ",
+        );
+        fails(&[("PATH", "/usr/bin:/bin")], "neither bao nor vault is on PATH\n");
+        fails(&[("VAULT_MOUNT_POINT", "cubbyhole")], "mount cubbyhole is not KV version 2\n");
+        fails(&[("VAULT_PATH", "shop/*")], "only letters, digits and / _ . - stand for themselves in a policy\n");
+
+        // An error of the client's ends it where it is, and one of the server's.
+        let (code, stdout, stderr) = said(&site.setup("sh", &[("K8S_CA_CERT_FILE", "/nowhere")]));
+        assert_eq!((code, stdout.lines().last()), (1, Some("auth method kubernetes: made")), "{stderr}");
+        assert!(stderr.contains("open /nowhere: no such file or directory"), "{stderr}");
+        let token = server.create_token(&site.namespace, &json!({"policies": ["default"]}));
+        let (code, stdout, stderr) = said(&site.setup("sh", &[("VAULT_TOKEN", &token)]));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+        assert!(stderr.contains("permission denied"), "{stderr}");
+    });
+}

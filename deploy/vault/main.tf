@@ -1,0 +1,114 @@
+# What setup.sh makes, for Terraform. Address, namespace and login of the provider come from the environment
+# (VAULT_ADDR, VAULT_NAMESPACE, VAULT_TOKEN ...).
+
+terraform {
+  required_providers {
+    vault = {
+      source  = "hashicorp/vault"
+      version = "~> 5.0"
+    }
+  }
+}
+
+variable "role" {
+  description = "Name of role and policy"
+  type        = string
+  default     = "shop"
+}
+
+variable "path" {
+  description = "Path of the secret"
+  type        = string
+  default     = "shop/prod"
+}
+
+variable "mount" {
+  description = "Mount of the KV engine"
+  type        = string
+  default     = "kv"
+}
+
+variable "auth_mount" {
+  description = "Mount of the auth method"
+  type        = string
+  default     = "kubernetes"
+}
+
+variable "namespace" {
+  description = "Kubernetes namespace of the service account"
+  type        = string
+  default     = "shop"
+}
+
+variable "service_account" {
+  description = "Its name"
+  type        = string
+  default     = "shop"
+}
+
+variable "audience" {
+  description = "Audience of its token"
+  type        = string
+  default     = "vault"
+}
+
+variable "kubernetes_host" {
+  description = "Kubernetes API, as Vault reaches it"
+  type        = string
+  default     = "https://kubernetes.default.svc"
+}
+
+variable "kubernetes_ca_cert" {
+  description = "Its CA, as PEM text; needed where Vault does not run in that cluster"
+  type        = string
+  default     = null
+}
+
+variable "reviewer_jwt" {
+  description = "JWT to review tokens with; unset: that of Vault's pod, or else the pod's own"
+  type        = string
+  default     = null
+  sensitive   = true
+}
+
+resource "vault_mount" "kv" {
+  path    = var.mount
+  type    = "kv"
+  options = { version = "2" }
+}
+
+# The token of a login can read this one secret and nothing else. That vault-exec may revoke it, and --check look at
+# it, is granted by the policy `default`, which every token has unless the role takes it away.
+resource "vault_policy" "shop" {
+  name   = var.role
+  policy = "path \"${vault_mount.kv.path}/data/${var.path}\" { capabilities = [\"read\"] }"
+}
+
+resource "vault_auth_backend" "kubernetes" {
+  type = "kubernetes"
+  path = var.auth_mount
+}
+
+# The issuer is judged by the Kubernetes API, which reviews each token.
+resource "vault_kubernetes_auth_backend_config" "kubernetes" {
+  backend                = vault_auth_backend.kubernetes.path
+  kubernetes_host        = var.kubernetes_host
+  kubernetes_ca_cert     = var.kubernetes_ca_cert
+  token_reviewer_jwt     = var.reviewer_jwt
+  disable_iss_validation = true
+}
+
+# A service token, because a batch token cannot be revoked. It lives a minute longer than a start may take
+# (VAULT_STARTUP_TIMEOUT), should the revoke be prevented.
+resource "vault_kubernetes_auth_backend_role" "shop" {
+  backend                          = vault_auth_backend.kubernetes.path
+  role_name                        = var.role
+  bound_service_account_names      = [var.service_account]
+  bound_service_account_namespaces = [var.namespace]
+  audience                         = var.audience
+  token_policies                   = [vault_policy.shop.name]
+  token_no_default_policy          = false
+  token_type                       = "service"
+  token_ttl                        = 180
+  token_max_ttl                    = 180
+}

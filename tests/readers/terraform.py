@@ -1,0 +1,95 @@
+"""Holds each resource of a Terraform file against the schema of its provider, and prints, as one JSON object by type,
+what it would have the provider make, with the defaults of the variables.
+
+Usage: terraform.py FILE. Exits with 1 and a line for each fault. The schema is that of hashicorp/vault as
+cdktn-provider-vault carries it; `terraform validate` would need the provider itself, which no package registry has.
+"""
+
+import importlib.util
+import json
+import pathlib
+import re
+import sys
+import tarfile
+
+import hcl2
+
+REFERENCE = re.compile(r"\$\{(var\.\w+|\w+\.\w+\.\w+)\}")
+
+
+def schemas():
+    """Resource type → argument → (its type, whether it is optional)."""
+    package = pathlib.Path(importlib.util.find_spec("cdktn_provider_vault").origin).parent
+    with tarfile.open(next(package.glob("_jsii/*.jsii.tgz"))) as archive:
+        types = json.load(archive.extractfile("package/.jsii"))["types"]
+    found = {}
+    for name, type_ in types.items():
+        if not name.endswith("Config"):
+            continue
+        for argument in type_.get("properties", []):
+            # Meta-arguments have no page.
+            page = re.search(r"docs/resources/(\w+)#(\w+)", json.dumps(argument.get("docs", {})))
+            if page:
+                resource = found.setdefault("vault_" + page[1], {})
+                resource[page[2]] = (argument["type"], argument.get("optional", False))
+    return found
+
+
+def fits(value, type_):
+    if value is None or "union" in type_:
+        return value is None or any(fits(value, one) for one in type_["union"]["types"])
+    if "collection" in type_:
+        kind, element = type_["collection"]["kind"], type_["collection"]["elementtype"]
+        values = value.values() if isinstance(value, dict) else value
+        return isinstance(value, {"array": list, "map": dict}[kind]) and all(fits(one, element) for one in values)
+    kinds = {"string": str, "number": int, "boolean": bool}
+    return type(value) is kinds.get(type_.get("primitive"))
+
+
+def resolved(value, values):
+    if isinstance(value, dict):
+        return {name: resolved(one, values) for name, one in value.items()}
+    if isinstance(value, list):
+        return [resolved(one, values) for one in value]
+    if not isinstance(value, str):
+        return value
+
+    def referred(found):
+        if found[1] not in values:
+            sys.exit(f"{found[1]}: refers to nothing")
+        return resolved(values[found[1]], values)
+
+    whole = REFERENCE.fullmatch(value)
+    return referred(whole) if whole else REFERENCE.sub(referred, value).replace('\\"', '"')
+
+
+def blocks(document, kind):
+    return [pair for block in document.get(kind, []) for pair in block.items()]
+
+
+def main():
+    options = hcl2.SerializationOptions(strip_string_quotes=True, explicit_blocks=False, with_comments=False)
+    with open(sys.argv[1], encoding="utf-8") as file:
+        document = hcl2.load(file, serialization_options=options)
+    values = {f"var.{name}": variable.get("default") for name, variable in blocks(document, "variable")}
+    resources = [(type_, *pair) for type_, named in blocks(document, "resource") for pair in named.items()]
+    values.update({f"{type_}.{name}.{it}": one for type_, name, body in resources for it, one in body.items()})
+
+    known, faults, made = schemas(), [], {}
+    for type_, name, body in resources:
+        made[type_] = resolved(body, values)
+        schema = known.get(type_)
+        if schema is None:
+            faults.append(f"{type_}: no such resource")
+            continue
+        faults += [f"{type_}.{name}: no argument {it}" for it in body if it not in schema]
+        needed = [it for it, (_, optional) in schema.items() if not optional]
+        faults += [f"{type_}.{name}: needs {it}" for it in needed if it not in body]
+        wrong = [it for it, one in made[type_].items() if it in schema and not fits(one, schema[it][0])]
+        faults += [f"{type_}.{name}: another type is wanted for {it}" for it in wrong]
+    if faults:
+        sys.exit("\n".join(faults))
+    json.dump(made, sys.stdout)
+
+
+main()
