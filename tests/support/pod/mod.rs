@@ -23,6 +23,33 @@ use crate::support::readers::{missing, tools};
 /// ConfigMaps that are in the cluster beside those of the manifests.
 pub(crate) type ConfigMaps = BTreeMap<&'static str, Value>;
 
+/// The fields of a pod that are heeded; services, restarts and probes are not there.
+const POD: [&str; 8] = [
+    "automountServiceAccountToken",
+    "containers",
+    "enableServiceLinks",
+    "initContainers",
+    "restartPolicy",
+    "securityContext",
+    "serviceAccountName",
+    "volumes",
+];
+
+/// Those of a container.
+const CONTAINER: [&str; 11] = [
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "name",
+    "readinessProbe",
+    "resources",
+    "securityContext",
+    "terminationMessagePolicy",
+    "volumeMounts",
+];
+
 /// What became of a pod.
 #[derive(Debug)]
 pub(crate) struct Pod {
@@ -57,20 +84,7 @@ pub(crate) fn run(manifests: &Manifests, cluster: &ConfigMaps) -> Pod {
         Ok(volumes) => volumes,
         Err(refusal) => return Pod { refused: Some(refusal), ..result },
     };
-    known(
-        pod,
-        "pod",
-        &[
-            "automountServiceAccountToken",
-            "containers",
-            "enableServiceLinks",
-            "initContainers",
-            "restartPolicy",
-            "securityContext",
-            "serviceAccountName",
-            "volumes",
-        ],
-    );
+    known(pod, "pod", &POD);
     for spec in list(&pod["initContainers"]).iter().chain(list(&pod["containers"])) {
         let ended = env::resolved(spec, &volumes, &config_map).and_then(|env| ran(spec, pod, &volumes, env));
         match ended {
@@ -85,22 +99,7 @@ pub(crate) fn run(manifests: &Manifests, cluster: &ConfigMaps) -> Pod {
 }
 
 fn ran(spec: &Value, pod: &Value, volumes: &Volumes, env: BTreeMap<String, String>) -> Result<Ended, String> {
-    known(
-        spec,
-        "container",
-        &[
-            "args",
-            "command",
-            "env",
-            "envFrom",
-            "image",
-            "name",
-            "resources",
-            "securityContext",
-            "terminationMessagePolicy",
-            "volumeMounts",
-        ],
-    );
+    known(spec, "container", &CONTAINER);
     let (name, security) = (text(&spec["name"]), &spec["securityContext"]);
     let (mut mounts, entrypoint) = container::image(text(&spec["image"]));
     mounts.extend(container::devices());

@@ -142,6 +142,23 @@ fn an_init_container_that_is_started_again_finds_the_program_in_its_place() {
     assert_eq!(added(pod.last()), BTreeMap::new());
 }
 
+/// The kubelet of the tests gives a container no more than its manifest does; otherwise the other tests would show
+/// nothing.
+#[test]
+fn a_container_can_write_where_the_manifest_lets_it_and_nowhere_else() {
+    let script = "export LC_ALL=C; for file in /new /vault-exec/new /var/run/vault/new /dev/termination-log; do \
+        touch $file 2>&1; done; cat /var/run/vault/token >/dev/null; id -u; id -G";
+    let command = "/spec/template/spec/containers/0/command";
+    let Some(pod) = without_vault(&json!([{"op": "replace", "path": command, "value": ["/bin/sh", "-c", script]}]))
+    else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&pod.last().stdout);
+    let refused = ["/new", "/vault-exec/new", "/var/run/vault/new"]
+        .map(|file| format!("touch: cannot touch '{file}': Read-only file system\n"));
+    assert_eq!(said, format!("{}65532\n65532\n", refused.concat()), "{pod:?}");
+}
+
 /// No runtime mounts a volume over a file, and the program's own image has one of that name.
 #[test]
 fn the_program_is_not_installed_over_itself() {
