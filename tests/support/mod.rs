@@ -25,6 +25,7 @@ pub(crate) mod launch;
 pub(crate) mod leaks;
 pub(crate) mod openbao;
 pub(crate) mod outcome;
+pub(crate) mod pod;
 pub(crate) mod random;
 pub(crate) mod raw;
 pub(crate) mod readers;

@@ -138,7 +138,7 @@ pub(crate) fn missing(what: &str) -> bool {
     false
 }
 
-fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools")
 }
 

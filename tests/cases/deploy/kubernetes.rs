@@ -1,3 +1,0 @@
-//! `deploy/kubernetes`.
-
-pub(super) const FILES: &[&str] = &[];

@@ -1,0 +1,133 @@
+//! What can be told without running anything.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Seek as _;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use vault_exec::cli::EXIT_CODES;
+
+use super::{FILES, PODS, overlay};
+use crate::cases::deploy::deploy;
+use crate::support::pod::manifests::{Manifests, parsed};
+use crate::support::readers::{missing, tools};
+
+/// The schemas; `fileKeyRef` is on from the second one on.
+const VERSIONS: [&str; 4] = ["1.34.0", "1.35.0", "1.36.0", "1.37.0"];
+
+/// The folders that can be rendered, from `deploy/`.
+fn folders() -> Vec<&'static str> {
+    let files = FILES.iter().filter_map(|file| file.strip_suffix("/kustomization.yaml"));
+    files.filter(|folder| kustomization(folder).is_some_and(|it| it["kind"] == "Kustomization")).collect()
+}
+
+fn kustomization(folder: &str) -> Option<Value> {
+    let text = fs::read_to_string(deploy(folder).join("kustomization.yaml")).unwrap();
+    parsed(&text).map(|documents| documents[0].clone())
+}
+
+/// The files that kustomize reads for a folder.
+fn read_for(folder: &str, files: &mut BTreeSet<String>) {
+    files.insert(format!("{folder}/kustomization.yaml"));
+    let kustomization = kustomization(folder).unwrap();
+    let texts = |field: &str| -> Vec<String> {
+        let list = kustomization[field].as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(|it| it.as_str().or(it["path"].as_str()).map(str::to_owned)).collect()
+    };
+    for name in ["resources", "components", "patches"].into_iter().flat_map(texts) {
+        let path = deploy(folder).join(name).canonicalize().unwrap();
+        let path = path.strip_prefix(deploy("").canonicalize().unwrap()).unwrap().to_str().unwrap().to_owned();
+        if deploy(&path).is_dir() {
+            read_for(&path, files);
+        } else {
+            files.insert(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_is_rendered_and_what_comes_out_is_valid_from_1_34_to_1_37() {
+    let validate = tools().join("bin/kubernetes-validate");
+    if !validate.exists() && !missing("kubernetes-validate in target/tools") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (mut read, mut files) = (BTreeSet::new(), Vec::new());
+    for (number, name) in folders().into_iter().enumerate() {
+        read_for(name, &mut read);
+        let Some(rendered) = Manifests::rendered(&deploy(name)) else { return };
+        let file = folder.path().join(number.to_string());
+        fs::write(&file, &rendered.yaml).unwrap();
+        files.push((file, rendered.yaml.contains("fileKeyRef")));
+    }
+    assert_eq!(read, FILES.iter().map(|file| (*file).to_owned()).collect());
+    for version in VERSIONS {
+        let judged = files.iter().filter(|(_, by_key)| !by_key || version != VERSIONS[0]).map(|(file, _)| file);
+        let mut command = Command::new(&validate);
+        command.args(["--kubernetes-version", version, "--strict"]).args(judged);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn every_folder_with_a_pod_is_among_those_that_are_run() {
+    let mut with_pods = Vec::new();
+    for folder in folders() {
+        let Some(rendered) = Manifests::rendered(&deploy(folder)) else { return };
+        let pods = ["Deployment", "Job", "CronJob"].into_iter().flat_map(|kind| rendered.all(kind)).count();
+        with_pods.extend((pods > 0).then(|| folder.strip_prefix("kubernetes/").unwrap()));
+    }
+    assert_eq!(with_pods, PODS);
+}
+
+#[test]
+fn every_pod_is_admitted_where_the_standard_restricted_is_enforced() {
+    let admission = tools().join("bin/pod-security");
+    if !admission.exists() && !missing("pod-security in target/tools") {
+        return;
+    }
+    for folder in PODS {
+        let Some(rendered) = Manifests::overlaid(&overlay(folder, &[])) else { return };
+        let spec = &rendered.pod()["spec"];
+        let mut template = tempfile::tempfile().unwrap();
+        serde_json::to_writer(&template, rendered.pod()).unwrap();
+        template.rewind().unwrap();
+        let output = Command::new(&admission).stdin(template).output().unwrap();
+        assert!(output.status.success(), "{folder}: {}", String::from_utf8_lossy(&output.stderr));
+        // What goes beyond the standard.
+        assert_eq!(spec["automountServiceAccountToken"], false, "{folder}");
+        let containers = ["initContainers", "containers"].iter().flat_map(|it| spec[it].as_array().unwrap());
+        for container in containers {
+            assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{folder}");
+        }
+    }
+}
+
+#[test]
+fn the_network_policy_selects_every_pod_and_lets_it_reach_dns_and_vault_only() {
+    for folder in PODS {
+        let Some(rendered) = Manifests::overlaid(&overlay(folder, &[])) else { return };
+        let policy = &rendered.all("NetworkPolicy")[0];
+        assert_eq!(policy["metadata"]["namespace"], rendered.workload()["metadata"]["namespace"]);
+        let selected = policy["spec"]["podSelector"]["matchLabels"].as_object().unwrap();
+        let labels = &rendered.pod()["metadata"]["labels"];
+        assert!(selected.iter().all(|(name, value)| labels[name] == *value), "{folder}");
+        assert_eq!(policy["spec"]["policyTypes"], json!(["Egress"]));
+        let rules = policy["spec"]["egress"].as_array().unwrap();
+        let ports = rules.iter().flat_map(|rule| rule["ports"].as_array().unwrap());
+        assert_eq!(ports.map(|it| it["port"].as_u64().unwrap()).collect::<Vec<_>>(), [53, 53, 8200]);
+    }
+}
+
+/// The codes that end a Job at once are codes of this program, and in the order that the API server asks for.
+#[test]
+fn the_codes_that_fail_a_job_are_known_and_ordered() {
+    let Some(rendered) = Manifests::rendered(&deploy("kubernetes/job")) else { return };
+    let rule = &rendered.workload()["spec"]["podFailurePolicy"]["rules"][1];
+    assert_eq!(rule["action"], "FailJob");
+    let codes: Vec<_> = rule["onExitCodes"]["values"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    assert!(codes.iter().all(|code| EXIT_CODES.iter().any(|(known, _)| known == code)), "{codes:?}");
+    assert!(codes.is_sorted_by_key(|code| code.parse::<u8>().unwrap()), "{codes:?}");
+}
