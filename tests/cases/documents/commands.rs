@@ -157,10 +157,10 @@ fn blocks_that_are_not_run_name_what_exists() {
 fn what_is_not_run_is_said() {
     let row = |block: &Block| match how(block) {
         Some(Elsewhere(reason)) => {
-            let first: String = block.first_line().chars().take(60).collect();
-            let dots = if first.len() < block.first_line().len() { "…" } else { "" };
             // A bar would end the cell.
-            let first = format!("`{}{dots}`", first.replace('|', "\\|"));
+            let first: String = block.first_line().chars().take(60).take_while(|c| *c != '|').collect();
+            let dots = if first.len() < block.first_line().len() { "…" } else { "" };
+            let first = format!("`{}{dots}`", first.trim_end());
             Some(vec![block.document.clone(), first, reason.to_owned()])
         }
         _ => None,
