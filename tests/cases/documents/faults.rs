@@ -2,7 +2,6 @@
 //! that all documents use, so that it can be compared with what stands there.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -254,14 +253,13 @@ fn scripted() -> Vec<Told> {
 
 /// Where nobody answers, or too late.
 fn unreachable() -> Vec<Told> {
-    // Nobody listens there any more.
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr()).expect("a port").port();
-    let nobody = |raw: &Raw| at(raw).at(&format!("http://127.0.0.1:{port}"));
+    // Port 1 is nobody's.
+    let nobody = |raw: &Raw| at(raw).at("http://127.0.0.1:1");
     let silent = Raw::start([(STATUS, vec![Reply::Hang(Vec::new())])]);
     [
         run(&nobody(&silent).env("VAULT_MAX_RETRIES", "3")),
         run(&at(&silent).env("VAULT_TIMEOUT", "100ms")),
-        run(&at(&silent).env("VAULT_STARTUP_TIMEOUT", "100ms")),
+        run(&at(&silent).env("VAULT_STARTUP_TIMEOUT", "500ms")),
         run(&nobody(&silent)
             .env("VAULT_MAX_RETRIES", "3")
             .env("VAULT_RETRY_DELAY", "10s")
