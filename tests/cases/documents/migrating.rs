@@ -22,3 +22,18 @@ fn the_configuration_of_the_agent_starts_the_same_application() {
         assert!(said.lines().any(|it| it == line), "{line}: {whole}");
     }
 }
+
+#[test]
+fn the_script_starts_without_a_key_and_vault_exec_does_not() {
+    let all = blocks(&["docs/migrating.md".to_owned()], &["sh"]);
+    let of = |first: &str| all.iter().find(|block| block.first_line().starts_with(first)).expect("a block");
+    let reader = Reader::new();
+    let script = of("jwt=$(cat ").text.replace(".data.data.API_KEY", ".data.data.SMTP_HOST");
+    let output = reader.follow(&script, true);
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).lines().any(|line| line == "API_KEY=null"), "{output:?}");
+    let instead = of("export VAULT_ROLE=shop VAULT_PATH").text.replace("API_KEY", "SMTP_HOST");
+    let output = reader.follow(&instead, true);
+    assert_eq!(output.status.code(), Some(66), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("missing: SMTP_HOST"), "{output:?}");
+}
