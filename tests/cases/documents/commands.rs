@@ -156,7 +156,7 @@ fn blocks_do_what_their_reader_expects() {
 #[test]
 fn blocks_that_are_not_run_name_what_exists() {
     for block in commands().iter().filter(|block| matches!(how(block), Some(Elsewhere(_)))) {
-        plausible::check(&block.document, &script(block));
+        plausible::check(&script(block)).unwrap_or_else(|wrong| panic!("{}: {wrong}\n{}", block.document, block.text));
     }
 }
 

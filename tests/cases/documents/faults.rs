@@ -197,7 +197,7 @@ fn not_ready(shared: &Server) -> Vec<Told> {
     };
     let uninitialised = run(&asking());
     server.initialise();
-    let waiting = asking().options(["--wait=300ms"]);
+    let waiting = asking().options(["--wait=1s"]);
     [uninitialised, run(&asking()), run(&waiting)].concat()
 }
 
@@ -264,7 +264,7 @@ fn unreachable() -> Vec<Told> {
             .env("VAULT_MAX_RETRIES", "3")
             .env("VAULT_RETRY_DELAY", "10s")
             .env("VAULT_STARTUP_TIMEOUT", "1s")),
-        run(&nobody(&silent).env("VAULT_WAIT", "300ms")),
+        run(&nobody(&silent).env("VAULT_WAIT", "1s")),
     ]
     .concat()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -16,7 +16,9 @@ use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::scenario::PROGRAM;
 use crate::support::server::{Kind, Listener, Server};
 
+/// There is one at a time: what one changes, another one would read.
 pub(super) struct Reader {
+    _alone: MutexGuard<'static, ()>,
     folder: TempDir,
     server: &'static Server,
 }
@@ -41,7 +43,9 @@ fn vault() -> &'static Server {
 
 impl Reader {
     pub(super) fn new() -> Self {
-        let reader = Self { folder: tempfile::tempdir().expect("a folder"), server: vault() };
+        static ONE: Mutex<()> = Mutex::new(());
+        let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = Self { _alone: alone, folder: tempfile::tempdir().expect("a folder"), server: vault() };
         let secret = json!({"DATABASE_URL": "postgres://shop@db.shop.svc/shop", "API_KEY": "k-0123456789"});
         reader.server.must("POST", "kv/data/shop/prod", &json!({"data": secret}));
         let shop = || "shop".to_owned();
