@@ -100,17 +100,25 @@ fn subcommand(program: &str, words: &[&str], help: &str) -> Result<(), String> {
     }
     let flags = words.iter().filter(|word| word.len() > 1 && word.starts_with('-'));
     let flags: Vec<_> = flags.map(|word| word.split('=').next().unwrap_or_default()).collect();
-    // What stands before it are flags that any subcommand has, with their values.
-    let mut from = 0;
-    while let Some(word) = words.get(from).filter(|word| word.starts_with('-')) {
-        from += if is_global(program, word) { 2 } else { 1 };
-    }
-    let plain: Vec<_> = words[from.min(words.len())..].iter().take_while(|word| is_plain(word)).copied().collect();
-    // The second word can be its argument, which does not matter beside a request for help.
-    let about = ask(&plain[..plain.len().min(2)]).ok().filter(|output| output.status.success());
+    let plain = names_of(program, words);
+    let about = |words: &[&str]| ask(words).ok().filter(|output| output.status.success()).map(|output| text(&output));
+    // bao takes a word that it does not know for an argument, where it has subcommands too.
+    let first = about(&plain[..plain.len().min(1)]).unwrap_or_default();
+    let listed = |word: &&str| first.lines().any(|line| line.split_whitespace().next() == Some(word));
+    let is_one = !first.contains("Subcommands:") || plain.get(1).is_none_or(listed);
     let knows_all = |about: &str| flags.iter().all(|flag| knows(about, flag) || is_global(program, flag));
-    let known = !plain.is_empty() && about.is_some_and(|output| knows_all(&text(&output)));
+    let second = about(&plain[..plain.len().min(2)]);
+    let known = !plain.is_empty() && is_one && second.is_some_and(|about| knows_all(&about));
     ensure(known, || format!("{program} does not know {words:?}"))
+}
+
+/// The words that can be a subcommand, behind flags that any of them has, with their values.
+fn names_of<'a>(program: &str, words: &[&'a str]) -> Vec<&'a str> {
+    let mut rest = words;
+    while let Some(word) = rest.first().filter(|word| word.starts_with('-')) {
+        rest = rest.get(if is_global(program, word) { 2 } else { 1 }..).unwrap_or_default();
+    }
+    rest.iter().take_while(|word| is_plain(word)).copied().collect()
 }
 
 /// Whether it can be a subcommand.
