@@ -45,6 +45,7 @@ const BLOCKS: &[(&str, How)] = &[
     ("bao kv metadata get -mount=kv shop/prod", Run),
     ("bao kv patch -mount=kv shop/prod SMTP_HOST=smtp.shop.svc", Run),
     ("bao secrets list -detailed", Run),
+    ("bao kv undelete -mount=kv -versions=1 shop/prod", Run),
     ("kubectl --namespace vault get service vault", Elsewhere(CLUSTER)),
     ("bao status", Run),
     ("vault-exec --help", Run),
