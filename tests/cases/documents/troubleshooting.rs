@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use vault_exec::cli::EXIT_CODES;
 
 use super::faults::{Told, on_a_server, report, without_a_server};
-use super::{blocks_of, document, sections};
+use super::{blocks_of, document, sections, table};
 use crate::support::dry_run::timeless;
 use crate::support::server::{Kind, Server, skip};
 
@@ -46,6 +46,11 @@ fn every_exit_code_has_its_section() {
     let headings = sections(&text).into_iter().map(|(heading, _)| heading.to_owned());
     let found: Vec<_> = headings.filter(|it| it.starts_with(|c: char| c.is_ascii_digit())).collect();
     assert_eq!(found, expected);
+    let links = table(&text, "| code | what | usually |").into_iter().map(|row| {
+        let what = row[1].split(']').next().unwrap_or_default().trim_start_matches('[');
+        heading(&row[0], what)
+    });
+    assert_eq!(links.collect::<Vec<_>>(), expected);
 }
 
 #[test]
