@@ -102,6 +102,10 @@ pub struct Request {
 }
 
 /// Reads the arguments, the program's own name first.
+///
+/// # Errors
+///
+/// [`Error::Usage`], one line with the usage, for what is not understood or does not go together.
 pub fn parse(args: Vec<OsString>) -> Result<Ask, Error> {
     if let Some(command) = command_alone(&args) {
         return Ok(Ask::Run(Request { command, ..Request::default() }));

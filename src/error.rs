@@ -46,6 +46,20 @@ pub enum Code {
 }
 
 /// Everything that can end a run before the application starts.
+///
+/// Its text is the whole sentence that an operator reads: subject, cause, and after the last semicolon or in brackets the
+/// remedy. It holds no secret. Of [`Error::Settings`] it is a line for each fault.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::error::{Code, Error};
+///
+/// let problems = vec!["missing: SMTP_HOST (add it to the secret)".to_owned()];
+/// let error = Error::Secrets { from: "kv/shop/prod version 3".into(), problems, code: Code::Absent };
+/// assert_eq!(error.to_string(), "secret kv/shop/prod version 3: missing: SMTP_HOST (add it to the secret)");
+/// assert_eq!(error.exit_code(), 66);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -120,7 +134,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The process's exit code.
+    /// The process's exit code: that of [`Code`], or 128 and the signal's number.
     pub fn exit_code(&self) -> u8 {
         let code = match self {
             Self::Signal(signal) => return 128 + *signal as u8,

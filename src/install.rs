@@ -29,6 +29,11 @@ pub enum InstallError {
 
 /// Copies `program`, for the running one `/proc/self/exe`, to `directory` as `vault-exec`, executable by everyone,
 /// and returns where it is now. A copy that is running is no obstacle: it keeps its file, which loses its name.
+///
+/// # Errors
+///
+/// [`InstallError::Read`] where `/proc` is not mounted, [`InstallError::Write`] where the directory is missing, not
+/// writable or full. A copy that was there is as it was.
 pub fn install(program: &Path, directory: &Path) -> Result<PathBuf, InstallError> {
     let bytes = fs::read(program).map_err(|cause| InstallError::Read { path: program.to_owned(), cause })?;
     let path = directory.join(NAME);

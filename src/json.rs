@@ -79,6 +79,22 @@ impl fmt::Display for Fault {
 
 impl Object {
     /// Reads a document whose top level must be an object.
+    ///
+    /// # Errors
+    ///
+    /// The first fault found; where the document is at fault by itself, with its line and column.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use vault_exec::json::{Fault, Object};
+    ///
+    /// let object = Object::parse(br#"{"data": {"price": 1.10, "note": null}}"#).unwrap();
+    /// let data = object.object(&["data"]).unwrap();
+    /// assert!(data.get("note").is_none());
+    /// assert_eq!(data.string("price"), Err(Fault::Shape { member: "price".into(), expected: "a string" }));
+    /// assert_eq!(Object::parse(br#"{"a": 1, "a": 2}"#).err(), Some(Fault::Duplicate(vec!["a".into()])));
+    /// ```
     pub fn parse(document: &[u8]) -> Result<Self, Fault> {
         let raw = serde_json::from_slice::<&RawValue>(document).map_err(|e| match std::str::from_utf8(document) {
             Err(_) => Fault::Text,
@@ -96,6 +112,10 @@ impl Object {
     }
 
     /// The object at `path`, whose last name must be there and an object.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Shape`] with the part of the path up to the first that is not there or no object.
     pub fn object(&self, path: &[&str]) -> Result<&Self, Fault> {
         path.iter().enumerate().try_fold(self, |object, (depth, key)| match object.get(key) {
             Some(Json::Object(inner)) => Ok(inner),
@@ -104,6 +124,10 @@ impl Object {
     }
 
     /// The same, taken out of the document.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Object::object`].
     pub fn into_object(self, path: &[&str]) -> Result<Self, Fault> {
         path.iter().enumerate().try_fold(self, |object, (depth, key)| {
             match object.0.into_iter().find(|(k, _)| k == key) {
@@ -114,6 +138,10 @@ impl Object {
     }
 
     /// The boolean `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Shape`] where it is absent or something else.
     pub fn bool(&self, key: &str) -> Result<bool, Fault> {
         match self.get(key) {
             Some(Json::Bool(value)) => Ok(*value),
@@ -122,6 +150,10 @@ impl Object {
     }
 
     /// The whole number `key`; absent counts as 0, as Go leaves out what is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Shape`] where it is something else, below zero or no whole number.
     pub fn number(&self, key: &str) -> Result<u64, Fault> {
         let fault = || Fault::Shape { member: key.into(), expected: "a whole number" };
         match self.get(key) {
@@ -132,6 +164,10 @@ impl Object {
     }
 
     /// The string `key`; absent counts as empty, as Go leaves out what is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Shape`] where it is something else.
     pub fn string(&self, key: &str) -> Result<&str, Fault> {
         match self.get(key) {
             None => Ok(""),

@@ -5,7 +5,8 @@
 //! ([`secrets`]) and hands them over ([`sink`]) to the application or an env file. [`check`] does the same but for the
 //! last step. [`error`] says what each failure is called and which exit code it has.
 //!
-//! The client can be used alone:
+//! The client can be used alone. A policy says how long and how often it may try, a waiter holds its waits, and the
+//! session revokes the token of a login when it ends:
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -8,6 +8,16 @@ use zeroize::Zeroizing;
 ///
 /// There is no `Display`, no `Clone` and no comparison: whoever needs the text calls [`Secret::expose`], and those
 /// places can be counted.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::secret::Secret;
+///
+/// let token = Secret::new("hvs.example");
+/// assert_eq!(format!("{token:?}"), "Secret(***)");
+/// assert_eq!(token.expose(), "hvs.example");
+/// ```
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

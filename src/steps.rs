@@ -20,6 +20,10 @@ use crate::vault::kv::{Location, Version};
 use crate::{process, text};
 
 /// Refuses a command line that names nothing to do, before any setting is judged.
+///
+/// # Errors
+///
+/// [`Error::Usage`].
 pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> {
     if request.command.is_empty() && !config::names_env_file(environ, &request.flags) {
         return Err(cli::nothing_to_do());
@@ -28,6 +32,11 @@ pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> 
 }
 
 /// Where the variables go: what the command line says, else what `VAULT_ENV_FILE` says.
+///
+/// # Errors
+///
+/// [`Error::Command`] where COMMAND cannot be started, [`Error::Usage`] where there is nothing to do, or secrets would go to
+/// a terminal.
 pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> Result<Sink, Error> {
     if let Some(first) = request.command.first() {
         let name = text::escaped(&first.to_string_lossy());
@@ -43,6 +52,10 @@ pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> R
 }
 
 /// Closes the process to onlookers and makes signals end every wait.
+///
+/// # Errors
+///
+/// [`Error::System`]: a start-up that cannot protect its secrets does not read any.
 pub fn arm() -> Result<Arc<Waiter>, Error> {
     process::harden().map_err(|errno| Error::System { doing: "switching core dumps off", errno })?;
     let signals = Signals::arm().map_err(|errno| Error::System { doing: "blocking signals", errno })?;
@@ -81,6 +94,10 @@ pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error + use<> {
 
 /// Writes a text that is asked for. A reader that has gone away, or a descriptor that is closed, wants no more of it;
 /// anything else in the way is an error.
+///
+/// # Errors
+///
+/// [`Error::Output`] where standard output is full.
 pub fn print(text: &str) -> Result<(), Error> {
     match process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) => {

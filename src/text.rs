@@ -11,6 +11,16 @@ const MAX_CHARS: usize = 300;
 const MIN_SECRET: usize = 6;
 
 /// The secrets that this process has seen or sent, to be struck out of what comes back.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::text::Scrubber;
+///
+/// let scrubber = Scrubber::default();
+/// scrubber.learn("hvs.example");
+/// assert_eq!(scrubber.clean(&["1 error:\n\t* no token hvs.example"]), "1 error: * no token ***");
+/// ```
 #[derive(Default)]
 pub struct Scrubber(Mutex<Vec<Zeroizing<String>>>);
 
@@ -47,6 +57,12 @@ impl Scrubber {
 }
 
 /// `text` with everything escaped that could move the cursor, colour the terminal or turn the line's direction.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(vault_exec::text::escaped("\u{1b}[31mred, Grün"), r"\u{1b}[31mred, Grün");
+/// ```
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     text.chars().for_each(|c| push_escaped(c, &mut out));

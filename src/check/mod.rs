@@ -56,6 +56,11 @@ struct Row {
 
 /// Goes through the steps for `request`, prints the report to standard output and returns the exit code that a real run
 /// would have.
+///
+/// # Errors
+///
+/// [`Error::Output`] where the report cannot be written, and what keeps a run from beginning at all: a command line that
+/// names nothing to do, a call of the system that fails. Everything else that goes wrong is in the report.
 pub fn run(request: Request, json: bool, environ: &Environ) -> Result<u8, Error> {
     let report = Report::make(request, environ)?;
     // https://no-color.org

@@ -91,6 +91,30 @@ pub fn is_credential(name: &[u8], value: &[u8]) -> bool {
 }
 
 /// Reads and checks every setting. With `for_command`, the env file's settings matter only where Vault is asked.
+///
+/// # Errors
+///
+/// [`Error::Settings`] with every value that cannot be used and everything that is missing.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::config::{Plan, load, reader::Flags};
+/// use vault_exec::process::environ::Environ;
+///
+/// let environ = Environ::from_pairs([
+///     ("VAULT_ADDR", "https://vault.vault.svc:8200"),
+///     ("VAULT_TOKEN", "hvs.example"),
+///     ("VAULT_PATH", "shop/prod"),
+/// ]);
+/// let settings = load(&environ, &Flags::default(), true)?;
+/// let Plan::Vault(config) = settings.plan else { panic!("VAULT_ADDR is set") };
+/// assert_eq!((config.location.mount.as_str(), config.location.path.as_str()), ("kv", "shop/prod"));
+///
+/// let environ = Environ::from_pairs([("VAULT_ADDR", "vault"), ("VAULT_TIMEOUT", "soon")]);
+/// assert_eq!(load(&environ, &Flags::default(), true).err().map(|error| error.exit_code()), Some(78));
+/// # Ok::<(), vault_exec::error::Error>(())
+/// ```
 pub fn load(environ: &Environ, flags: &Flags, for_command: bool) -> Result<Settings, Error> {
     match inspect(environ, flags, for_command) {
         (Some(settings), faults) if faults.is_empty() => Ok(settings),

@@ -95,6 +95,26 @@ pub enum Problem {
 }
 
 /// Makes variables of the secret's members, and finds everything that forbids it.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::json::Object;
+/// use vault_exec::secrets::{Carrier, Rules, Selected, collect, sentences};
+///
+/// let secret = Object::parse(br#"{"db-url": "postgres://db/shop", "PORT": 8080, "LD_PRELOAD": "/x.so"}"#).unwrap();
+/// let key = |key: &str, name: &str| Selected { key: key.into(), name: name.into() };
+/// let rules = Rules { keys: Some(vec![key("db-url", "DATABASE_URL"), key("PORT", "PORT")]), ..Rules::default() };
+///
+/// let (variables, problems) = collect(&secret, &rules, Carrier::Environment);
+/// let pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
+/// assert_eq!(pairs, [("DATABASE_URL", "postgres://db/shop"), ("PORT", "8080")]);
+/// assert!(problems.is_empty());
+///
+/// let (_, problems) = collect(&secret, &Rules::default(), Carrier::Environment);
+/// let denied = "denied: LD_PRELOAD (rename the key, or permit it with VAULT_ALLOW_NAMES)";
+/// assert_eq!(sentences(&problems), [denied]);
+/// ```
 pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
     let in_environment = carrier == Carrier::Environment;
     let mut problems = Vec::new();

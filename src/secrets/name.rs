@@ -54,6 +54,17 @@ const DENIED: &[&str] = &[
 const SENSITIVE: &[&str] = &["password", "passwd", "secret", "key", "token", "credential", "private"];
 
 /// Judges `name`; `allowed` are the names permitted by the operator, compared exactly.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::secrets::name::{Verdict, judge};
+///
+/// assert_eq!(judge("DATABASE_URL", &[]), Verdict::Good);
+/// assert_eq!(judge("https_proxy", &[]), Verdict::Denied);
+/// assert_eq!(judge("https_proxy", &["https_proxy".to_owned()]), Verdict::Good);
+/// assert_eq!(judge("A=B", &["A=B".to_owned()]), Verdict::Bad);
+/// ```
 pub fn judge(name: &str, allowed: &[String]) -> Verdict {
     let printable = |b: u8| (b' '..=b'~').contains(&b) && b != b'=';
     if name.is_empty() || !name.bytes().all(printable) {
@@ -76,6 +87,15 @@ fn is_denied(name: &str) -> bool {
 
 /// How the name is written to the log: `NAME=***masked***` where it looks sensitive, else the bare name. The value is
 /// in neither.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::secrets::name::masked;
+///
+/// assert_eq!(masked("API_KEY"), "API_KEY=***masked***");
+/// assert_eq!(masked("PORT"), "PORT");
+/// ```
 pub fn masked(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let mask = if SENSITIVE.iter().any(|word| lower.contains(word)) { "=***masked***" } else { "" };

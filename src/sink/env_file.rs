@@ -56,6 +56,10 @@ impl fmt::Display for EnvFile {
 
 impl EnvFile {
     /// Renders `variables`, or says which of them the format cannot carry and which other formats could carry all.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem::Format`] for each variable that is in the way.
     pub fn render(&self, variables: &[Variable]) -> Result<Zeroizing<Vec<u8>>, Vec<Problem>> {
         let pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
         self.format.render(&pairs).map_err(|refusals| {
@@ -74,11 +78,19 @@ impl EnvFile {
     }
 
     /// Finds what would forbid writing it, without writing anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`EnvFile::prepare`], as far as that shows without writing.
     pub fn check(&self) -> Result<(), FileError> {
         self.target().map_or(Ok(()), |target| file::check(&target))
     }
 
     /// Does everything but the last step.
+    ///
+    /// # Errors
+    ///
+    /// Path, cause and remedy; nothing was changed.
     pub fn prepare(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Ready, FileError> {
         match self.target() {
             None => Ok(Ready::Stdout(bytes)),
@@ -107,6 +119,11 @@ pub enum Unwritten {
 
 impl Ready {
     /// The last step; says what became of the file. Standard output is waited for: its reader may read nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unwritten::File`] where the file could not get its name, [`Unwritten::Stdout`] where standard output is full or
+    /// closed, has no reader, or takes nothing until the deadline of `waiter`.
     pub fn finish(self, waiter: &Waiter) -> Result<&'static str, Unwritten> {
         match self {
             Self::File(prepared) => Ok(match prepared.commit()? {

@@ -34,6 +34,10 @@ pub struct Command {
 
 impl Command {
     /// Finds `command`, whose first word names it, in the PATH of `environ`.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be executed, as far as that shows without executing it.
     pub fn find(command: Vec<OsString>, environ: &Environ) -> Result<Self, CommandFault> {
         let first = command.first().ok_or(CommandFault::Missing)?;
         let program = resolve(first, environ.get("PATH"))?;

@@ -70,11 +70,32 @@ struct Change {
 }
 
 /// Writes `content` to the target, or leaves the target untouched where it is the same already.
+///
+/// # Errors
+///
+/// Path, cause and remedy. What was there before is there still, unless the text says otherwise.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::sink::file::{Target, Written, write};
+///
+/// let directory = tempfile::tempdir()?;
+/// let target = Target::new(directory.path().join("app.env"));
+/// assert_eq!(write(&target, b"A=1\n")?, Written::Created);
+/// assert_eq!(write(&target, b"A=1\n")?, Written::Unchanged);
+/// assert_eq!(std::fs::read(&target.path)?, b"A=1\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn write(target: &Target, content: &[u8]) -> Result<Written, FileError> {
     prepare(target, content)?.commit()
 }
 
 /// Finds what would forbid writing the target, as far as that shows without changing anything.
+///
+/// # Errors
+///
+/// The first thing found that would forbid it.
 pub fn check(target: &Target) -> Result<(), FileError> {
     let check = || {
         let (directory, name) = open_directory(&target.path)?;
@@ -97,6 +118,10 @@ pub fn check(target: &Target) -> Result<(), FileError> {
 ///
 /// Refuses a target that exists and is no regular file: a link may lead anywhere, and whoever put a FIFO or a
 /// device there meant something by it. What killed runs left beside the target is removed in any case.
+///
+/// # Errors
+///
+/// Path, cause and remedy; the target is as it was, and nothing is left beside it.
 pub fn prepare(target: &Target, content: &[u8]) -> Result<Prepared, FileError> {
     match prepare_change(target, content) {
         Ok(change) => Ok(Prepared { path: target.path.clone(), change }),
@@ -106,6 +131,11 @@ pub fn prepare(target: &Target, content: &[u8]) -> Result<Prepared, FileError> {
 
 impl Prepared {
     /// Gives the file its name and makes that last.
+    ///
+    /// # Errors
+    ///
+    /// Where the rename fails, the target is as it was. Where the directory cannot be synced, the new file is in place and
+    /// the text says so.
     pub fn commit(self) -> Result<Written, FileError> {
         let Some(Change { temporary, name, written }) = self.change else {
             return Ok(Written::Unchanged);

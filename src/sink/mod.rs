@@ -40,6 +40,10 @@ impl Sink {
 
     /// Builds what will be handed over, or finds everything that forbids it. `withheld` says which inherited variables
     /// COMMAND must not see.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, of every variable.
     pub fn payload(
         self,
         environ: Environ,
@@ -59,6 +63,10 @@ impl Sink {
 
 impl Payload {
     /// Does everything but the last step, so that little is left to fail when the login's token has been given up.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EnvFile::prepare`]; a command has nothing that could fail here.
     pub fn prepare(self) -> Result<Ready, FileError> {
         match self {
             Self::Environment(command, environment) => Ok(Ready::Command(command, environment)),

@@ -17,6 +17,26 @@ pub struct Address {
 impl Address {
     /// Checks `text`. The error says what is wrong and what to write; it never repeats the text, which can hold a
     /// password.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it and what to write instead: no URL, another scheme, user or password, a query or fragment, a port
+    /// that is none, a path that ends with `/v1`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use vault_exec::vault::address::Address;
+    ///
+    /// let address = Address::parse("https://vault.vault.svc:8200/prefix/")?;
+    /// assert_eq!(address.to_string(), "https://vault.vault.svc:8200/prefix");
+    /// assert_eq!(address.authority(), "vault.vault.svc:8200");
+    /// assert!(address.is_https() && !address.is_loopback());
+    ///
+    /// let refused = Address::parse("https://shop:password@vault.vault.svc:8200").unwrap_err();
+    /// assert_eq!(refused, "a URL with a user name or password; leave them out, they are not used");
+    /// # Ok::<(), &str>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim_end_matches('/');
         if text.starts_with("unix:") {

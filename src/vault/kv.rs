@@ -33,6 +33,12 @@ impl Session<'_> {
     /// Reads a version. [`GET {mount}/data/{path}`](https://openbao.org/api-docs/secret/kv/kv-v2/#read-secret-version)
     ///
     /// The answer's envelope is checked here, keys and values are judged by whoever takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vault`] with [`Code::Absent`](crate::error::Code::Absent) where there is no such secret or version, or it was
+    /// deleted or destroyed, with [`Code::Denied`](crate::error::Code::Denied) where no policy allows it; as for
+    /// [`Client::login`](super::Client::login) otherwise. The token is revoked all the same, when the session ends.
     pub fn read(&self, location: &Location) -> Result<Version, Error> {
         let Location { mount, path, version } = location;
         let step = Step::Read { mount, path, version: *version, handed_in: self.handed_in };

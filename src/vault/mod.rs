@@ -31,9 +31,9 @@ use retry::{GivenUp, Policy};
 pub struct Options {
     /// Its base URL.
     pub address: Address,
-    /// Sent with everything except the status check.
+    /// Sent with everything except the status check, which refuses it; none is the root namespace.
     pub namespace: Option<String>,
-    /// One request, from name resolution to the last byte.
+    /// The limit of one request, from name resolution to the last byte; the budget of the policy holds beside it.
     pub timeout: Duration,
     /// Trust and identity.
     pub tls: tls::Tls,
@@ -46,6 +46,20 @@ pub struct Proxy(pub(crate) ureq::Proxy);
 
 impl Proxy {
     /// Checks `url`: http or https, with or without user and password.
+    ///
+    /// # Errors
+    ///
+    /// What to write instead, where it is no URL, or one of a proxy that does not speak HTTP. The text is not repeated: it can
+    /// hold a password.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use vault_exec::vault::Proxy;
+    ///
+    /// assert!(Proxy::parse("http://shop:password@proxy.example:3128").is_ok());
+    /// assert_eq!(Proxy::parse("socks5://proxy.example").err(), Some("not an HTTP proxy; write http://[user:password@]host:port"));
+    /// ```
     pub fn parse(url: &str) -> Result<Self, &'static str> {
         let proxy = ureq::Proxy::new(url).map_err(|_| "not a URL; write http://[user:password@]host:port")?;
         if matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) {

@@ -19,7 +19,7 @@ const LAST_POLL: Duration = Duration::from_millis(250);
 /// What the settings allow.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Tries after the first, per step.
+    /// Tries after the first, per step, after faults that may pass; 0 is none.
     pub retries: u32,
     /// The first pause, before jitter; it doubles from try to try.
     pub delay: Duration,
@@ -67,6 +67,10 @@ pub enum GivenUp {
 impl Policy {
     /// Tries `attempt` until it succeeds, its fault is final, or a limit is reached; says every further try in one
     /// warning with step, cause, number and pause.
+    ///
+    /// # Errors
+    ///
+    /// The last fault with the effort spent on it, or the signal that ended a pause.
     pub fn run<T>(
         &self,
         step: Step,
@@ -132,6 +136,10 @@ impl Policy {
 
 /// Tries `attempt` until `end` without a word, as long as its fault may pass, after the pauses of a wait. A signal ends a
 /// pause, and the try after it is the last; where one has arrived before, so is the first.
+///
+/// # Errors
+///
+/// The last fault.
 pub fn persist<T>(end: Instant, clock: &impl Clock, mut attempt: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
     let mut pauses = poll_pauses();
     loop {

@@ -10,6 +10,11 @@ use crate::text::Scrubber;
 impl Client {
     /// Returns the server's version once it is initialised and unsealed, or why it is not.
     /// [`GET sys/seal-status`](https://openbao.org/api-docs/system/seal-status/)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vault`] with [`Code::NotReady`] where it is uninitialised or sealed, which only the wait of the policy tries
+    /// again; as for [`Client::login`] otherwise.
     pub fn status(&self) -> Result<String, Error> {
         self.step(Step::Status, || {
             // The namespace header is refused on status paths.

@@ -35,6 +35,11 @@ pub struct Identity {
 
 impl Identity {
     /// Reads both from PEM and checks that they belong together.
+    ///
+    /// # Errors
+    ///
+    /// Which of the two is at fault and how, without a byte of them: no PEM, damaged, of a kind that is not supported, or not
+    /// a pair.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain = certificates(certificate)?;
         let none = || "the key holds no private key in PEM".to_owned();
@@ -51,6 +56,10 @@ impl Identity {
 
 /// The certificates in `pem`, of which at least one must be usable as a root. What else stands there is passed over,
 /// as OpenSSL does.
+///
+/// # Errors
+///
+/// That there is no certificate in it, or none that can be a root.
 pub fn roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates = certificates(pem)?;
     let usable = |c: &CertificateDer<'static>| rustls::RootCertStore::empty().add(c.clone()).is_ok();

@@ -18,7 +18,8 @@ const LONGEST_REVOKE: Duration = Duration::from_secs(2);
 /// No longer than this after a signal, which promises an end within a second.
 const GRACE: Duration = Duration::from_millis(900);
 
-/// A token in use. Dropping the session revokes the token where that is owed, on every way out.
+/// A token in use. Dropping the session revokes the token where that is owed, on every way out; [`Session::revoke`] does
+/// it earlier and says what became of it. Opened by [`Client::login`].
 pub struct Session<'a> {
     pub(super) client: &'a Client,
     pub(super) token: Secret,

@@ -121,6 +121,11 @@ fn step(line: &str) -> String {
     if line.get(TIME).is_some_and(|time| !time.trim().is_empty()) {
         line.replace_range(TIME, "{time}");
     }
+    timeless(&line)
+}
+
+/// The words in which no two runs are alike, each replaced by what it is: a date, a duration, the version of the server.
+pub(crate) fn timeless(line: &str) -> String {
     let words = line.split(' ').map(|word| {
         let bare = word.trim_start_matches('(').trim_end_matches([',', ';', ')']);
         let name = match bare {

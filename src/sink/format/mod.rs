@@ -126,6 +126,10 @@ impl Format {
     }
 
     /// Whether this format carries the variable unharmed; if not, the first reason why.
+    ///
+    /// # Errors
+    ///
+    /// The first reason why not.
     pub fn check(self, name: &str, value: &str) -> Result<(), Reason> {
         match self {
             Self::Sh => sh::check(name, value),
@@ -142,6 +146,24 @@ impl Format {
     /// there are none, except for JSON's empty object. Names are expected to differ from each other.
     ///
     /// Refuses the whole set, naming every variable in the way, when this format cannot carry all of it.
+    ///
+    /// # Errors
+    ///
+    /// Every variable that this format cannot carry, with the first reason why.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use vault_exec::sink::format::{Format, Reason, Refusal};
+    ///
+    /// let variables = [("PORT", "8080"), ("MOTD", "it's up\n")];
+    /// let file = Format::Sh.render(&variables).unwrap();
+    /// assert_eq!(std::str::from_utf8(&file).unwrap(), "export MOTD='it'\\''s up\n'\nexport PORT='8080'\n");
+    ///
+    /// let refused = Format::Docker.render(&variables).unwrap_err();
+    /// assert_eq!(refused, [Refusal { name: "MOTD".into(), reason: Reason::Newline }]);
+    /// assert!("json".parse::<Format>().unwrap().carries(&variables));
+    /// ```
     #[expect(clippy::missing_panics_doc, reason = "memory takes every byte")]
     pub fn render(self, variables: &[(&str, &str)]) -> Result<Zeroizing<Vec<u8>>, Vec<Refusal>> {
         let mut sorted = variables.to_vec();

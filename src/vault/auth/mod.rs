@@ -52,6 +52,10 @@ impl Method {
 
 impl Method {
     /// Looks at the credential without using it, and says what it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Credential`], as the login would.
     pub fn inspect(&self) -> Result<String, Error> {
         match self {
             Self::Token(TokenSource::Given(_)) => Ok("a token is handed in".into()),
@@ -65,6 +69,12 @@ impl Method {
 
 impl Client {
     /// Opens a session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Credential`] where the file gives no token or JWT, before anything is sent. [`Error::Vault`] where the
+    /// login is refused, Vault cannot be reached or is not ready after the tries of the policy, or something else answers;
+    /// [`Code`](crate::error::Code) tells them apart. [`Error::Signal`] where a signal has arrived.
     pub fn login(&self, method: &Method) -> Result<Session<'_>, Error> {
         match method {
             Method::Token(source) => Ok(Session::handed_in(self, token::read(source)?)),

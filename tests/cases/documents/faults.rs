@@ -1,0 +1,341 @@
+//! The faults of docs/troubleshooting.md, each made in earnest. What is said of them is told in the names of the example
+//! that all documents use, so that it can be compared with what stands there.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use nix::sys::resource::Resource;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::embedded_vault::jwt::Jwt;
+use crate::support::isolated::{Dns, Says};
+use crate::support::launch::Inherit;
+use crate::support::outcome::Outcome;
+use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
+use crate::support::readers::missing;
+use crate::support::scenario::{PROGRAM, Scenario, child_program};
+use crate::support::server::{Listener, Server};
+
+/// The code that a run ended with, and a line of what it said.
+pub(super) type Told = (i32, String);
+
+pub(super) const ADDR: &str = "https://vault.vault.svc:8200";
+pub(super) const JWT_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// Each line that this run said.
+fn told(outcome: &Outcome) -> Vec<Told> {
+    outcome.log().iter().map(|line| (outcome.code(), example(outcome.scenario, line))).collect()
+}
+
+/// The text in the names of the example.
+fn example(scenario: &Scenario, text: &str) -> String {
+    let file = |name: &str| scenario.file(name).display().to_string();
+    let names = [
+        (scenario.expand("{addr}"), ADDR),
+        (scenario.path(), "shop/prod"),
+        (scenario.name.clone(), "shop"),
+        (file("jwt"), JWT_FILE),
+        (file("secrets"), "/secrets"),
+        (file("shop"), "/shop"),
+        (child_program().display().to_string(), "/shop"),
+        ("127.0.0.1".to_owned(), "vault.vault.svc"),
+        ("vault.test.".to_owned(), "vault.vault.svc"),
+    ];
+    let known = names.iter().filter(|(name, _)| !name.is_empty());
+    known.fold(text.to_owned(), |text, (name, example)| text.replace(name, example))
+}
+
+fn run(scenario: &Scenario) -> Vec<Told> {
+    told(&scenario.run())
+}
+
+/// What the pod of the example is known as.
+fn jwt() -> Jwt {
+    let shop = || "shop".to_owned();
+    Jwt { service_account: shop(), namespace: shop(), audience: json!(["vault"]), ..Jwt::default() }
+}
+
+/// The pod of the example, with a role and without a secret. Nothing is tried twice.
+fn pod(server: &Server) -> Scenario<'_> {
+    let bound = json!({
+        "bound_service_account_names": "shop", "bound_service_account_namespaces": "shop", "audience": "vault",
+    });
+    let scenario = Scenario::new(server).role(&bound).jwt(&jwt()).env("VAULT_ROLE", "{name}");
+    scenario.env("VAULT_MAX_RETRIES", "0")
+}
+
+fn with<'a>(server: &'a Server, secret: &Value) -> Scenario<'a> {
+    pod(server).secret(secret)
+}
+
+fn shop(server: &Server) -> Scenario<'_> {
+    with(server, &json!({"DATABASE_URL": "postgres://db/shop", "API_KEY": "a-secret-key"}))
+}
+
+/// Lets the role read this instead.
+fn allowed<'a>(server: &Server, scenario: Scenario<'a>, path: &str) -> Scenario<'a> {
+    let policy = format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
+    server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+    scenario
+}
+
+/// The secret's only version, deleted or destroyed.
+fn gone<'a>(server: &'a Server, how: &str) -> Scenario<'a> {
+    let scenario = shop(server);
+    server.must("POST", &format!("kv/{how}/{}", scenario.path()), &json!({"versions": [1]}));
+    scenario
+}
+
+type Make = fn(&Server) -> Scenario<'_>;
+
+/// The secret, and how it is asked for.
+const SECRETS: &[Make] = &[
+    shop,
+    |server| with(server, &json!({"DATABASE_URL": "a", "LD_PRELOAD": "b", "db=host": "c"})),
+    |server| with(server, &json!({"API_KEY": "a\0b"})),
+    |server| with(server, &json!({"DATABASE_URL": "x".repeat(200_000)})),
+    |server| shop(server).env("API_KEY", "another").env("VAULT_ON_CONFLICT", "error"),
+    |server| {
+        let scenario = with(server, &json!({"API_KEY": "it's"})).no_command();
+        scenario.options(["--env-file", "{folder}/secrets/app.env", "--format", "kubernetes"])
+    },
+    |server| shop(server).env("VAULT_REQUIRED_KEYS", "DATABASE_URL,API_KEY,SMTP_HOST"),
+    |server| shop(server).env("VAULT_KEYS", "DATABASE_URL,api-key:API_KEY"),
+    pod,
+    |server| shop(server).env("VAULT_SECRET_VERSION", "9"),
+    |server| gone(server, "delete"),
+    |server| gone(server, "destroy"),
+    |server| allowed(server, shop(server), "kv/data/data/*").env("VAULT_PATH", "data/{path}"),
+    |server| allowed(server, shop(server), "kv1/*").env("VAULT_MOUNT_POINT", "kv1"),
+];
+
+/// Who asks, and whether that is allowed.
+const RIGHTS: &[Make] = &[
+    |server| allowed(server, shop(server), "kv/data/billing/*"),
+    |server| shop(server).env("VAULT_MOUNT_POINT", "secret"),
+    |server| shop(server).env("VAULT_TOKEN", "hvs.expired-long-ago").hides("hvs.expired-long-ago"),
+    |server| shop(server).jwt(&Jwt { service_account: "default".to_owned(), ..jwt() }),
+    |server| shop(server).jwt(&Jwt { namespace: "billing".to_owned(), ..jwt() }),
+    |server| shop(server).jwt(&Jwt { audience: json!(["https://kubernetes.default.svc"]), ..jwt() }),
+    |server| shop(server).jwt(&Jwt { expires_in: -600, ..jwt() }),
+    |server| shop(server).jwt(&Jwt { forged: true, ..jwt() }),
+    |server| shop(server).env("VAULT_K8S_AUTH_MOUNT_POINT", "kubernetes-eu"),
+    |server| Scenario::new(server).jwt(&jwt()).env("VAULT_ROLE", "{name}"),
+];
+
+/// The way to the server.
+const TRUST: &[Make] = &[
+    |server| shop(server).tls(Listener::Stranger),
+    |server| shop(server).tls(Listener::Expired),
+    |server| shop(server).tls(Listener::NotYetValid),
+    |server| shop(server).tls(Listener::WrongName),
+    |server| shop(server).tls(Listener::SelfSigned),
+    |server| shop(server).tls(Listener::MutualTls),
+    |server| {
+        let scenario = shop(server);
+        let addr = scenario.expand("{addr}").replace("http:", "https:");
+        scenario.at(&addr)
+    },
+    |server| {
+        let scenario = shop(server).tls(Listener::Tls);
+        let addr = scenario.expand("{addr}").replace("https:", "http:");
+        scenario.at(&addr)
+    },
+];
+
+/// What comes after the read.
+const FILES: &[Make] = &[
+    |server| env_file(server).env("VAULT_ENV_FILE", "{folder}/secrets/none/app.env"),
+    |server| {
+        let scenario = env_file(server);
+        fs::create_dir(scenario.file("secrets/app.env")).expect("a directory");
+        scenario
+    },
+    |server| {
+        let scenario = env_file(server);
+        symlink("elsewhere", scenario.file("secrets/app.env")).expect("a link");
+        scenario
+    },
+    |server| {
+        let scenario = env_file(server).inherit([Inherit::Unprivileged]);
+        fs::set_permissions(scenario.file("secrets"), fs::Permissions::from_mode(0o555)).expect("a mode");
+        scenario
+    },
+    |server| {
+        let run = "exec \"$0\" >/dev/full";
+        env_file(server).env("VAULT_ENV_FILE", "-").program("/bin/sh").options(["-c", run, PROGRAM])
+    },
+];
+
+fn env_file(server: &Server) -> Scenario<'_> {
+    let scenario = shop(server).no_command().env("VAULT_ENV_FILE", "{folder}/secrets/app.env");
+    fs::create_dir(scenario.file("secrets")).expect("a directory");
+    scenario
+}
+
+/// A volume that is full; `None` where none can be mounted.
+fn full_volume(server: &Server) -> Option<Vec<Told>> {
+    let mounted = crate::support::system::with_own_mounts("mount -t tmpfs none /mnt", &[])?;
+    if !mounted.status.success() && !missing("the permission to mount a tmpfs") {
+        return None;
+    }
+    let secret = json!({"DATABASE_URL": "a-large-value".repeat(2000)});
+    let scenario = with(server, &secret).no_command().env("VAULT_ENV_FILE", "{folder}/secrets/app.env");
+    let script = "mkdir \"$DISK\"; mount -t tmpfs -o size=16k none \"$DISK\"; exec \"$0\"";
+    let scenario = scenario.env("DISK", "{folder}/secrets").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    Some(run(&scenario.program("unshare").options(["-m", "sh", "-euc", script, PROGRAM])))
+}
+
+/// A server of its own, before it is initialised and while it is sealed.
+fn not_ready(shared: &Server) -> Vec<Told> {
+    let server = Server::fresh(shared.kind()).expect("the shared one is there");
+    let asking = || {
+        let scenario = Scenario::offline().at(&server.addr(Listener::Plain)).env("VAULT_PATH", "shop/prod");
+        scenario.env("VAULT_TOKEN", "hvs.not-looked-at")
+    };
+    let uninitialised = run(&asking());
+    server.initialise();
+    let waiting = asking().options(["--wait=1s"]);
+    [uninitialised, run(&asking()), run(&waiting)].concat()
+}
+
+/// A file with the JWT that is not there.
+fn without_a_jwt(server: &Server) -> Vec<Told> {
+    let scenario = shop(server).env("VAULT_AUTH_METHOD", "kubernetes");
+    fs::remove_file(scenario.file("jwt")).expect("a JWT");
+    run(&scenario)
+}
+
+/// What either server can be made to give rise to; `None` where something for it is missing here.
+pub(super) fn on_a_server(server: &Server) -> Option<Vec<Told>> {
+    let rows = [SECRETS, RIGHTS, TRUST, FILES].concat();
+    let mut all: Vec<_> = rows.iter().flat_map(|make| run(&make(server))).collect();
+    all.extend(not_ready(server));
+    all.extend(without_a_jwt(server));
+    all.extend(full_volume(server)?);
+    Some(all)
+}
+
+/// The pod of the example at a scripted server.
+fn at(raw: &Raw) -> Scenario<'static> {
+    let scenario = Scenario::against(raw).jwt(&jwt());
+    scenario.env("VAULT_MAX_RETRIES", "0").env("VAULT_PATH", "shop/prod")
+}
+
+const SECRET: &str = "kv/data/shop/prod";
+
+/// What a server, or what stands in its place, does in these requests.
+fn scripted() -> Vec<Told> {
+    let html = || Reply::with(200, "Content-Type: text/html\r\n", b"<html>Sign in</html>");
+    let moved = || Reply::with(307, "Location: https://vault-0.vault.svc:8200/v1/sys/seal-status\r\n", b"");
+    let failed = |status| Reply::json(status, &json!({"errors": []}));
+    let mfa = json!({"client_token": "", "mfa_requirement": {"mfa_request_id": "x"}});
+    let well = || Reply::secret(r#"{"API_KEY":"a-raw-secret"}"#);
+    let runs = [
+        vec![(SECRET, Reply::secret(r#"{"API_KEY":"a-raw-secret","API_KEY":"a-raw-secret"}"#))],
+        vec![(STATUS, Reply::Last(Vec::new()))],
+        vec![(STATUS, html())],
+        vec![(STATUS, moved())],
+        vec![(SECRET, failed(429))],
+        vec![(SECRET, failed(503))],
+        vec![(STATUS, failed(502))],
+        vec![(LOGIN, Reply::login(&mfa))],
+        vec![(SECRET, well()), (REVOKE, failed(403))],
+    ];
+    let run = |replies: Vec<(&'static str, Reply)>| {
+        let [first, second] = [0, 1].map(|index| replies.get(index).or(replies.first()).cloned().expect("a reply"));
+        run(&at(&Raw::start([(first.0, vec![first.1]), (second.0, vec![second.1])])))
+    };
+    runs.into_iter().flat_map(run).collect()
+}
+
+/// Where nobody answers, or too late.
+fn unreachable() -> Vec<Told> {
+    // Port 1 is nobody's.
+    let nobody = |raw: &Raw| at(raw).at("http://127.0.0.1:1");
+    let silent = Raw::start([(STATUS, vec![Reply::Hang(Vec::new())])]);
+    [
+        run(&nobody(&silent).env("VAULT_MAX_RETRIES", "3")),
+        run(&at(&silent).env("VAULT_TIMEOUT", "100ms")),
+        run(&at(&silent).env("VAULT_STARTUP_TIMEOUT", "500ms")),
+        run(&nobody(&silent)
+            .env("VAULT_MAX_RETRIES", "3")
+            .env("VAULT_RETRY_DELAY", "10s")
+            .env("VAULT_STARTUP_TIMEOUT", "1s")),
+        run(&nobody(&silent).env("VAULT_WAIT", "1s")),
+    ]
+    .concat()
+}
+
+/// A name that the cluster's DNS does not know; `None` where this machine does not let the tests be its DNS.
+fn unresolved() -> Option<Vec<Told>> {
+    let scenario = at(&Raw::start([])).at("http://vault.test.:8200").env("VAULT_LOG_LEVEL", "error");
+    let (dns, scenario) = Dns::only("what_a_run_says", 21, scenario)?;
+    dns.answer(Says::NoSuchName);
+    Some(run(&scenario))
+}
+
+/// What `--check` reports of a policy that lacks the rule, a line at a time.
+pub(super) fn report(server: &Server) -> Vec<String> {
+    let scenario = allowed(server, shop(server), "kv/data/billing/*").options(["--check"]);
+    let report = scenario.run().stdout;
+    example(&scenario, &report).lines().map(str::to_owned).collect()
+}
+
+/// A COMMAND that is no program, and a program without descriptors.
+fn commands() -> Vec<Told> {
+    let file = |content: &str, mode: u32| {
+        let scenario = Scenario::offline().command(["{folder}/shop"]);
+        fs::write(scenario.file("shop"), content).expect("a file is written");
+        fs::set_permissions(scenario.file("shop"), fs::Permissions::from_mode(mode)).expect("a mode");
+        run(&scenario)
+    };
+    let usage = |options: &[&str]| run(&Scenario::offline().no_command().options(options));
+    [
+        usage(&[]),
+        usage(&["--kees", "API_KEY", "--", "/shop"]),
+        usage(&["--env-file", "/secrets/app.env", "--", "/shop"]),
+        file("#!/bin/sh\n", 0o644),
+        file("echo started\n", 0o755),
+        file("#!/bin/bosh\n", 0o755),
+        run(&Scenario::offline().command(["shop"]).env("PATH", "/usr/local/bin:/usr/bin:/bin")),
+        run(&Scenario::offline().command(["/app/shop"])),
+    ]
+    .concat()
+}
+
+/// Settings that cannot be used.
+fn settings() -> Vec<Told> {
+    let at = |name: &str, value: &str| Scenario::offline().env("VAULT_ADDR", ADDR).env(name, value);
+    [
+        run(&Scenario::offline().env("VAULT_REQUIRED", "true")),
+        run(&at("VAULT_TIMEOUT", "soon").env("VAULT_TOKEN", "hvs.not-looked-at").env("VAULT_SECRET_VERSION", "0")),
+        run(&at("VAULT_PATH", "shop/prod")),
+        run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "approle")),
+        run(&at("VAULT_CACERT", "/etc/vault/ca.pem")
+            .env("VAULT_PATH", "shop/prod")
+            .env("VAULT_TOKEN", "hvs.not-looked-at")),
+    ]
+    .concat()
+}
+
+/// A signal while Vault is waited for, and a container that may open no socket.
+fn system() -> Vec<Told> {
+    let raw = Raw::start([(READ, vec![]), (STATUS, vec![Reply::Hang(Vec::new())])]);
+    let scenario = at(&raw);
+    let mut started = scenario.start();
+    raw.await_requests(1);
+    started.signal(Signal::SIGTERM);
+    let ended = told(&started.finish());
+    // Enough for its loader, not for a socket beside the signals' descriptor.
+    let limit = Inherit::Limit(Resource::RLIMIT_NOFILE, 4);
+    [ended, run(&at(&Raw::start([])).inherit([limit]))].concat()
+}
+
+/// What needs no server that works, the same at each run; `None` as above.
+pub(super) fn without_a_server() -> Option<Vec<Told>> {
+    assert!(!Path::new("/etc/vault/ca.pem").exists() && !Path::new("/app/shop").exists(), "the example is not real");
+    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system()].concat())
+}

@@ -1,0 +1,59 @@
+//! The tables are those of the code, and what the documents name exists.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use vault_exec::cli::{EXIT_CODES, definitions};
+use vault_exec::config::setting::{self, Setting};
+
+use super::{ROOT, document, table};
+
+#[test]
+fn the_settings_table_is_that_of_the_code() {
+    let row = |setting: &&Setting| {
+        let flag = setting.flag.map(|flag| format!(" / `--{flag}`")).unwrap_or_default();
+        let alias = setting.aliases.first().map(|alias| format!(" (alias `{alias}`)")).unwrap_or_default();
+        let default = if setting.default == "-" { "–".to_owned() } else { format!("`{}`", setting.default) };
+        vec![format!("`{}`{flag}{alias}", setting.name), default, setting.meaning.to_owned()]
+    };
+    let expected: Vec<_> = setting::ALL.iter().map(row).collect();
+    assert_eq!(table(&document("README.md"), "| setting | default | meaning |"), expected);
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_code() {
+    let rows = table(&document("README.md"), "| code | meaning | look at |");
+    let codes: Vec<_> = rows.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
+    assert_eq!(codes, EXIT_CODES);
+}
+
+#[test]
+fn every_flag_stands_in_the_readme_and_no_other() {
+    let readme = document("README.md");
+    let ours = definitions();
+    let flags: BTreeSet<_> = ours.get_arguments().filter_map(|argument| argument.get_long()).collect();
+    let unsaid: Vec<_> = flags.iter().filter(|flag| !readme.contains(&format!("--{flag}"))).collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}");
+    let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let mentioned =
+        words.filter_map(|word| word.strip_prefix("--")).filter(|word| word.starts_with(char::is_alphabetic));
+    // Those of the application, of cargo and of clap.
+    let others = ["port", "example", "release", "path", "help", "version"];
+    let unknown: Vec<_> = mentioned.filter(|word| !flags.contains(word) && !others.contains(word)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn every_crate_of_the_release_binary_has_a_reason() {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let arguments = ["tree", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--target"];
+    let tree = Command::new(env!("CARGO")).args(arguments).arg(target).current_dir(ROOT).output().unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let contributing = document("CONTRIBUTING.md");
+    let rows = table(&contributing, "| crate | for | why this one | bytes | kept by |");
+    let named: BTreeSet<_> =
+        rows.iter().flat_map(|row| row[0].split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')).collect();
+    let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let unsaid: Vec<_> = crates.iter().filter(|name| **name != "vault-exec" && !named.contains(**name)).collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}");
+}
