@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::reader::Reader;
-use super::{Block, blocks, document, documents, plausible, table};
+use super::{Block, ROOT, blocks, document, documents, plausible, table};
 use crate::support::readers::missing;
 use crate::support::system::example;
 
@@ -34,6 +34,12 @@ const BLOCKS: &[(&str, How)] = &[
         "CARGO_PROFILE_RELEASE_STRIP=false cargo build --release --target-dir target/size",
         Elsewhere("builds everything once more, for minutes"),
     ),
+    ("kubectl --namespace shop create configmap vault-ca --from-file=ca.crt", Elsewhere(CLUSTER)),
+    ("kubectl kustomize deploy/kubernetes/overlays/shop", By(kustomize)),
+    ("kubectl apply -k deploy/kubernetes/overlays/shop", Elsewhere(CLUSTER)),
+    ("kubectl apply -k deploy/kubernetes/overlays/check", Elsewhere(CLUSTER)),
+    ("kubectl --namespace shop logs job/shop-check", Elsewhere(CLUSTER)),
+    ("kubectl --namespace shop rollout restart deployment/shop", Elsewhere(CLUSTER)),
     ("kubectl --namespace shop describe pod shop", Elsewhere(CLUSTER)),
     ("docker compose logs --tail 20 shop", Elsewhere("needs a container that runs, and systemd as process 1")),
     (
@@ -177,6 +183,14 @@ fn what_is_not_run_is_said() {
     let (name, heading) = NOT_RUN;
     let lines: Vec<_> = expected.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
     assert_eq!(table(&document(name), heading), expected, "{name} needs these rows:\n{}", lines.join("\n"));
+}
+
+/// From the project's folder, where its reader is.
+fn kustomize() {
+    match Command::new("kubectl").args(["kustomize", "deploy/kubernetes/overlays/shop"]).current_dir(ROOT).output() {
+        Ok(shown) => assert!(shown.status.success() && !shown.stdout.is_empty(), "{shown:?}"),
+        Err(_) => drop(missing("kubectl")),
+    }
 }
 
 /// What cargo would start, and that the tests are the tests.
