@@ -48,9 +48,13 @@ miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib --target-dir target/miri -- \
         json:: text:: secret:: secrets:: config::value vault::address vault::retry --skip very_deep
 
-# Size, memory, time and requests, printed as a table
+# What a start costs, against its goals, the others on PATH, and as it grows. What is measured is built as it is released
 bench:
-    cargo bench
+    cargo bench --profile dev
+
+# The same, without what depends on the speed of the machine
+goals:
+    cargo bench --profile dev -- --steady
 
 # Tries every property with what a fuzzer finds, so many seconds each
 fuzz seconds="600":

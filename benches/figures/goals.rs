@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::measure::{Cost, Spread};
 use crate::others::{Entrant, Field, mebibytes, megabytes, peak};
-use crate::subject::Subject;
+use crate::subject::{Subject, Work};
+use crate::wire::Wire;
 
 /// Runs of each side of a passthrough.
 const PASSTHROUGHS: usize = 200;
@@ -40,8 +42,10 @@ impl Goal {
 }
 
 /// Measures all of them; where `steady`, those that do not depend on the machine's speed.
-pub(crate) fn measure(field: &Field, steady: bool) -> Vec<Goal> {
+pub(crate) fn measure(field: &Field, work: &Work, url: &str, steady: bool) -> Vec<Goal> {
     let own = &field.entrants[0];
+    let own_run = work.command(own.subject, &own.program, url);
+    let run_by_name = work.command(own.subject, &own.program, &url.replace("127.0.0.1", "localhost"));
     let linked_statically = field.get(Subject::VaultExecStatic).expect("it was built");
     let mut goals = vec![
         size("size, dynamically linked", own, 2_300_000),
@@ -49,7 +53,9 @@ pub(crate) fn measure(field: &Field, steady: bool) -> Vec<Goal> {
         memory("peak memory, dynamically linked", own),
         memory("peak memory, statically linked", linked_statically),
         requests(own),
-        threads(field),
+        threads("threads started, Vault's address being an IP", &own_run, 0),
+        threads("threads started, Vault's address being a name", &run_by_name, 1),
+        round_trips(work, own, url),
         processes(own),
         crates(),
     ];
@@ -82,21 +88,34 @@ fn processes(entrant: &Entrant) -> Goal {
 }
 
 /// Threads of a run, counted by the system calls that start one.
-fn threads(field: &Field) -> Goal {
-    let figure = "threads started, Vault's address being an IP";
+fn threads(figure: &str, run: &Command, limit: usize) -> Goal {
     let strace = Path::new("/usr/bin/strace");
     if !strace.exists() {
         return Goal::skipped(figure, "strace is not installed");
     }
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures.strace");
-    let run = &field.run;
     let mut traced = Command::new(strace);
     traced.args(["-f", "-e", "trace=clone,clone3", "-o"]).arg(&log).arg(run.get_program()).args(run.get_args());
     traced.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
     assert!(traced.status().expect("it starts").success());
     let trace = fs::read_to_string(&log).expect("a trace");
     let started = trace.lines().filter(|line| line.contains("clone")).count();
-    Goal::new(figure, started.to_string(), "0", started > 0)
+    Goal::new(figure, started.to_string(), limit.to_string(), started > limit)
+}
+
+/// How often a run waits for an answer, told by what it takes longer where each is long on its way.
+fn round_trips(work: &Work, own: &Entrant, url: &str) -> Goal {
+    const WAY: Duration = Duration::from_millis(100);
+    let fastest = |url: &str| {
+        let costs = Cost::by_turns(&[work.command(own.subject, &own.program, url)], 5).remove(0);
+        costs.iter().map(|cost| cost.wall).fold(f64::INFINITY, f64::min)
+    };
+    let longer = fastest(&Wire::to(url, WAY).url()) - fastest(url);
+    // The connection itself is made to the near end, and the handshake takes one.
+    let trips = longer / (WAY.as_secs_f64() * 1000.0) - 1.0;
+    let limit = own.requests;
+    let missed = trips > f64::from(u32::try_from(limit).expect("few")) + 0.5;
+    Goal::new("round trips after the TLS handshake", format!("{trips:.1}"), format!("{limit}, one a request"), missed)
 }
 
 fn crates() -> Goal {

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let program = Subject::VaultExec.program().expect("it is built");
     let work = Work::record(&scenario, &program, &server.addr(Listener::Plain));
     let field = Field::measure(&work, server, steady);
-    let goals = goals::measure(&field, steady);
+    let goals = goals::measure(&field, &work, &server.addr(Listener::Tls), steady);
     print("goal", &["measured", "at most"], goals.iter().map(Goal::row));
     print("started by", &others::COLUMNS, field.rows(steady));
     if !steady {

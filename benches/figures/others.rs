@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use crate::measure::{Cost, Spread};
@@ -37,8 +37,6 @@ pub(crate) struct Entrant {
 pub(crate) struct Field {
     pub(crate) entrants: Vec<Entrant>,
     absent: Vec<Subject>,
-    /// This program's run.
-    pub(crate) run: Command,
 }
 
 impl Field {
@@ -53,10 +51,10 @@ impl Field {
             }
         }
         let url = server.addr(Listener::Tls);
-        let mut commands: Vec<_> = entrants.iter().map(|it| work.command(it.subject, &it.program, &url)).collect();
+        let commands: Vec<_> = entrants.iter().map(|it| work.command(it.subject, &it.program, &url)).collect();
         let costs = Cost::by_turns(&commands, if steady { 1 } else { ROUNDS });
         entrants.iter_mut().zip(costs).for_each(|(entrant, costs)| entrant.costs = costs);
-        Self { entrants, absent, run: commands.swap_remove(0) }
+        Self { entrants, absent }
     }
 
     pub(crate) fn get(&self, subject: Subject) -> Option<&Entrant> {

@@ -13,6 +13,9 @@ use crate::support::scenario::Scenario;
 use crate::support::tap::Tap;
 use crate::support::tls_front;
 
+/// How `deploy/dist` and `deploy/Dockerfile` link the program that needs nothing beside it.
+const STATIC: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
+
 /// The variables of the secret that everybody reads.
 pub(crate) const KEYS: [&str; 3] = ["DATABASE_URL", "API_KEY", "SMTP_PASSWORD"];
 
@@ -59,7 +62,7 @@ impl Subject {
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
             Self::VaultExec => Some(built("--bin", "vault-exec", "")),
-            Self::VaultExecStatic => Some(built("--bin", "vault-exec", "-C target-feature=+crt-static")),
+            Self::VaultExecStatic => Some(built("--bin", "vault-exec", STATIC)),
             Self::Floor => Some(built("--example", "floor", "")),
             Self::VaultEnv | Self::SecretInit | Self::Envconsul => on_path(self.name()),
             Self::BaoAgent => on_path("bao").or_else(|| crate::support::openbao::program().cloned()),
