@@ -3,7 +3,7 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # Everything that has to pass
-ci: tools format lint docs test
+ci: tools format lint docs image test
 
 # Installs the real parts that the tests talk to
 tools:
@@ -22,6 +22,10 @@ docs:
 test:
     cargo test
     @sort target/tmp/it-tally.txt | cut -d" " -f1 | uniq -c | sed "s/^ */scenarios: /"
+
+# The container image, built by deploy/Dockerfile into target/image
+image:
+    tests/image
 
 # Renews the table of faults in SECURITY.md
 faults:
