@@ -3,7 +3,7 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # Everything that has to pass
-ci: tools format lint docs image test
+ci: tools format lint docs image dist reproducible test
 
 # Installs the real parts that the tests talk to
 tools:
@@ -26,6 +26,18 @@ test:
 # The container image, built by deploy/Dockerfile into target/image
 image:
     tests/image
+
+# The files of a release as the source is now, into target/dist
+dist:
+    deploy/dist
+
+# The files of a release once it is committed, into target/release-VERSION
+release:
+    deploy/release
+
+# Whether another build of target/dist and target/image gives the same bytes
+reproducible:
+    tests/reproducible
 
 # Renews the table of faults in SECURITY.md
 faults:
