@@ -3,7 +3,7 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # Everything that has to pass
-ci: tools format lint docs test
+ci: tools format lint docs image dist reproducible goals test
 
 # Installs the real parts that the tests talk to
 tools:
@@ -22,6 +22,22 @@ docs:
 test:
     cargo test
     @sort target/tmp/it-tally.txt | cut -d" " -f1 | uniq -c | sed "s/^ */scenarios: /"
+
+# The container image, built by deploy/Dockerfile into target/image
+image:
+    tests/image
+
+# The files of a release as the source is now, into target/dist
+dist:
+    deploy/dist
+
+# The files of a release once it is committed, into target/release-VERSION
+release:
+    deploy/release
+
+# Whether another build of target/dist and target/image gives the same bytes
+reproducible:
+    tests/reproducible
 
 # Renews the table of faults in SECURITY.md
 faults:

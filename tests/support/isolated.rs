@@ -12,7 +12,7 @@ use super::scenario::{PROGRAM, Scenario};
 use super::tally;
 
 /// Whether `unshare` may do this.
-fn permitted(test: &str, options: &[&str]) -> bool {
+pub(crate) fn permitted(test: &str, options: &[&str]) -> bool {
     let tried = Command::new("unshare").args(options).arg("true").output();
     let permitted = tried.is_ok_and(|output| output.status.success());
     if !permitted {
@@ -68,15 +68,20 @@ impl Dns {
         if !permitted(test, &options) {
             return None;
         }
+        let (dns, settings) = Self::listen(number);
+        std::fs::write(scenario.file("resolv.conf"), settings).expect("a file is written");
+        let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+        let scenario = scenario.program("/usr/bin/unshare").options(options);
+        Some((dns, scenario.options(["/bin/sh", "-c", script, "{folder}/resolv.conf", PROGRAM])))
+    }
+
+    /// A server with the `resolv.conf` that leads to it.
+    pub(crate) fn listen(number: u8) -> (Self, String) {
         // Another run of the tests may be under way on this machine.
         let address = format!("127.53.{}.{number}", std::process::id() % 256);
         let socket = UdpSocket::bind((address.as_str(), 53)).expect("whoever may unshare may bind port 53");
         socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
-        let settings = format!("nameserver {address}\noptions attempts:1 timeout:30\n");
-        std::fs::write(scenario.file("resolv.conf"), settings).expect("a file is written");
-        let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
-        let scenario = scenario.program("/usr/bin/unshare").options(options);
-        Some((Self { socket }, scenario.options(["/bin/sh", "-c", script, "{folder}/resolv.conf", PROGRAM])))
+        (Self { socket }, format!("nameserver {address}\noptions attempts:1 timeout:30\n"))
     }
 
     /// Waits for a question, which stays without an answer.

@@ -1,6 +1,6 @@
 //! The programs and libraries that read env files, each started as its users start it.
 //!
-//! `tests/readers/install` puts those that are not part of a system into `target/tools`.
+//! `tests/install-tools` puts those that are not part of a system into `target/tools`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -127,7 +127,7 @@ impl Reader {
     fn is_installed(self) -> bool {
         let nothing = if self.format() == Format::Json { "{}" } else { "" };
         self.read(nothing.as_bytes(), &[]) == Ok(BTreeMap::new())
-            || missing(&format!("the reader {self:?} (see tests/readers/install)"))
+            || missing(&format!("the reader {self:?} (see tests/install-tools)"))
     }
 }
 

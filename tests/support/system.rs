@@ -1,7 +1,7 @@
 //! What the tests of the file writer need from the system around them.
 
 use std::env;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,22 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// The files below a directory, with their paths from there, sorted.
+pub(crate) fn files(directory: &Path) -> Vec<(String, Metadata)> {
+    let mut found = Vec::new();
+    for name in names(directory) {
+        let path = directory.join(&name);
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        if metadata.is_dir() {
+            found.extend(files(&path).into_iter().map(|(below, metadata)| (format!("{name}/{below}"), metadata)));
+        } else {
+            found.push((name, metadata));
+        }
+    }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    found
 }
 
 /// Whether the tests may give files away.

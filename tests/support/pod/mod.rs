@@ -71,7 +71,7 @@ impl Pod {
 pub(crate) fn possible() -> bool {
     (geteuid().is_root() || missing("the rights of root"))
         && (container::program_image().join("vault-exec").exists() || missing("target/image; `just image` makes it"))
-        && (tools().join("bin/readers").exists() || missing("the kubelet's parser (see tests/readers/install)"))
+        && (tools().join("bin/readers").exists() || missing("the kubelet's parser (see tests/install-tools)"))
 }
 
 /// Runs the pod of these manifests, up to its first container that fails.
