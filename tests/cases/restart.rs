@@ -49,7 +49,10 @@ fn restart_under(server: &Server, endings: &mut Endings) {
             _ => Expect::started().env([("A", "a-secret")]),
         };
         let outcome = outcome.expect(expected.any_stderr());
-        assert_eq!(server.live_tokens("", &scenario.name), left, "{}", outcome.describe());
+        // A login whose answer was cut off may have made a token that nobody knows.
+        let unknown = outcome.stderr.matches("login: the connection was closed before the answer").count();
+        let alive = server.live_tokens("", &scenario.name);
+        assert!((left..=left + unknown).contains(&alive), "{alive} left: {}", outcome.describe());
         endings.note(outcome.code());
     }
 }

@@ -15,8 +15,7 @@ fn the_manifests_in_the_documents_are_valid_where_they_are_said_to_be() {
     }
     let all = blocks(&documents(), &["yaml", "yml"]);
     let manifests: Vec<_> = all.iter().filter(|block| block.text.contains("apiVersion:")).collect();
-    let in_readme = manifests.iter().filter(|block| block.document == "README.md").count();
-    assert!(in_readme >= 3, "{in_readme} manifests in README.md");
+    assert!(manifests.iter().any(|block| block.document == "README.md"), "the one that everybody sees first");
     let folder = tempfile::tempdir().unwrap();
     for manifest in manifests {
         let file = folder.path().join("manifest.yaml");

@@ -37,8 +37,8 @@ fn every_flag_stands_in_the_readme_and_no_other() {
     let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let mentioned =
         words.filter_map(|word| word.strip_prefix("--")).filter(|word| word.starts_with(char::is_alphabetic));
-    // Those of the application, of cargo and of clap.
-    let others = ["port", "example", "release", "path", "help", "version"];
+    // Those of the application, of Docker, of cargo and of clap.
+    let others = ["port", "build", "from", "example", "release", "path", "help", "version"];
     let unknown: Vec<_> = mentioned.filter(|word| !flags.contains(word) && !others.contains(word)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
