@@ -106,11 +106,12 @@ fn threads(figure: &str, run: &Command, limit: usize) -> Goal {
 /// How often a run waits for an answer, told by what it takes longer where each is long on its way.
 fn round_trips(work: &Work, own: &Entrant, url: &str) -> Goal {
     const WAY: Duration = Duration::from_millis(100);
-    let fastest = |url: &str| {
-        let costs = Cost::by_turns(&[work.command(own.subject, &own.program, url)], 5).remove(0);
+    let fastest = |way: Duration| {
+        let command = work.command(own.subject, &own.program, &Wire::to(url, way).url());
+        let costs = Cost::by_turns(&[command], 5).remove(0);
         costs.iter().map(|cost| cost.wall).fold(f64::INFINITY, f64::min)
     };
-    let longer = fastest(&Wire::to(url, WAY).url()) - fastest(url);
+    let longer = fastest(WAY) - fastest(Duration::ZERO);
     // The connection itself is made to the near end, and the handshake takes one.
     let trips = longer / (WAY.as_secs_f64() * 1000.0) - 1.0;
     let limit = own.requests;
