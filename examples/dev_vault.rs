@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, value) in sample.settings() {
         println!("export {name}={value}");
     }
-    println!("\nvault-exec -- env");
+    println!("\ncargo run --quiet -- -- env");
     // The server's own threads do the work; returning instead of dying removes the folder.
     ends.wait()?;
     Ok(())

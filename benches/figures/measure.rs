@@ -1,9 +1,16 @@
 //! What one run costs, and how two kinds of runs compare.
 
 use std::fmt;
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::subject::built;
 
@@ -25,9 +32,7 @@ impl Cost {
         let mut measuring = Command::new(&*MEASURE);
         measuring.arg(command.get_program()).args(command.get_args()).env_clear();
         measuring.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let output = measuring.stderr(Stdio::inherit()).output().expect("it starts");
-        assert!(output.status.success(), "{} ended with {}", command.get_program().display(), output.status);
-        let text = String::from_utf8(output.stdout).expect("numbers");
+        let text = finished(&mut measuring);
         let number =
             |index| -> u64 { text.split_whitespace().nth(index).and_then(|it| it.parse().ok()).expect("three") };
         Self { wall: milliseconds(number(0)), cpu: milliseconds(number(1)), peak_kib: number(2) }
@@ -50,6 +55,32 @@ impl Cost {
 #[allow(clippy::cast_precision_loss, reason = "no run takes 2^52 µs")]
 fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1000.0
+}
+
+/// Runs a command to its end, which has to be a good one, and returns what it printed. Some of the others hang now and
+/// then: such a run is ended and taken again, which is said.
+pub(crate) fn finished(command: &mut Command) -> String {
+    const LIMIT: Duration = Duration::from_secs(20);
+    let name = command.get_args().next().unwrap_or(command.get_program()).display().to_string();
+    for _ in 0..3 {
+        let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().expect("it starts");
+        let group = Pid::from_raw(child.id().try_into().expect("a process"));
+        let (ended, killer) = mpsc::channel::<()>();
+        let watch = thread::spawn(move || {
+            let hung = killer.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout);
+            hung && killpg(group, Signal::SIGKILL).is_ok()
+        });
+        let mut said = String::new();
+        child.stdout.take().expect("a pipe").read_to_string(&mut said).expect("text");
+        let status = child.wait().expect("it was started");
+        drop(ended);
+        if !watch.join().expect("no panic") {
+            assert!(status.success(), "{name} ended with {status}");
+            return said;
+        }
+        eprintln!("{name} did not end within {LIMIT:?}; taken again");
+    }
+    panic!("{name} does not end");
 }
 
 /// The middle of some numbers, and the range of the middle 80 % of them.

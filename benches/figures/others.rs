@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::measure::{Cost, Spread};
+use crate::measure::{Cost, Spread, finished};
 use crate::subject::{Subject, Work};
 use crate::support::server::{Listener, Server};
 use crate::wire::Wire;
@@ -110,9 +110,7 @@ pub(crate) fn mebibytes(kib: u64) -> String {
 /// What does not depend on the machine's speed.
 fn look_at(subject: Subject, program: PathBuf, work: &Work, server: &Server) -> Entrant {
     let wire = Wire::to(&server.addr(Listener::Tls), Duration::ZERO);
-    let run = work.command(subject, &program, &wire.url()).output().expect("it starts");
-    let said = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{}: {} {said}", subject.name(), run.status);
+    finished(&mut work.command(subject, &program, &wire.url()));
     let (bytes, connections) = wire.counted();
     Entrant {
         subject,
@@ -132,8 +130,7 @@ fn processes_left(subject: Subject, program: &std::path::Path, work: &Work, url:
     let own = std::env::current_exe().expect("this program has a path");
     let upto = std::process::id().to_string();
     let application = [own.into_os_string(), COUNT_PROCESSES.into(), upto.into(), answer.clone().into()];
-    let mut command = work.command_for(subject, program, url, &application);
-    assert!(command.stdout(Stdio::null()).status().expect("it starts").success());
+    finished(&mut work.command_for(subject, program, url, &application));
     fs::read_to_string(answer).expect("the application answers").parse().expect("a number")
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::measure::finished;
 use crate::support::certs::certs;
 use crate::support::scenario::Scenario;
 use crate::support::tap::Tap;
@@ -108,8 +109,7 @@ impl<'a> Work<'a> {
     /// How many requests one run sends, counted behind TLS.
     pub(crate) fn requests(&self, subject: Subject, program: &Path, plain_url: &str) -> usize {
         let tap = Tap::before(plain_url);
-        let mut command = self.command(subject, program, &tls_front::before(tap.port()));
-        assert!(command.output().expect("it starts").status.success());
+        finished(&mut self.command(subject, program, &tls_front::before(tap.port())));
         tap.requests().iter().map(Vec::len).sum()
     }
 

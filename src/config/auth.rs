@@ -38,7 +38,8 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ) -> Option<Method> {
     if method.is_none() && reader.faults.len() > faults_before {
         return None;
     }
-    let kubernetes = match method.flatten() {
+    let named = method.flatten();
+    let kubernetes = match named {
         Some(kubernetes) => kubernetes,
         None => token.is_none() && file.is_none() && in_pod,
     };
@@ -54,10 +55,15 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ) -> Option<Method> {
     }
     let source = given(token).or(file).or(home);
     if source.is_none() && !reader.faults.iter().any(|fault| fault.name.ends_with("_TOKEN")) {
+        let jwt = escaped(&jwt.to_string_lossy());
+        let pod = if named.is_some() {
+            String::new()
+        } else {
+            format!("run in a pod with a service-account token at {jwt}, or ")
+        };
         let cause = format!(
-            "no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a service-account token at {}, \
-             or log in with the official client ($HOME/.vault-token)",
-            escaped(&jwt.to_string_lossy())
+            "no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or {pod}log in with the official client \
+             ($HOME/.vault-token)"
         );
         reader.fault("VAULT_AUTH_METHOD", None, cause);
     }

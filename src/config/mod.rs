@@ -144,6 +144,7 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> (Option<S
         Some(address) => read(&mut reader, environ, address).map(|config| Plan::Vault(Box::new(config))),
     };
     let env_file = if address.is_some() || !for_command { read_env_file(&mut reader) } else { None };
+    reader.blame_misspellings();
     (plan.map(|plan| Settings { plan, env_file }), reader.faults)
 }
 

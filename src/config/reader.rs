@@ -36,6 +36,9 @@ impl Flags {
     }
 }
 
+/// How the cause of a setting that is missing begins.
+const UNSET: &str = "unset";
+
 /// A setting's text and where it came from.
 pub struct Found {
     /// The variable or flag.
@@ -118,6 +121,22 @@ impl<'a> Reader<'a> {
             format!("\"{}{dots}\"", escaped(&cut))
         });
         self.faults.push(SettingFault { name: name.into(), held, cause: cause.into() });
+    }
+
+    /// Names, beside what is unset, the variable that was probably meant to set it.
+    pub fn blame_misspellings(&mut self) {
+        if !self.faults.iter().any(|fault| fault.cause.starts_with(UNSET)) {
+            return;
+        }
+        for (name, meant) in self.near_misses() {
+            let of_it = |fault: &&mut SettingFault| {
+                fault.cause.starts_with(UNSET)
+                    && fault.name.split_once('_').map(|it| it.1) == meant.split_once('_').map(|it| it.1)
+            };
+            if let Some(fault) = self.faults.iter_mut().find(of_it) {
+                fault.cause = format!("{UNSET}, but {name} is set; did you mean {meant}?");
+            }
+        }
     }
 
     /// Names in the environment that look like misspelt settings, with the name that was probably meant.

@@ -242,16 +242,35 @@ fn not_ready(status: u16) -> &'static str {
 
 fn denied(step: Step) -> String {
     match step {
+        Step::Login { mount, .. } if mount.starts_with("auth/") => {
+            "leave auth/ out of VAULT_K8S_AUTH_MOUNT_POINT: it is added by itself".into()
+        }
         Step::Login { mount, role } => format!(
             "check that auth/{mount} is enabled and that its role {role} allows this service account, namespace and audience"
         ),
         Step::Read { mount, path, handed_in, .. } => {
+            let doubled = doubled(mount, path).map(|hint| format!("{hint}; else ")).unwrap_or_default();
             let token = if handed_in { "that the token is right and not expired, " } else { "" };
             let rule = rule(mount, path);
-            format!("check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}")
+            format!(
+                "{doubled}check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}"
+            )
         }
         Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up".into(),
         Step::Status | Step::Preflight | Step::Revoke => "check what stands between here and Vault".into(),
+    }
+}
+
+/// What to leave out where a setting holds a part of the URL that is added by itself.
+pub fn doubled(mount: &str, path: &str) -> Option<String> {
+    if path.starts_with("data/") {
+        Some("leave data/ out of VAULT_PATH: it is added by itself".into())
+    } else if mount.ends_with("/data") {
+        Some("leave /data out of VAULT_MOUNT_POINT: it is added by itself".into())
+    } else if path.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/')) {
+        Some(format!("leave {mount}/ out of VAULT_PATH: the mount is added by itself"))
+    } else {
+        None
     }
 }
 
@@ -274,7 +293,7 @@ fn refused(step: Step) -> String {
 
 fn absent(step: Step, said: Option<&Object>, cause: String, texts: &str, scrubber: &Scrubber) -> Fault {
     let fault =
-        |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.into(), retry: Retry::Never, status: None };
+        |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.to_owned(), retry: Retry::Never, status: None };
     let Step::Read { mount, path, version, .. } = step else {
         let remedy = match step {
             Step::Status => "check the path in VAULT_ADDR",
@@ -299,12 +318,11 @@ fn absent(step: Step, said: Option<&Object>, cause: String, texts: &str, scrubbe
     }
     let what = version.map_or_else(|| "nothing".to_owned(), |version| format!("no version {version}"));
     let said = if texts.is_empty() { String::new() } else { format!(" ({texts})") };
-    let remedy = if path.starts_with("data/") {
-        "leave data/ out of VAULT_PATH: it is added by itself"
-    } else {
+    let remedy = doubled(mount, path).unwrap_or_else(|| {
         "check VAULT_PATH, VAULT_SECRET_VERSION and VAULT_NAMESPACE, and that VAULT_MOUNT_POINT is a KV version 2 mount"
-    };
-    fault(Code::Absent, format!("{what} at {mount}/{path}{said}"), remedy)
+            .into()
+    });
+    fault(Code::Absent, format!("{what} at {mount}/{path}{said}"), &remedy)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What can be told about a read that was refused or found nothing; for a dry run, never on the good path.
 
 use super::encode;
-use super::fault::{Step, rule};
+use super::fault::{Step, doubled, rule};
 use super::http::Request;
 use super::kv::Location;
 use super::token::Session;
@@ -30,12 +30,12 @@ impl Session<'_> {
             Json::String(version) => Some(version.as_str()),
             _ => None,
         });
+        if let Some(hint) = doubled(mount, path).filter(|_| (kind, version) == ("kv", Some("2"))) {
+            return format!("the mount {mount} is KV version 2; {hint}");
+        }
         match (kind, version) {
-            ("kv", Some("2")) if path.starts_with("data/") => {
-                format!("the mount {mount} is KV version 2, and data/ is added to the path by itself: leave it out")
-            }
             ("kv", Some("2")) if denied => {
-                format!("the mount {mount} is there, the policy is at fault; the read needs {}", rule(mount, path))
+                format!("the mount {mount} is there; VAULT_PATH is wrong, or the policy lacks {}", rule(mount, path))
             }
             ("kv", Some("2")) => format!("the mount {mount} is KV version 2, the path is at fault"),
             ("kv" | "generic", _) => format!("the mount {mount} is KV version 1, and only version 2 is read"),
