@@ -9,16 +9,21 @@ ci: tools format lint docs image dist reproducible goals test
 tools:
     tests/install-tools
 
+# Formatting, as rustfmt has it
 format:
     cargo fmt --check
 
+# clippy without a warning
 lint:
     cargo clippy --all-targets -- -D warnings
 
+# The library's documentation without a warning
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# The scenarios' tally is a file, because the test harness hides what a passing test prints
+# The scenarios' tally is a file, because the test harness hides what a passing test prints.
+#
+# All tests, and how many scenarios ran on which server
 test:
     cargo test
     @sort target/tmp/it-tally.txt | cut -d" " -f1 | uniq -c | sed "s/^ */scenarios: /"
@@ -58,13 +63,14 @@ audit:
     cargo deny check bans licenses sources
     cargo deny check advisories || { cargo deny fetch db 2>/dev/null && exit 1; echo "advisories: NOT CHECKED, the database cannot be had here"; }
 
-# The logic that touches neither network nor kernel, in the interpreter that finds undefined behaviour; needs
-# `rustup component add --toolchain nightly miri rust-src`
+# Needs `rustup component add --toolchain nightly miri rust-src`
+#
+# The logic that touches neither network nor kernel, in the interpreter that finds undefined behaviour
 miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib --target-dir target/miri -- \
         json:: text:: secret:: secrets:: config::value vault::address vault::retry --skip very_deep
 
-# What a start costs, against its goals, the others on PATH, and as it grows. What is measured is built as it is released
+# What a start costs, against its goals and the others on PATH, and how it grows
 bench:
     cargo bench --profile dev
 

@@ -41,7 +41,7 @@ fn environment() -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["ENVIRONMENT"]);
     section
-        .text([roman("BAO_X beats VAULT_X where the official clients know the name. An empty value counts as unset.")]);
+        .text([roman("BAO_X beats VAULT_X where the official clients know the name. An empty value counts as unset, an empty BAO_X hides VAULT_X.")]);
     for setting in setting::ALL {
         let mut text = setting.meaning.to_owned();
         let flag = setting.flag.map(|flag| format!("--{flag}"));

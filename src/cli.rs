@@ -209,7 +209,7 @@ fn variables_help() -> String {
     let codes: Vec<_> =
         (0..rows).map(|n| [n, n + rows, n + 2 * rows].map(cell).concat().trim_end().to_owned()).collect();
     format!(
-        "Variables without a flag (BAO_X beats VAULT_X where official clients know it):\n{settings}\n\
+        "Variables without a flag (BAO_X beats VAULT_X where official clients know it;\nan empty one counts as unset, an empty BAO_X hides VAULT_X):\n{settings}\n\
          Exit codes, before COMMAND starts:\n{}",
         codes.join("\n")
     )

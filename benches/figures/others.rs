@@ -36,7 +36,8 @@ pub(crate) struct Entrant {
 /// All that are there, this program first.
 pub(crate) struct Field {
     pub(crate) entrants: Vec<Entrant>,
-    absent: Vec<Subject>,
+    /// With the reason.
+    absent: Vec<(Subject, &'static str)>,
 }
 
 impl Field {
@@ -45,9 +46,10 @@ impl Field {
         let subjects = if steady { &Subject::ALL[..2] } else { &Subject::ALL[..] };
         let (mut entrants, mut absent) = (Vec::new(), Vec::new());
         for subject in subjects.iter().copied() {
-            match subject.program() {
-                Some(program) => entrants.push(look_at(subject, program, work, server)),
-                None => absent.push(subject),
+            match subject.program().map(|program| look_at(subject, program, work, server)) {
+                Some(Some(entrant)) => entrants.push(entrant),
+                Some(None) => absent.push((subject, "skipped: it hangs")),
+                None => absent.push((subject, "skipped: not on PATH")),
             }
         }
         let url = server.addr(Listener::Tls);
@@ -84,9 +86,9 @@ impl Field {
                 entrant.processes.to_string(),
             ]
         };
-        let absent = self.absent.iter().map(|subject| {
+        let absent = self.absent.iter().map(|(subject, why)| {
             let dashes = vec!["–".to_owned(); COLUMNS.len() - 1];
-            [vec![subject.name().to_owned(), "skipped: not on PATH".to_owned()], dashes].concat()
+            [vec![subject.name().to_owned(), (*why).to_owned()], dashes].concat()
         });
         self.entrants.iter().map(row).chain(absent)
     }
@@ -107,31 +109,31 @@ pub(crate) fn mebibytes(kib: u64) -> String {
     format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024)
 }
 
-/// What does not depend on the machine's speed.
-fn look_at(subject: Subject, program: PathBuf, work: &Work, server: &Server) -> Entrant {
+/// What does not depend on the machine's speed; nothing where a run does not end.
+fn look_at(subject: Subject, program: PathBuf, work: &Work, server: &Server) -> Option<Entrant> {
     let wire = Wire::to(&server.addr(Listener::Tls), Duration::ZERO);
-    finished(&mut work.command(subject, &program, &wire.url()));
+    finished(&mut work.command(subject, &program, &wire.url()))?;
     let (bytes, connections) = wire.counted();
-    Entrant {
+    Some(Entrant {
         subject,
         costs: Vec::new(),
-        requests: work.requests(subject, &program, &server.addr(Listener::Plain)),
+        requests: work.requests(subject, &program, &server.addr(Listener::Plain))?,
         connections,
         bytes,
         size: fs::metadata(&program).expect("it is there").len(),
-        processes: processes_left(subject, &program, work, &server.addr(Listener::Tls)),
+        processes: processes_left(subject, &program, work, &server.addr(Listener::Tls))?,
         program,
-    }
+    })
 }
 
 /// How many processes stand between the one that started it and the application.
-fn processes_left(subject: Subject, program: &std::path::Path, work: &Work, url: &str) -> usize {
+fn processes_left(subject: Subject, program: &std::path::Path, work: &Work, url: &str) -> Option<usize> {
     let answer = work.file("processes");
     let own = std::env::current_exe().expect("this program has a path");
     let upto = std::process::id().to_string();
     let application = [own.into_os_string(), COUNT_PROCESSES.into(), upto.into(), answer.clone().into()];
-    finished(&mut work.command_for(subject, program, url, &application));
-    fs::read_to_string(answer).expect("the application answers").parse().expect("a number")
+    finished(&mut work.command_for(subject, program, url, &application))?;
+    Some(fs::read_to_string(answer).expect("the application answers").parse().expect("a number"))
 }
 
 /// The application of [`processes_left`]: its arguments are a process and the file to write the number to.

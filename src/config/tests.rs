@@ -150,7 +150,15 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t")]), "file /t");
     assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t"), ("VAULT_TOKEN", " x\n")]), "given x");
     assert_eq!(chosen(&[("VAULT_AUTH_METHOD", "kubernetes"), ("VAULT_TOKEN", "x")]), kubernetes);
-    assert_eq!(chosen(&[("VAULT_AUTH_METHOD", "token"), pod]), nothing);
+    assert_eq!(
+        chosen(&[("VAULT_AUTH_METHOD", "token"), pod]),
+        "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or log in with the official client \
+         ($HOME/.vault-token)"
+    );
+    assert_eq!(
+        chosen(&[pod, ("VAULT_ROLE", ""), ("VAULT_ROL", "shop")]),
+        "VAULT_ROLE: unset, but VAULT_ROL is set; did you mean VAULT_ROLE?"
+    );
     assert_eq!(
         chosen(&[pod, ("VAULT_ROLE", ""), ("VAULT_REVOKE", "0")]),
         "VAULT_ROLE: unset; the kubernetes login needs a role, set it to the one made for this pod"

@@ -43,6 +43,9 @@ const NO_DURATION: &str = "not a duration; write one such as 500ms, 30s or 1m30s
 /// than all of the settings' code.
 fn times(number: &str, unit: Duration) -> Option<Duration> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     // What comes after that is less than a nanosecond of any unit.
     let fraction = fraction.get(..15).unwrap_or(fraction);
     let units = |digits: &str, places| Some(u128::from(digits.parse::<u64>().ok()?) * unit.as_nanos() / places);
@@ -143,6 +146,8 @@ mod tests {
             ("1.s", None),
             (".5s", None),
             ("1.2.3s", None),
+            ("1.123456789012345.67.8s", None),
+            ("1.000000000000000.9", None),
             ("1d", None),
             ("1e3s", None),
             ("9999h", None),

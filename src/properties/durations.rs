@@ -36,7 +36,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn durations_hold_for_texts_that_are_nearly_right(text in "([0-9]{0,12}[.]?[0-9]{0,4}(ms|s|m|h|d|)[ -]?){0,4}") {
+        fn durations_hold_for_texts_that_are_nearly_right(text in "([0-9]{0,12}[.]?[0-9.]{0,24}(ms|s|m|h|d|)[ -]?){0,4}") {
             durations(text.as_bytes());
         }
 

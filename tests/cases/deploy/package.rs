@@ -221,11 +221,16 @@ fn the_package_is_installed_and_removed_again_without_a_trace() {
     assert_eq!(names(&root.path().join("var/lib/dpkg/info")), ["format"]);
 }
 
-/// Name and version of each component whose scope is one of these.
+/// Name and version of each crate whose scope is one of these.
 fn components(bill: &Value, scopes: &[&str]) -> BTreeSet<String> {
-    let components = bill["components"].as_array().unwrap().iter();
+    let components = bill["components"].as_array().unwrap().iter().filter(|it| !is_runtime(it));
     let wanted = components.filter(|it| scopes.contains(&it["scope"].as_str().unwrap()));
     wanted.map(|it| format!("{} v{}", it["name"].as_str().unwrap(), it["version"].as_str().unwrap())).collect()
+}
+
+/// Whether it is no crate, but what the compilers link in.
+fn is_runtime(component: &Value) -> bool {
+    component["purl"].as_str().unwrap().starts_with("pkg:generic/")
 }
 
 /// What cargo builds, without this crate.
@@ -253,6 +258,9 @@ fn the_bill_of_materials_lists_the_crates_of_the_binary() {
     // What compiles them is not in the binary, and said to be excluded from it.
     assert_eq!(components(&bill, &["required", "excluded"]), crates("normal,build"), "{renew}");
     assert_eq!(bill["metadata"]["component"]["bom-ref"], format!("pkg:cargo/vault-exec@{VERSION}"));
+    let runtimes = bill["components"].as_array().unwrap().iter().filter(|it| is_runtime(it));
+    let runtimes: Vec<_> = runtimes.map(|it| (it["name"].as_str().unwrap(), it["scope"].as_str().unwrap())).collect();
+    assert_eq!(runtimes, [("glibc", "required"), ("libgcc", "required"), ("rust-std", "required")], "{renew}");
 }
 
 #[test]
