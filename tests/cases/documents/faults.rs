@@ -114,6 +114,12 @@ const SECRETS: &[Make] = &[
 /// Who asks, and whether that is allowed.
 const RIGHTS: &[Make] = &[
     |server| allowed(server, shop(server), "kv/data/billing/*"),
+    |server| shop(server).env("VAULT_PATH", "data/{path}"),
+    |server| {
+        let scenario = shop(server);
+        let only = format!("kv/data/{}", scenario.path());
+        allowed(server, scenario, &only).env("VAULT_PATH", "{path}uction")
+    },
     |server| shop(server).env("VAULT_MOUNT_POINT", "secret"),
     |server| shop(server).env("VAULT_TOKEN", "hvs.expired-long-ago").hides("hvs.expired-long-ago"),
     |server| shop(server).jwt(&Jwt { service_account: "default".to_owned(), ..jwt() }),
@@ -122,6 +128,7 @@ const RIGHTS: &[Make] = &[
     |server| shop(server).jwt(&Jwt { expires_in: -600, ..jwt() }),
     |server| shop(server).jwt(&Jwt { forged: true, ..jwt() }),
     |server| shop(server).env("VAULT_K8S_AUTH_MOUNT_POINT", "kubernetes-eu"),
+    |server| shop(server).env("VAULT_K8S_AUTH_MOUNT_POINT", "auth/kubernetes"),
     |server| Scenario::new(server).jwt(&jwt()).env("VAULT_ROLE", "{name}"),
 ];
 
@@ -312,6 +319,7 @@ fn settings() -> Vec<Told> {
     [
         run(&Scenario::offline().env("VAULT_REQUIRED", "true")),
         run(&at("VAULT_TIMEOUT", "soon").env("VAULT_TOKEN", "hvs.not-looked-at").env("VAULT_SECRET_VERSION", "0")),
+        run(&at("VAULT_PTH", "shop/prod").env("VAULT_TOKEN", "hvs.not-looked-at")),
         run(&at("VAULT_PATH", "shop/prod")),
         run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "approle")),
         run(&at("VAULT_CACERT", "/etc/vault/ca.pem")

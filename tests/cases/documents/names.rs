@@ -37,6 +37,7 @@ const OTHERS: &[(&str, &[&str])] = &[
             "BAO_TOKEN_FILE",
         ],
     ),
+    ("misspelt, to show what is said of it", &["VAULT_PTH"]),
     ("taken out of the application's environment though nothing reads it", &["VAULT_SECRET_ID", "BAO_SECRET_ID"]),
 ];
 

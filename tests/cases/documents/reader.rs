@@ -47,12 +47,13 @@ impl Reader {
         let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let reader = Self { _alone: alone, folder: tempfile::tempdir().expect("a folder"), server: vault() };
         let secret = json!({"DATABASE_URL": "postgres://shop@db.shop.svc/shop", "API_KEY": "k-0123456789"});
-        reader.server.must("POST", "kv/data/shop/prod", &json!({"data": secret}));
+        reader.server.must("POST", "kv/data/shop/prod", &json!({"data": &secret}));
         let shop = || "shop".to_owned();
         let jwt = Jwt { service_account: shop(), namespace: shop(), audience: json!(["vault"]), ..Jwt::default() };
         reader.write("jwt", &jwt.encode());
         // An operator who may ask anything, where a command is not run as the pod.
         reader.write(".vault-token", reader.server.root_token());
+        reader.write("shop.json", &secret.to_string());
         reader.write("shop", "#!/bin/sh\necho arguments: \"$@\"\nexec env\n");
         fs::set_permissions(reader.file("shop"), fs::Permissions::from_mode(0o755)).expect("a mode");
         fs::create_dir(reader.file("secrets")).expect("a directory");

@@ -22,6 +22,7 @@ pub(super) const FILES: &[&str] = &[
     "kubernetes/env-file-sourced/kustomization.yaml",
     "kubernetes/job/job.yaml",
     "kubernetes/job/kustomization.yaml",
+    "kubernetes/overlays/check-env-file/kustomization.yaml",
     "kubernetes/overlays/check/kustomization.yaml",
     "kubernetes/overlays/failing/kustomization.yaml",
     "kubernetes/overlays/local/kustomization.yaml",
@@ -38,11 +39,12 @@ pub(super) const FILES: &[&str] = &[
 ];
 
 /// Those of the folders that have a pod.
-const PODS: [&str; 9] = [
+const PODS: [&str; 10] = [
     "cronjob",
     "env-file-key",
     "env-file-sourced",
     "job",
+    "overlays/check-env-file",
     "overlays/check",
     "overlays/failing",
     "overlays/local",

@@ -14,6 +14,7 @@ use crate::support::server::Server;
 on_both!(
     every_way_starts_the_application_with_the_variables_of_the_secret,
     a_check_tells_that_a_start_would_go_well,
+    each_check_ends_with_the_code_of_its_own_way_and_says_why_in_its_log,
     a_required_key_that_is_missing_is_what_kubectl_describe_shows,
     a_token_for_another_audience_is_denied,
 );
@@ -68,11 +69,27 @@ fn every_way_starts_the_application_with_the_variables_of_the_secret(server: &Se
 
 fn a_check_tells_that_a_start_would_go_well(server: &Server) {
     let vault = Vault::prepared(server);
-    let Some(pod) = vault.run("overlays/check", &[]) else { return };
-    let report = String::from_utf8(pod.last().stdout.clone()).unwrap();
-    assert_eq!(pod.last().code, 0, "{pod:?}");
-    assert!(report.contains("DATABASE_URL") && !report.contains("postgres"), "{report}");
-    vault.expect_no_trace(&pod);
+    for folder in ["overlays/check", "overlays/check-env-file"] {
+        let Some(pod) = vault.run(folder, &[]) else { return };
+        let report = String::from_utf8(pod.last().stdout.clone()).unwrap();
+        assert_eq!(pod.last().code, 0, "{folder}: {pod:?}");
+        assert!(report.contains("DATABASE_URL") && !report.contains("postgres"), "{report}");
+        vault.expect_no_trace(&pod);
+    }
+}
+
+fn each_check_ends_with_the_code_of_its_own_way_and_says_why_in_its_log(server: &Server) {
+    let vault = Vault::prepared(server);
+    let data = json!({"API_KEY": "it's", "DATABASE_URL": "postgres://db/shop"});
+    server.must_in(&vault.namespace, "POST", "kv/data/shop/prod", &json!({"data": data}));
+    for (check, way, code) in [("overlays/check", "wrapper", 0), ("overlays/check-env-file", "env-file-key", 65)] {
+        let Some(start) = vault.run(way, &[]) else { return };
+        assert_eq!(start.last().code, code, "{start:?}");
+        let pod = vault.run(check, &[]).unwrap();
+        let report = String::from_utf8(pod.last().stdout.clone()).unwrap();
+        assert_eq!((pod.last().code, pod.last().message.as_str()), (code, ""), "{pod:?}");
+        assert_eq!(report.contains("a single quote"), code != 0, "{report}");
+    }
 }
 
 fn a_required_key_that_is_missing_is_what_kubectl_describe_shows(server: &Server) {
