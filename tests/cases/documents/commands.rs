@@ -55,7 +55,7 @@ const BLOCKS: &[(&str, How)] = &[
         "pod=\"$(kubectl --namespace shop get pods --selector app.kubernetes.io/name=shop --output name | head -n 1)\"",
         Elsewhere(CLUSTER),
     ),
-    ("kubectl --namespace shop create token shop --audience vault >jwt", Elsewhere(CLUSTER)),
+    ("(umask 077; kubectl --namespace shop create token shop --audience vault >jwt)", Elsewhere(CLUSTER)),
     ("export VAULT_ADDR=https://vault.vault.svc:8200 VAULT_ROLE=shop VAULT_PATH=shop/prod", Run),
     ("bao kv metadata get -mount=kv shop/prod", Run),
     ("bao kv patch -mount=kv shop/prod SMTP_HOST=smtp.shop.svc", Run),
@@ -73,7 +73,7 @@ const BLOCKS: &[(&str, How)] = &[
     ("curl --silent --show-error \"$VAULT_ADDR/v1/sys/seal-status\"", Run),
     ("bao auth list", Run),
     ("bao read -field=token_policies auth/kubernetes/role/shop", Run),
-    ("export BAO_TOKEN=\"$(bao write -field=token auth/kubernetes/login role=shop jwt=@jwt)\"", Run),
+    ("login=\"$(bao write -field=token auth/kubernetes/login role=shop jwt=@jwt)\" && (", Run),
     (
         "openssl s_client -connect vault.vault.svc:8200 -servername vault.vault.svc </dev/null | openssl x509 -noout -subject -issuer -dates -ext subjectAltName",
         Run,
