@@ -19,7 +19,7 @@ const APPLICATION: &str = "--play-the-application";
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     if args.first().is_some_and(|name| name == "vault-exec") {
-        return vault_exec::run::program(args);
+        return vault_exec::run::program(args).into();
     }
     if args.get(1).is_some_and(|argument| argument == APPLICATION) {
         application();

@@ -1,7 +1,4 @@
 //! The `vault-exec` program.
+#![no_main]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    vault_exec::run::program(std::env::args_os().collect())
-}
+vault_exec::entry!(vault_exec::run::program);

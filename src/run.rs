@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,17 +18,17 @@ use crate::vault::Client;
 use crate::vault::token::Revoked;
 use crate::{check, install, logging, process, text};
 
-/// The whole program: log, run, print one error, exit with its code.
-pub fn program(args: Vec<OsString>) -> ExitCode {
+/// The whole program: log, run, print one error, return its code.
+pub fn program(args: Vec<OsString>) -> u8 {
     let environ = Environ::inherited();
     let log = config::log(&environ);
     logging::init(log.level, log.json);
     process::on_panic_exit_with(Code::Internal as i32);
     match run(args, environ) {
-        Ok(code) => code.into(),
+        Ok(code) => code,
         Err(error) => {
             report::error(&error, log.termination_log.as_deref());
-            error.exit_code().into()
+            error.exit_code()
         }
     }
 }

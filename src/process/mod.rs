@@ -6,6 +6,8 @@ pub mod signal;
 mod sys;
 pub mod wait;
 
+pub use sys::started;
+
 use std::ffi::CString;
 use std::fs::File;
 use std::io;

@@ -1,8 +1,9 @@
-//! The only unsafe code: what has to happen before `main`, and calls that `nix` has no safe form of.
+//! The only unsafe code: `main` itself, and calls that `nix` has no safe form of.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::libc;
@@ -19,24 +20,45 @@ const OF_WRITES: [libc::c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 /// Their dispositions as inherited, which the child gets.
 static BEFORE: [AtomicUsize; OF_WRITES.len()] = [const { AtomicUsize::new(libc::SIG_DFL) }; OF_WRITES.len()];
 
-// SAFETY: the linker section is the one the C library calls constructors from; the function takes no arguments (musl
-// passes none), touches only an atomic and makes system calls.
-// Miri runs constructors as well, and has no sigaction.
-#[cfg(not(miri))]
-#[used]
-#[unsafe(link_section = ".init_array")]
-static BEFORE_MAIN: extern "C" fn() = before_main;
+/// Defines `main` as C knows it: it runs this program, a `fn(Vec<OsString>) -> u8` from arguments to exit code.
+///
+/// In a program with `#![no_main]`, nothing of Rust's runtime runs before it: that would change what the application
+/// inherits, and take a tenth of a passthrough for what an exec undoes.
+#[macro_export]
+macro_rules! entry {
+    ($program:expr) => {
+        // SAFETY: there is no other `main` in a program that says `#![no_main]`, and its signature is that of C.
+        #[unsafe(no_mangle)]
+        extern "C" fn main(count: ::std::ffi::c_int, words: *const *const ::std::ffi::c_char) -> ::std::ffi::c_int {
+            // SAFETY: they are what C hands to `main`.
+            let arguments = unsafe { $crate::process::started(count, words) };
+            ::std::ffi::c_int::from($program(arguments))
+        }
+    };
+}
 
-/// Runs before Rust's runtime, which would otherwise change what the application inherits.
-#[cfg_attr(miri, allow(dead_code))]
-extern "C" fn before_main() {
+/// The first step of a process: keeps what the application is to inherit, and returns the arguments.
+///
+/// # Safety
+///
+/// The parameters are those of C's `main`.
+// SAFETY: what it asks for is said above.
+pub unsafe fn started(count: libc::c_int, words: *const *const libc::c_char) -> Vec<OsString> {
+    keep_inherited();
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: `words` holds `count` C strings, which stay as they are.
+    let word = |index| unsafe { CStr::from_ptr(*words.add(index)) };
+    (0..count).map(|index| OsStr::from_bytes(word(index).to_bytes()).to_owned()).collect()
+}
+
+/// Notes the dispositions that were inherited, and plugs standard descriptors that are closed.
+fn keep_inherited() {
     for (signal, before) in OF_WRITES.into_iter().zip(&BEFORE) {
         before.store(disposition(signal), Ordering::Relaxed);
     }
     ignore_signals_of_writes();
-    // The runtime opens /dev/null on a closed standard descriptor, which the application would see, and aborts where
-    // there is no /dev/null. The reading end of a pipe takes the number instead: writing to it fails like writing to a
-    // closed descriptor, no later file or socket can land there, and close-on-exec closes it again for the application.
+    // No later file or socket may land on a closed standard descriptor. The reading end of a pipe takes its number:
+    // writing to it fails like writing to a closed one, and close-on-exec closes it again for the application.
     for descriptor in 0..=2 {
         let mut ends = [0; 2];
         // SAFETY: fcntl only asks; pipe2 writes two integers into an array of two.
@@ -63,7 +85,7 @@ pub(super) fn is_ignored(signal: libc::c_int) -> bool {
     disposition(signal) == libc::SIG_IGN
 }
 
-/// Makes a write that fails an error and no more. Rust's runtime does this for SIGPIPE alone.
+/// Makes a write that fails an error and no more.
 pub(super) fn ignore_signals_of_writes() {
     for signal in OF_WRITES {
         set(signal, libc::SIG_IGN);
