@@ -1,5 +1,8 @@
 # What setup.sh makes, for Terraform. Address, namespace and login of the provider come from the environment
 # (VAULT_ADDR, VAULT_NAMESPACE, VAULT_TOKEN ...).
+#
+# For a Vault that has none of it. What is there already, such as a mount or an auth method that others use, comes first
+# with `terraform import`, with its own values in the variables: the plan would change it to these.
 
 terraform {
   required_providers {

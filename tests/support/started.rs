@@ -46,6 +46,11 @@ impl<'a> Started<'a> {
         self.output[1].await_text(text, LIMIT);
     }
 
+    /// The same on standard output.
+    pub(crate) fn await_output(&self, text: &str) {
+        self.output[0].await_text(text, LIMIT);
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.signal_to(self.pid(), signal);
     }

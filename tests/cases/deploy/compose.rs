@@ -1,17 +1,20 @@
 //! `deploy/compose`: read by Compose's own library, then started as that read it, with the programs of this machine in
 //! the place of the images.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{deploy, installed, tool};
 use crate::support::expect::Expect;
+use crate::support::isolated::{as_process_1, child_of};
 use crate::support::openbao;
 use crate::support::scenario::Scenario;
 use crate::support::server::skip;
@@ -54,16 +57,34 @@ fn the_application_starts_with_the_sample_secret() {
     };
     let mut laptop = Laptop::new(&project);
     laptop.prepare("shop");
-    let [program, separator, application, arguments @ ..] = &entrypoint(&deploy("compose/Dockerfile"))[..] else {
+    let [program, separator, shell, arguments @ ..] = &entrypoint(&deploy("compose/Dockerfile"))[..] else {
         panic!("too short")
     };
-    assert_eq!([program, separator, application], ["/vault-exec", "--", "/shop"]);
-    let env = laptop.env("shop");
+    assert_eq!([program, separator, shell], ["/vault-exec", "--", "/bin/sh"]);
+    let mut env = laptop.env("shop");
     let scenario = env.iter().fold(Scenario::offline(), |scenario, (name, value)| scenario.env(name, value));
-    let secret = [("DATABASE_URL", "postgres://shop@database/shop"), ("API_KEY", "for-trying-only")];
-    scenario.args(arguments).run().expect(Expect::started().env(secret));
+    // The shell of the image.
+    let busybox = ["/usr/bin/busybox", "sh"].into_iter().chain(arguments.iter().map(String::as_str));
+    let scenario = SECRET.iter().fold(scenario.command(busybox), |scenario, (_, value)| scenario.hides(value));
+    let Some(scenario) = as_process_1(test, scenario) else { return };
+
+    let mut started = scenario.start();
+    let line = "DATABASE_URL: 29 characters, API_KEY: 15\n";
+    started.await_output(line);
+    let process = child_of(started.pid());
+    env.retain(|(name, _)| name != "VAULT_TOKEN");
+    env.extend(SECRET.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let wanted: BTreeSet<_> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let inherited = fs::read_to_string(format!("/proc/{process}/environ")).unwrap();
+    assert_eq!(inherited.split_terminator('\0').map(str::to_owned).collect::<BTreeSet<_>>(), wanted);
+    // As `docker compose stop` does.
+    started.signal_to(process, Signal::SIGTERM);
+    started.finish().expect(Expect::done().stdout(line));
     tally::note("openbao", test);
 }
+
+/// What the service `secret` writes.
+const SECRET: [(&str, &str); 2] = [("DATABASE_URL", "postgres://shop@database/shop"), ("API_KEY", "for-trying-only")];
 
 /// ENTRYPOINT and CMD, which is the command line of the container.
 fn entrypoint(dockerfile: &Path) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! `deploy/vault`: what it sets up on a real server, seen from a pod.
 
+mod configuration;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -13,8 +15,8 @@ use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
 use crate::support::openbao;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Listener, Server, on};
-use crate::support::unique;
+use crate::support::server::{Kind, Listener, Server, on, skip};
+use crate::support::{tally, unique};
 
 pub(super) const FILES: &[&str] = &["vault/main.tf", "vault/setup.sh"];
 
@@ -50,11 +52,8 @@ impl<'a> Site<'a> {
     /// Runs the script as an administrator who has `bao` on PATH and is logged in, with these variables changed.
     fn setup(&self, shell: &str, changes: &[(&str, &str)]) -> Output {
         let config = self.server.must("GET", "auth/kubernetes/config", &Value::Null);
-        let mut command = Command::new("/usr/bin/env");
-        command.args(shell.split(' ')).arg(deploy("vault/setup.sh")).env_clear();
-        command.env("PATH", format!("{}:/usr/bin:/bin", self.folder.path().display())).env("HOME", self.folder.path());
-        command.env("VAULT_ADDR", self.server.addr(Listener::Plain)).env("VAULT_NAMESPACE", &self.namespace);
-        command.env("VAULT_TOKEN", self.server.root_token());
+        let mut command = script(shell, self.server, self.folder.path());
+        command.env("VAULT_NAMESPACE", &self.namespace).env("VAULT_TOKEN", self.server.root_token());
         command.env("K8S_HOST", config["data"]["kubernetes_host"].as_str().unwrap());
         command.env("K8S_CA_CERT_FILE", self.file("ca.pem")).env("K8S_REVIEWER_JWT_FILE", self.file("reviewer"));
         command.envs(changes.iter().copied()).output().unwrap()
@@ -72,8 +71,7 @@ impl<'a> Site<'a> {
 
     /// All that was set up.
     fn state(&self) -> [Value; 5] {
-        ["sys/mounts/kv", "sys/policies/acl/shop", "sys/auth/kubernetes", "auth/kubernetes/config", ROLE]
-            .map(|path| self.read(path))
+        ["sys/mounts/kv", "sys/policies/acl/shop", "sys/auth/kubernetes", CONFIG, ROLE].map(|path| self.read(path))
     }
 
     fn write_secret(&self, path: &str, data: &Value) {
@@ -92,7 +90,16 @@ impl<'a> Site<'a> {
     }
 }
 
+const CONFIG: &str = "auth/kubernetes/config";
 const ROLE: &str = "auth/kubernetes/role/shop";
+
+/// The script, with this folder before the others in PATH.
+fn script(shell: &str, server: &Server, folder: &Path) -> Command {
+    let mut command = Command::new("/usr/bin/env");
+    command.args(shell.split(' ')).arg(deploy("vault/setup.sh")).env_clear().env("HOME", folder);
+    command.env("PATH", format!("{}:/usr/bin:/bin", folder.display())).env("VAULT_ADDR", server.addr(Listener::Plain));
+    command
+}
 
 fn shop() -> Jwt {
     Jwt { service_account: "shop".into(), namespace: "shop".into(), audience: json!(["vault"]), ..Jwt::default() }
@@ -276,21 +283,58 @@ fn what_it_cannot_do_ends_it_with_a_line() {
             assert!(stderr.starts_with(&format!("setup.sh: {line}")) && stderr.lines().count() == 1, "{stderr}");
         };
         fails(&[("VAULT_TOKEN", "")], "no token that works, set VAULT_TOKEN: Error looking up token: ");
-        fails(
-            &[("VAULT_ADDR", "http://127.0.0.1:1")],
-            "no token that works, set VAULT_TOKEN: Error looking up token: ",
-        );
         fails(&[("PATH", "/usr/bin:/bin")], "neither bao nor vault is on PATH\n");
         fails(&[("VAULT_MOUNT_POINT", "cubbyhole")], "mount cubbyhole is not KV version 2\n");
-        fails(&[("VAULT_PATH", "shop/*")], "only letters, digits and / _ . - stand for themselves in a policy\n");
+        fails(&[("K8S_CA_CERT_FILE", "/nowhere")], "/nowhere cannot be read\n");
+        fails(&[("K8S_REVIEWER_JWT_FILE", "/nowhere")], "/nowhere cannot be read\n");
+        for setting in ["VAULT_ROLE", "VAULT_PATH", "VAULT_MOUNT_POINT", "VAULT_K8S_AUTH_MOUNT_POINT"] {
+            for value in ["/", "shop//prod", "shop/./prod", "..", "/../shop"] {
+                let line = format!("{setting}: a part of it is empty, . or ..; write it without these\n");
+                fails(&[(setting, value)], &line);
+            }
+            let line = format!("{setting}: only letters, digits and / _ . - stand for themselves in a policy\n");
+            fails(&[(setting, "shop/*")], &line);
+        }
+        for path in ["data/shop/prod", "/data/shop"] {
+            fails(&[("VAULT_PATH", path)], "VAULT_PATH: write it without data/, ");
+        }
+        fails(&[("VAULT_ADDR", "http://127.0.0.1:1")], "vault at http://127.0.0.1:1: not reached: ");
 
-        // An error of the client's ends it where it is, and one of the server's.
-        let (code, stdout, stderr) = said(&site.setup("sh", &[("K8S_CA_CERT_FILE", "/nowhere")]));
-        assert_eq!((code, stdout.lines().last()), (1, Some("auth method kubernetes: made")), "{stderr}");
-        assert!(stderr.contains("open /nowhere: no such file or directory"), "{stderr}");
+        // An error of the server's ends it where it is.
         let token = server.create_token(&site.namespace, &json!({"policies": ["default"]}));
         let (code, stdout, stderr) = said(&site.setup("sh", &[("VAULT_TOKEN", &token)]));
         assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
         assert!(stderr.contains("permission denied"), "{stderr}");
+    });
+}
+
+#[test]
+fn a_server_that_takes_no_requests_is_told_with_its_address() {
+    let test = "a_server_that_takes_no_requests_is_told_with_its_address";
+    let Some(server) = Server::fresh(Kind::OpenBao) else { return skip(test) };
+    let folder = tempfile::tempdir().unwrap();
+    symlink(openbao::program().unwrap(), folder.path().join("bao")).unwrap();
+    let told = |cause: &str| {
+        let line = format!("setup.sh: vault at {}: {cause}\n", server.addr(Listener::Plain));
+        assert_eq!(said(&script("sh", &server, folder.path()).output().unwrap()), (1, String::new(), line));
+    };
+    told("not initialised; run `operator init` on it");
+    server.initialise();
+    told("sealed; unseal it");
+    tally::note("openbao", test);
+}
+
+#[test]
+fn slashes_around_names_do_not_count() {
+    on(Kind::OpenBao, "slashes_around_names_do_not_count", |server| {
+        let site = Site::new(server);
+        let slashes = [
+            ("VAULT_ROLE", "/shop"),
+            ("VAULT_PATH", "/shop/prod/"),
+            ("VAULT_MOUNT_POINT", "//kv/"),
+            ("VAULT_K8S_AUTH_MOUNT_POINT", "kubernetes//"),
+        ];
+        assert_eq!(said(&site.setup("sh", &slashes)).0, 0);
+        site.setup_says("sh", ["already there"; 5]);
     });
 }
