@@ -411,6 +411,21 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_the_url_that_a_setting_holds_as_well_is_named() {
+        for (mount, path, hint) in [
+            ("kv", "shop/prod", None),
+            ("kv", "kvs/prod", None),
+            ("kv", "data/prod", Some("leave data/ out of VAULT_PATH: it is added by itself")),
+            ("kv/data", "prod", Some("leave /data out of VAULT_MOUNT_POINT: it is added by itself")),
+            ("kv", "kv/prod", Some("leave kv/ out of VAULT_PATH: the mount is added by itself")),
+        ] {
+            assert_eq!(doubled(mount, path).as_deref(), hint, "{mount} {path}");
+        }
+        let login = denied(Step::Login { mount: "auth/kubernetes", role: "shop" });
+        assert_eq!(login, "leave auth/ out of VAULT_K8S_AUTH_MOUNT_POINT: it is added by itself");
+    }
+
+    #[test]
     fn what_this_process_lacks_is_not_the_servers_fault() {
         let none = |errno: Errno| {
             let error = ureq::Error::Io(std::io::Error::from_raw_os_error(errno as i32));

@@ -43,7 +43,7 @@ fn every_flag_stands_in_the_readme_and_no_other() {
     let mentioned =
         words.filter_map(|word| word.strip_prefix("--")).filter(|word| word.starts_with(char::is_alphabetic));
     // Those of the application, of Docker, of cargo and of clap.
-    let others = ["port", "build", "from", "example", "release", "path", "help", "version"];
+    let others = ["port", "build", "build-arg", "from", "example", "release", "path", "help", "version"];
     let unknown: Vec<_> = mentioned.filter(|word| !flags.contains(word) && !others.contains(word)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }
