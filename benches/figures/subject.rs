@@ -11,6 +11,7 @@ use std::process::Command;
 use crate::measure::finished;
 use crate::support::certs::certs;
 use crate::support::scenario::Scenario;
+use crate::support::scratch;
 use crate::support::tap::Tap;
 use crate::support::tls_front;
 
@@ -77,7 +78,8 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// Builds a release target of this package, linked as these flags say, and returns where it is.
+/// Builds a release target of this package, linked as these flags say, and returns a copy of it: what a linker has
+/// written piece by piece is mapped page by page, what was copied, as an installation does, in larger ones.
 pub(crate) fn built(kind: &str, name: &str, flags: &str) -> PathBuf {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(if flags.is_empty() { "target" } else { "target/static" });
@@ -85,7 +87,10 @@ pub(crate) fn built(kind: &str, name: &str, flags: &str) -> PathBuf {
     cargo.args(["build", "--quiet", "--locked", "--release", kind, name, "--target", &triple, "--target-dir"]);
     assert!(cargo.arg(&folder).env("RUSTFLAGS", flags).status().expect("cargo runs").success());
     let file = if kind == "--example" { format!("examples/{name}") } else { name.to_owned() };
-    folder.join(triple).join("release").join(file)
+    let built = folder.join(triple).join("release").join(file);
+    let copy = scratch("figures").join(if flags.is_empty() { name.to_owned() } else { format!("{name}-static") });
+    fs::copy(built, &copy).expect("a file is copied");
+    copy
 }
 
 /// The shared work, and what each subject needs to be told of it.
