@@ -259,7 +259,11 @@ fn no_unit_forbids_a_call_that_the_start_makes() {
             let (Some(allowed), Some(denied)) = (calls(allowed), calls(denied.strip_prefix('~').unwrap())) else {
                 return;
             };
-            let Some(made) = made(unit.scenario(server)) else { return };
+            let scenario = unit.scenario(server);
+            let before = unit.all("ExecStartPre").into_iter().map(|it| it.replace("/run/", "{folder}/run/"));
+            let before: Vec<_> = before.map(|it| scenario.expand(&it)).collect();
+            let Some(mut made) = made(scenario) else { return };
+            made.extend(before.iter().flat_map(|it| made_by(it)));
             let forbidden: Vec<_> = made.iter().filter(|it| !allowed.contains(*it) || denied.contains(*it)).collect();
             assert!(made.len() > 20 && forbidden.is_empty(), "{file}: {forbidden:?} of {made:?}");
         }
@@ -272,6 +276,20 @@ fn made(scenario: Scenario) -> Option<BTreeSet<String>> {
     strace(&log)?;
     let scenario = scenario.program("/usr/bin/strace").first(["-f", "-o", "{folder}/strace", PROGRAM]);
     assert_eq!(scenario.run().code(), 0);
+    Some(logged(&log))
+}
+
+/// The calls of a command that stands before the start.
+fn made_by(command: &str) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("strace");
+    let mut strace = Command::new("/usr/bin/strace");
+    strace.args(["-f", "-o"]).arg(&log).args(command.split(' '));
+    assert!(strace.status().unwrap().success(), "{strace:?}");
+    logged(&log)
+}
+
+fn logged(log: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(log).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
     let mut starts = 0;
@@ -279,7 +297,7 @@ fn made(scenario: Scenario) -> Option<BTreeSet<String>> {
         starts += usize::from(name == "execve");
         starts < 2
     });
-    Some(own.filter(|name| name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')).collect())
+    own.filter(|name| name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')).collect()
 }
 
 #[test]
