@@ -17,48 +17,98 @@ variable "role" {
   description = "Name of role and policy"
   type        = string
   default     = "shop"
+
+  validation {
+    condition     = can(regex("^[a-z0-9_.-]+$", var.role)) && !can(regex("^(default|root|-.*|\\.{1,2})$", var.role))
+    error_message = "Lower case letters, digits, _, . and - only, and a policy of its own: not default, not root."
+  }
 }
 
 variable "path" {
   description = "Path of the secret"
   type        = string
   default     = "shop/prod"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", var.path)) && !can(regex("(^|/)\\.{1,2}(/|$)", var.path))
+    error_message = "Letters, digits, _, . and - only, in parts with a / between them; no part is a dot or two."
+  }
+
+  validation {
+    condition     = !can(regex("^data/", var.path))
+    error_message = "Without data/ in front, which is part of the API and not of the path."
+  }
 }
 
 variable "mount" {
   description = "Mount of the KV engine"
   type        = string
   default     = "kv"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", var.mount)) && !can(regex("(^|/)\\.{1,2}(/|$)", var.mount))
+    error_message = "Letters, digits, _, . and - only, in parts with a / between them; no part is a dot or two."
+  }
 }
 
 variable "auth_mount" {
   description = "Mount of the auth method"
   type        = string
   default     = "kubernetes"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", var.auth_mount)) && !can(regex("(^|/)\\.{1,2}(/|$)", var.auth_mount))
+    error_message = "Letters, digits, _, . and - only, in parts with a / between them; no part is a dot or two."
+  }
+
+  validation {
+    condition     = !can(regex("^auth/", var.auth_mount))
+    error_message = "Without auth/ in front, which is part of the API and not of the mount."
+  }
 }
 
 variable "namespace" {
   description = "Kubernetes namespace of the service account"
   type        = string
   default     = "shop"
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]*$", var.namespace))
+    error_message = "A name of Kubernetes': lower case letters, digits, . and -."
+  }
 }
 
 variable "service_account" {
   description = "Its name"
   type        = string
   default     = "shop"
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]*$", var.service_account))
+    error_message = "A name of Kubernetes': lower case letters, digits, . and -."
+  }
 }
 
 variable "audience" {
   description = "Audience of its token"
   type        = string
   default     = "vault"
+
+  validation {
+    condition     = can(regex("^[^@,*\\s][^,*\\s]*$", var.audience))
+    error_message = "One audience, without @ in front, comma, space or *."
+  }
 }
 
 variable "kubernetes_host" {
   description = "Kubernetes API, as Vault reaches it"
   type        = string
   default     = "https://kubernetes.default.svc"
+
+  validation {
+    condition     = can(regex("^https?://[^,*\\s]+$", var.kubernetes_host))
+    error_message = "A URL without space, comma or *."
+  }
 }
 
 variable "kubernetes_ca_cert" {
@@ -67,6 +117,7 @@ variable "kubernetes_ca_cert" {
   default     = null
 }
 
+# It lands in the state, in plain text: whoever reads the state can review tokens with it.
 variable "reviewer_jwt" {
   description = "JWT to review tokens with; unset: that of Vault's pod, or else the pod's own"
   type        = string

@@ -3,8 +3,9 @@
 # Goes as often as you like; prints a line for each of them. Uses `bao` or `vault`, with its address, namespace and
 # login (VAULT_ADDR, VAULT_NAMESPACE, VAULT_TOKEN ...).
 #
-# Policy and role carry this application's name: each run brings them to what is wanted here. The configuration of the
-# auth method is shared with others: where there is one it stays, but for what the last three variables give.
+# Policy and role carry this application's name: each run brings them to what is wanted here, but for a policy that this
+# script cannot have written. The configuration of the auth method is shared with others: where there is one it stays,
+# but for what K8S_HOST and the two files give.
 #
 #   CLI                         which of the two; unset: the one that is there, bao first
 #   VAULT_ROLE                  name of role and policy [shop]
@@ -17,9 +18,12 @@
 #   K8S_HOST                    Kubernetes API, as Vault reaches it [at first https://kubernetes.default.svc]
 #   K8S_CA_CERT_FILE            its CA; needed where Vault does not run in that cluster
 #   K8S_REVIEWER_JWT_FILE       JWT to review tokens with; unset: that of Vault's pod, or else the pod's own
+#   REPLACE                     1: the policy may be overwritten, whatever it says
 set -eu
 export LC_ALL=C
-hint=
+# What the client prints is read below.
+unset BAO_FORMAT VAULT_FORMAT
+hint='' unseen=
 
 fail() {
     echo "setup.sh: $*" >&2
@@ -48,39 +52,74 @@ name() {
     echo "$it"
 }
 
-# A field of what can be read there; empty where there is nothing.
-field() {
-    "$cli" read -field="$2" "$1" 2>/dev/null || true
+# A name of Kubernetes'.
+kubernetes_name() {
+    case $2 in
+    '' | [!a-z0-9]* | *[!a-z0-9.-]*) fail "$1: not a name of Kubernetes': lower case letters, digits, . and -" ;;
+    esac
+    echo "$2"
 }
 
-# What can be read there; empty where there is nothing. Another reason not to read it ends the script.
+# Reads; prints nothing where the server says that nothing is there. Another reason not to read it ends the script.
 stands() {
-    if found=$("$cli" read "$1" 2>&1); then
+    # Without what the client says beside it.
+    if found=$("$cli" read "$@" 2>/dev/null); then
         echo "$found"
     else
-        case $found in 'No value found at '*) ;; *) fail "$(flat "$found")" ;; esac
+        cause=$("$cli" read "$@" 2>&1) || true
+        case $cause in
+        *'No value found at '* | *'Field "'*'" not present in secret') ;;
+        *'* No secret engine mount at '* | *'* No auth engine at '*) ;;
+        *) fail "$(flat "$cause")" ;;
+        esac
     fi
 }
 
-# Writes fields and tells by what can be read whether that was news.
+# A field of what can be read there.
+field() {
+    stands -field="$2" "$1"
+}
+
+# Writes fields and tells by what can be read whether that was news, or `unseen`: what cannot be read back.
 put() {
     what=$1 at=$2
     shift 2
     before=$(stands "$at")
     said=$("$cli" write "$at" "$@" 2>&1) || fail "$what was refused${hint:+; $hint}: $(flat "$said")"
     after=$(stands "$at")
-    case $before in
-    '') echo "$what: made" ;;
-    "$after") echo "$what: already there" ;;
-    *) echo "$what: changed" ;;
-    esac
+    if [ "$unseen" ]; then
+        echo "$what: $unseen"
+    else
+        case $before in
+        '') echo "$what: made" ;;
+        "$after") echo "$what: already there" ;;
+        *) echo "$what: changed" ;;
+        esac
+    fi
 }
 
 role=$(name VAULT_ROLE "${VAULT_ROLE:-shop}")
 path=$(name VAULT_PATH "${VAULT_PATH:-shop/prod}")
 mount=$(name VAULT_MOUNT_POINT "${VAULT_MOUNT_POINT:-kv}")
 auth=$(name VAULT_K8S_AUTH_MOUNT_POINT "${VAULT_K8S_AUTH_MOUNT_POINT:-kubernetes}")
+case $role in
+*/* | *[A-Z]*) fail 'VAULT_ROLE: no upper case, which the name of a policy cannot have, and no /' ;;
+default | root | -*) fail "VAULT_ROLE: $role would not be a policy of this application's own" ;;
+esac
+case $auth in auth/*) fail 'VAULT_K8S_AUTH_MOUNT_POINT: write it without auth/, which is part of the API' ;; esac
 case $path in data/*) fail 'VAULT_PATH: write it without data/, which is part of the API and not of the path' ;; esac
+namespace=$(kubernetes_name K8S_NAMESPACE "${K8S_NAMESPACE:-shop}")
+account=$(kubernetes_name K8S_SERVICE_ACCOUNT "${K8S_SERVICE_ACCOUNT:-shop}")
+audience=${K8S_AUDIENCE:-vault}
+# The client reads a file for @ and standard input for -.
+case $audience in
+- | @* | *[[:space:],*]*) fail 'K8S_AUDIENCE: one audience, without @ in front, comma, space or *' ;;
+esac
+case ${K8S_HOST:-https://kubernetes.default.svc} in
+*[[:space:],*]* | http:// | https://) fail 'K8S_HOST: a URL without space, comma or *' ;;
+http://* | https://*) ;;
+*) fail 'K8S_HOST: a URL begins with https:// or http://' ;;
+esac
 for file in ${K8S_CA_CERT_FILE:+"$K8S_CA_CERT_FILE"} ${K8S_REVIEWER_JWT_FILE:+"$K8S_REVIEWER_JWT_FILE"}; do
     [ -r "$file" ] || fail "$file cannot be read"
 done
@@ -97,9 +136,12 @@ said=$("$cli" status 2>&1) || {
     *) fail "vault at $address: not reached: $(flat "$said")" ;;
     esac
 }
-said=$("$cli" token lookup 2>&1) || fail "no token that works, set VAULT_TOKEN: $(flat "$said")"
+# It prints the token itself, which no variable may hold: `sh -x` shows them.
+said=$("$cli" token lookup 2>&1 >/dev/null) || fail "no token that works, set VAULT_TOKEN: $(flat "$said")"
 
-case $(field "sys/mounts/$mount" type)-$(field "sys/mounts/$mount" options) in
+type=$(field "sys/mounts/$mount" type)
+options=$(field "sys/mounts/$mount" options)
+case $type-$options in
 -)
     "$cli" secrets enable -path="$mount" -version=2 kv >/dev/null
     echo "mount $mount: made"
@@ -111,15 +153,19 @@ esac
 # The token of a login can read this one secret and nothing else. That vault-exec may revoke it, and --check look at
 # it, is granted by the policy `default`, which every token has unless the role takes it away.
 rule="path \"$mount/data/$path\" { capabilities = [\"read\"] }"
-before=$("$cli" policy read "$role" 2>/dev/null) || before=
+before=$(field "sys/policies/acl/$role" policy)
 if [ "$before" = "$rule" ]; then
     echo "policy $role: already there"
 else
+    own='path "[A-Za-z0-9/_.-]+/data/[A-Za-z0-9/_.-]+" \{ capabilities = \["read"\] \}'
+    [ ! "$before" ] || [ "${REPLACE-}" = 1 ] || flat "$before" | grep -Eqx "$own" ||
+        fail "policy $role: there, with other rules than this script's; REPLACE=1 overwrites them"
     echo "$rule" | "$cli" policy write "$role" - >/dev/null
     if [ "$before" ]; then echo "policy $role: changed"; else echo "policy $role: made"; fi
 fi
 
-case $(field "sys/auth/$auth" type) in
+type=$(field "sys/auth/$auth" type)
+case $type in
 '')
     "$cli" auth enable -path="$auth" kubernetes >/dev/null
     echo "auth method $auth: made"
@@ -139,9 +185,11 @@ else
     set -- disable_iss_validation=true
     host=https://kubernetes.default.svc ca=
     if [ "$there" ]; then
-        [ "${K8S_REVIEWER_JWT_FILE-}" ] || [ "$(field "$config" token_reviewer_jwt_set)" = false ] ||
+        reviewer=$(field "$config" token_reviewer_jwt_set)
+        [ "${K8S_REVIEWER_JWT_FILE-}" ] || [ "$reviewer" = false ] ||
             fail "$what: it has a reviewer JWT, which cannot be read back; give K8S_REVIEWER_JWT_FILE too"
-        case $(field "$config" pem_keys) in
+        keys=$(field "$config" pem_keys)
+        case $keys in
         '' | '[]') ;;
         *) fail "$what: it has pem_keys, which this script does not write; change it by hand" ;;
         esac
@@ -157,14 +205,17 @@ else
     fi
     if [ "${K8S_CA_CERT_FILE-}" ]; then ca=@$K8S_CA_CERT_FILE; fi
     hint='set K8S_HOST and K8S_CA_CERT_FILE where Vault runs outside the cluster'
+    unseen=${K8S_REVIEWER_JWT_FILE:+reviewer JWT written}
     put "$what" "$config" "$@" kubernetes_host="${K8S_HOST:-$host}" kubernetes_ca_cert="$ca" \
         ${K8S_REVIEWER_JWT_FILE:+token_reviewer_jwt=@"$K8S_REVIEWER_JWT_FILE"}
-    hint=
+    hint='' unseen=
 fi
 
 # A service token, because a batch token cannot be revoked. It lives a minute longer than a start may take
-# (VAULT_STARTUP_TIMEOUT), should the revoke be prevented.
+# (VAULT_STARTUP_TIMEOUT), should the revoke be prevented. A write keeps
+# what it does not name, so that it names all that would let a token do or last more.
 put "role $role" "auth/$auth/role/$role" \
-    bound_service_account_names="${K8S_SERVICE_ACCOUNT:-shop}" \
-    bound_service_account_namespaces="${K8S_NAMESPACE:-shop}" audience="${K8S_AUDIENCE:-vault}" \
-    token_policies="$role" token_no_default_policy=false token_type=service token_ttl=3m token_max_ttl=3m
+    bound_service_account_names="$account" bound_service_account_namespaces="$namespace" \
+    bound_service_account_namespace_selector= audience="$audience" alias_name_source=serviceaccount_uid \
+    token_policies="$role" token_no_default_policy=false token_type=service token_ttl=3m token_max_ttl=3m \
+    token_explicit_max_ttl=0 token_period=0 token_num_uses=0 token_bound_cidrs= token_strictly_bind_ip=false

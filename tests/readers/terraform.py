@@ -1,8 +1,9 @@
 """Holds each resource of a Terraform file against the schema of its provider, and prints, as one JSON object by type,
 what it would have the provider make, with the defaults of the variables.
 
-Usage: terraform.py FILE. Exits with 1 and a line for each fault. The schema is that of hashicorp/vault as
-cdktn-provider-vault carries it; `terraform validate` would need the provider itself, which no package registry has.
+Usage: terraform.py FILE [VARIABLE=VALUE ...]. Exits with 1 and a line for each fault. The schema is that of
+hashicorp/vault as cdktn-provider-vault carries it; `terraform validate` would need the provider itself, which no
+package registry has.
 """
 
 import importlib.util
@@ -14,6 +15,8 @@ import tarfile
 
 import hcl2
 
+# What a validation is made of, with && between.
+TERM = re.compile(r'(!?)can\(regex\(("(?:[^"\\]|\\.)*"), var\.(\w+)\)\)')
 REFERENCE = re.compile(r"\$\{(var\.\w+|\w+\.\w+\.\w+)\}")
 
 
@@ -67,15 +70,33 @@ def blocks(document, kind):
     return [pair for block in document.get(kind, []) for pair in block.items()]
 
 
+def refusals(variables, values):
+    """A line for each variable whose value its validation refuses."""
+    for name, variable in variables:
+        value = values[f"var.{name}"]
+        for validation in variable.get("validation", []):
+            condition = validation["condition"][2:-1]
+            terms = TERM.findall(condition)
+            if TERM.sub("", condition).split() != ["&&"] * (len(terms) - 1) or any(it[2] != name for it in terms):
+                yield f"{name}: a validation that this reader does not know"
+            # `$` is the end here, and not the newline before it.
+            elif not all((refused == "!") != bool(re.search(json.loads(expression).replace("$", r"\Z"), value))
+                         for refused, expression, _ in terms):
+                yield f"{name}: {validation['error_message']}"
+
+
 def main():
     options = hcl2.SerializationOptions(strip_string_quotes=True, explicit_blocks=False, with_comments=False)
     with open(sys.argv[1], encoding="utf-8") as file:
         document = hcl2.load(file, serialization_options=options)
-    values = {f"var.{name}": variable.get("default") for name, variable in blocks(document, "variable")}
+    variables = blocks(document, "variable")
+    values = {f"var.{name}": variable.get("default") for name, variable in variables}
+    given = dict(pair.split("=", 1) for pair in sys.argv[2:])
+    values.update({f"var.{name}": value for name, value in given.items()})
     resources = [(type_, *pair) for type_, named in blocks(document, "resource") for pair in named.items()]
     values.update({f"{type_}.{name}.{it}": one for type_, name, body in resources for it, one in body.items()})
 
-    known, faults, made = schemas(), [], {}
+    known, faults, made = schemas(), list(refusals(variables, values)), {}
     for type_, name, body in resources:
         made[type_] = resolved(body, values)
         schema = known.get(type_)

@@ -109,8 +109,10 @@ fn root(file: &str) -> TempDir {
             .unwrap();
         let unit = Unit::read(neighbour);
         let (words, application) = unit.command_line();
-        for program in [words.first(), application.first()].into_iter().flatten() {
-            let program = folder("usr/bin").join(program.strip_prefix("/usr/bin/").unwrap());
+        let before = unit.all("ExecStartPre").into_iter().map(|it| it.split(' ').next().unwrap());
+        for program in [words.first(), application.first()].into_iter().flatten().copied().chain(before) {
+            let (parent, name) = program.strip_prefix('/').unwrap().rsplit_once('/').unwrap();
+            let program = folder(parent).join(name);
             fs::write(&program, "#!/bin/sh\n").unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -167,6 +169,26 @@ fn the_env_file_holds_for_systemd_what_the_secret_does(server: &Server) {
     }
 }
 
+fn a_read_that_fails_leaves_no_env_file_of_an_earlier_one(server: &Server) {
+    let unit = Unit::read(STARTED_BY_IT[0]);
+    let scenario = unit.scenario(server);
+    let before = scenario.expand(&unit.one("ExecStartPre").replace("/run/", "{folder}/run/"));
+    let mut words = before.split(' ');
+    let mut before = Command::new(words.next().unwrap());
+    before.args(words).env_clear();
+    let file = Unit::read("systemd/env-file/shop.service").one("EnvironmentFile").replace("/run/", "run/");
+    let file = scenario.file(&file);
+    // The first time there is none.
+    assert!(before.status().unwrap().success());
+    scenario.run().expect(Expect::done());
+    assert!(file.exists());
+
+    let failing = scenario.env("VAULT_REQUIRED_KEYS", "NOT_THERE");
+    assert!(before.status().unwrap().success());
+    assert_ne!(failing.run().code(), 0);
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 0);
+}
+
 fn the_commented_ca_is_the_one_that_is_trusted(server: &Server) {
     for file in STARTED_BY_IT {
         let unit = Unit::parse(&uncommented(file));
@@ -184,6 +206,7 @@ fn the_commented_ca_is_the_one_that_is_trusted(server: &Server) {
 on_both!(
     the_service_starts_the_application_in_its_place,
     the_env_file_holds_for_systemd_what_the_secret_does,
+    a_read_that_fails_leaves_no_env_file_of_an_earlier_one,
     the_commented_ca_is_the_one_that_is_trusted
 );
 
@@ -236,7 +259,11 @@ fn no_unit_forbids_a_call_that_the_start_makes() {
             let (Some(allowed), Some(denied)) = (calls(allowed), calls(denied.strip_prefix('~').unwrap())) else {
                 return;
             };
-            let Some(made) = made(unit.scenario(server)) else { return };
+            let scenario = unit.scenario(server);
+            let before = unit.all("ExecStartPre").into_iter().map(|it| it.replace("/run/", "{folder}/run/"));
+            let before: Vec<_> = before.map(|it| scenario.expand(&it)).collect();
+            let Some(mut made) = made(scenario) else { return };
+            made.extend(before.iter().flat_map(|it| made_by(it)));
             let forbidden: Vec<_> = made.iter().filter(|it| !allowed.contains(*it) || denied.contains(*it)).collect();
             assert!(made.len() > 20 && forbidden.is_empty(), "{file}: {forbidden:?} of {made:?}");
         }
@@ -249,6 +276,20 @@ fn made(scenario: Scenario) -> Option<BTreeSet<String>> {
     strace(&log)?;
     let scenario = scenario.program("/usr/bin/strace").first(["-f", "-o", "{folder}/strace", PROGRAM]);
     assert_eq!(scenario.run().code(), 0);
+    Some(logged(&log))
+}
+
+/// The calls of a command that stands before the start.
+fn made_by(command: &str) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("strace");
+    let mut strace = Command::new("/usr/bin/strace");
+    strace.args(["-f", "-o"]).arg(&log).args(command.split(' '));
+    assert!(strace.status().unwrap().success(), "{strace:?}");
+    logged(&log)
+}
+
+fn logged(log: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(log).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
     let mut starts = 0;
@@ -256,7 +297,7 @@ fn made(scenario: Scenario) -> Option<BTreeSet<String>> {
         starts += usize::from(name == "execve");
         starts < 2
     });
-    Some(own.filter(|name| name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')).collect())
+    own.filter(|name| name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')).collect()
 }
 
 #[test]
@@ -270,9 +311,17 @@ fn a_start_that_only_a_person_can_mend_is_not_repeated() {
 
 #[test]
 fn a_unit_that_is_stopped_while_it_starts_has_not_failed() {
-    for file in STARTED_BY_IT {
-        assert_eq!(Unit::read(file).one("SuccessExitStatus"), (128 + Signal::SIGTERM as i32).to_string(), "{file}");
-    }
+    let unit = Unit::read("systemd/shop.service");
+    assert_eq!(unit.one("SuccessExitStatus"), (128 + Signal::SIGTERM as i32).to_string());
+}
+
+/// The application starts when the file counts as written.
+#[test]
+fn no_code_but_0_says_that_the_env_file_was_written() {
+    let unit = Unit::read(STARTED_BY_IT[0]);
+    assert_eq!((unit.one("Type"), unit.all("SuccessExitStatus")), ("oneshot", vec![]));
+    // Nor does the `-` that has systemd go on after a failure stand before a command.
+    assert!([unit.one("ExecStartPre"), unit.one("ExecStart")].iter().all(|it| it.starts_with('/')));
 }
 
 #[test]
