@@ -212,8 +212,8 @@ else
 fi
 
 # A service token, because a batch token cannot be revoked. It lives a minute longer than a start may take
-# (VAULT_STARTUP_TIMEOUT), should the revoke be prevented. A write keeps
-# what it does not name, so that it names all that would let a token do or last more.
+# (VAULT_STARTUP_TIMEOUT), should the revoke be prevented. A write keeps what it does not name, so that it names all that
+# would let a token do or last more.
 put "role $role" "auth/$auth/role/$role" \
     bound_service_account_names="$account" bound_service_account_namespaces="$namespace" \
     bound_service_account_namespace_selector= audience="$audience" alias_name_source=serviceaccount_uid \
