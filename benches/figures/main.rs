@@ -9,6 +9,7 @@ use std::process::ExitCode;
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests use more of it")]
 mod support;
 
+mod build;
 mod goals;
 mod growth;
 mod measure;

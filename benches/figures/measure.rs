@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::subject::built;
+use crate::build::built;
 
 /// What a run took, with all processes that it waited for.
 #[derive(Clone, Copy)]
