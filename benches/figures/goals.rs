@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::measure::{Cost, Spread};
+use crate::measure::{Cost, Spread, under};
 use crate::others::{Entrant, Field, mebibytes, megabytes, peak};
 use crate::subject::{Subject, Work};
+use crate::support::crates;
+use crate::support::system::strace;
 use crate::wire::Wire;
 
 /// Runs of each side of a passthrough.
@@ -89,15 +91,12 @@ fn processes(entrant: &Entrant) -> Goal {
 
 /// Threads of a run, counted by the system calls that start one.
 fn threads(figure: &str, run: &Command, limit: usize) -> Goal {
-    let strace = Path::new("/usr/bin/strace");
-    if !strace.exists() {
-        return Goal::skipped(figure, "strace is not installed");
-    }
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures.strace");
-    let mut traced = Command::new(strace);
-    traced.args(["-f", "-e", "trace=clone,clone3", "-o"]).arg(&log).arg(run.get_program()).args(run.get_args());
-    traced.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    assert!(traced.status().expect("it starts").success());
+    let Some(mut traced) = strace(&log) else {
+        return Goal::skipped(figure, "strace does not work here");
+    };
+    traced.args(["-e", "trace=clone,clone3"]);
+    assert!(under(traced, run).status().expect("it starts").success());
     let trace = fs::read_to_string(&log).expect("a trace");
     let started = trace.lines().filter(|line| line.contains("clone")).count();
     Goal::new(figure, started.to_string(), limit.to_string(), started > limit)
@@ -120,15 +119,8 @@ fn round_trips(work: &Work, own: &Entrant, url: &str) -> Goal {
 }
 
 fn crates() -> Goal {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let arguments =
-        ["tree", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--target", &target];
-    let tree = Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-    let tree = String::from_utf8(tree.expect("cargo runs").stdout).expect("names are text");
-    let mut crates: Vec<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
-    crates.sort_unstable();
-    crates.dedup();
-    Goal::new("crates in the binary", (crates.len() - 1).to_string(), "as few as needed", false)
+    let linked = crates::built(crates::LINKED).len();
+    Goal::new("crates in the binary", linked.to_string(), "as few as needed", false)
 }
 
 /// Passthrough, dynamically and statically linked, against `env`, which takes a fifth longer where there is a locale to

@@ -29,10 +29,9 @@ impl Cost {
     /// Runs a command to its end, which has to be a good one.
     pub(crate) fn of(command: &Command) -> Self {
         static MEASURE: LazyLock<PathBuf> = LazyLock::new(|| built("--example", "measure", ""));
-        let mut measuring = Command::new(&*MEASURE);
-        measuring.arg(command.get_program()).args(command.get_args()).env_clear();
-        measuring.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let text = finished(&mut measuring).expect("it came to its end before");
+        let name = command.get_program().display().to_string();
+        let mut measuring = under(Command::new(&*MEASURE), command);
+        let text = finished(&name, &mut measuring).expect("it came to its end before");
         let number =
             |index| -> u64 { text.split_whitespace().nth(index).and_then(|it| it.parse().ok()).expect("three") };
         Self { wall: milliseconds(number(0)), cpu: milliseconds(number(1)), peak_kib: number(2) }
@@ -57,11 +56,17 @@ fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1000.0
 }
 
+/// `command` as what `wrapper` is to run, with the environment that it was given.
+pub(crate) fn under(mut wrapper: Command, command: &Command) -> Command {
+    wrapper.arg(command.get_program()).args(command.get_args()).env_clear();
+    wrapper.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    wrapper
+}
+
 /// Runs a command to its end, which has to be a good one, and returns what it printed. Some of the others hang now and
 /// then: such a run is ended and taken again, which is said. Nothing where none ends.
-pub(crate) fn finished(command: &mut Command) -> Option<String> {
+pub(crate) fn finished(name: &str, command: &mut Command) -> Option<String> {
     const LIMIT: Duration = Duration::from_secs(10);
-    let name = command.get_args().next().unwrap_or(command.get_program()).display().to_string();
     for _ in 0..3 {
         let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().expect("it starts");
         let group = Pid::from_raw(child.id().try_into().expect("a process"));

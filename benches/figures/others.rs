@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ pub(crate) fn mebibytes(kib: u64) -> String {
 /// What does not depend on the machine's speed; nothing where a run does not end.
 fn look_at(subject: Subject, program: PathBuf, work: &Work, server: &Server) -> Option<Entrant> {
     let wire = Wire::to(&server.addr(Listener::Tls), Duration::ZERO);
-    finished(&mut work.command(subject, &program, &wire.url()))?;
+    finished(subject.name(), &mut work.command(subject, &program, &wire.url()))?;
     let (bytes, connections) = wire.counted();
     Some(Entrant {
         subject,
@@ -127,12 +127,12 @@ fn look_at(subject: Subject, program: PathBuf, work: &Work, server: &Server) -> 
 }
 
 /// How many processes stand between the one that started it and the application.
-fn processes_left(subject: Subject, program: &std::path::Path, work: &Work, url: &str) -> Option<usize> {
+fn processes_left(subject: Subject, program: &Path, work: &Work, url: &str) -> Option<usize> {
     let answer = work.file("processes");
     let own = std::env::current_exe().expect("this program has a path");
     let upto = std::process::id().to_string();
     let application = [own.into_os_string(), COUNT_PROCESSES.into(), upto.into(), answer.clone().into()];
-    finished(&mut work.command_for(subject, program, url, &application))?;
+    finished(subject.name(), &mut work.command_for(subject, program, url, &application))?;
     Some(fs::read_to_string(answer).expect("the application answers").parse().expect("a number"))
 }
 

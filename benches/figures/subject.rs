@@ -96,7 +96,7 @@ impl<'a> Work<'a> {
     /// How many requests one run sends, counted behind TLS.
     pub(crate) fn requests(&self, subject: Subject, program: &Path, plain_url: &str) -> Option<usize> {
         let tap = Tap::before(plain_url);
-        finished(&mut self.command(subject, program, &tls_front::before(tap.port())))?;
+        finished(subject.name(), &mut self.command(subject, program, &tls_front::before(tap.port())))?;
         Some(tap.requests().iter().map(Vec::len).sum())
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod embedded_vault;
 pub(crate) mod certs;
 pub(crate) mod chaos;
 pub(crate) mod child_report;
+pub(crate) mod crates;
 pub(crate) mod dry_run;
 pub(crate) mod endings;
 pub(crate) mod expect;

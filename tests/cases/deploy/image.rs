@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::{deploy, installed, tool};
 use crate::support::certs::certs;
 use crate::support::expect::Expect;
 use crate::support::isolated::{Dns, Says, permitted};
@@ -88,13 +89,11 @@ impl Root {
 
 #[test]
 fn the_dockerfile_is_accepted_by_hadolint() {
-    let hadolint = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin/hadolint");
-    if !hadolint.is_file() && !missing("hadolint; tests/install-tools installs it") {
-        return tally::note("skipped", "the_dockerfile_is_accepted_by_hadolint");
-    }
     for file in FILES {
-        let output = Command::new(&hadolint).arg("--no-color").arg(super::deploy(file)).output().unwrap();
-        assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap()), (Some(0), String::new()));
+        match tool(installed("hadolint"), |it| it.arg("--no-color").arg(deploy(file))) {
+            Some(said) => assert_eq!(String::from_utf8(said).unwrap(), ""),
+            None => tally::note("skipped", "the_dockerfile_is_accepted_by_hadolint"),
+        }
     }
 }
 

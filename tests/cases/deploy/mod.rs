@@ -8,11 +8,11 @@ mod systemd;
 mod vault;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::readers::missing;
+use crate::support::readers::{missing, tools};
+use crate::support::system::files;
 use vault_exec::cli::EXIT_CODES;
 
 /// What the tests of each module run or have accepted: they go through these very lists.
@@ -33,7 +33,7 @@ fn deploy(name: &str) -> PathBuf {
 
 /// A program that `tests/install-tools` puts into `target/tools`.
 fn installed(program: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(program)
+    tools().join("bin").join(program)
 }
 
 /// What a tool prints that accepts what it is given, which it does without a word on standard error; `None` where it
@@ -50,20 +50,9 @@ fn tool(program: impl AsRef<Path>, arguments: impl FnOnce(&mut Command) -> &mut 
     Some(output.stdout)
 }
 
-/// The files below a folder, as paths from `deploy/`.
-fn files_below(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let files = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![relative(&path)] });
-    files.collect()
-}
-
-fn relative(path: &Path) -> String {
-    path.strip_prefix(deploy("")).unwrap().to_str().unwrap().to_owned()
-}
-
 #[test]
 fn each_file_under_deploy_is_run_or_accepted_by_its_own_tool() {
-    let there: BTreeSet<_> = files_below(&deploy("")).into_iter().collect();
+    let there: BTreeSet<_> = files(&deploy("")).into_iter().map(|(name, _)| name).collect();
     let covered: Vec<_> = COVERED.concat().into_iter().map(str::to_owned).collect();
     assert_eq!(covered.iter().cloned().collect::<BTreeSet<_>>(), there);
     assert_eq!(covered.len(), there.len(), "listed twice");

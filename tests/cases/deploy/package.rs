@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::readers::missing;
 use crate::support::system::{files, names};
-use crate::support::tally;
+use crate::support::{crates, tally};
 
 pub(super) const FILES: &[&str] = &["copyright", "dist", "lintian-overrides", "release", "sbom"];
 
@@ -233,16 +233,6 @@ fn is_runtime(component: &Value) -> bool {
     component["purl"].as_str().unwrap().starts_with("pkg:generic/")
 }
 
-/// What cargo builds, without this crate.
-fn crates(edges: &str) -> BTreeSet<String> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--locked", "--prefix=none", "--format={p}", "--edges", edges]).current_dir(SOURCE);
-    let tree = done(&mut cargo);
-    // After the version of a procedural macro, it says what it is.
-    let named = tree.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));
-    named.filter(|it| !it.is_empty() && !it.starts_with("vault-exec ")).collect()
-}
-
 fn bill_of_materials(test: &str) -> Option<PathBuf> {
     dist(test).map(|dist| dist.join(format!("vault-exec-{VERSION}.cdx.json")))
 }
@@ -254,9 +244,9 @@ fn the_bill_of_materials_lists_the_crates_of_the_binary() {
     assert!(!written.contains("file:"), "a folder of the machine that made it");
     let bill: Value = serde_json::from_str(&written).unwrap();
     let renew = "`just dist` renews it";
-    assert_eq!(components(&bill, &["required"]), crates("normal,no-proc-macro"), "{renew}");
+    assert_eq!(components(&bill, &["required"]), crates::built(crates::LINKED), "{renew}");
     // What compiles them is not in the binary, and said to be excluded from it.
-    assert_eq!(components(&bill, &["required", "excluded"]), crates("normal,build"), "{renew}");
+    assert_eq!(components(&bill, &["required", "excluded"]), crates::built("normal,build"), "{renew}");
     assert_eq!(bill["metadata"]["component"]["bom-ref"], format!("pkg:cargo/vault-exec@{VERSION}"));
     let runtimes = bill["components"].as_array().unwrap().iter().filter(|it| is_runtime(it));
     let runtimes: Vec<_> = runtimes.map(|it| (it["name"].as_str().unwrap(), it["scope"].as_str().unwrap())).collect();
@@ -267,7 +257,7 @@ fn the_bill_of_materials_lists_the_crates_of_the_binary() {
 fn the_bill_of_materials_is_valid() {
     let test = "the_bill_of_materials_is_valid";
     let Some(path) = bill_of_materials(test) else { return };
-    let python = Path::new(SOURCE).join("target/tools/bin/python3");
+    let python = super::installed("python3");
     let validate = "import sys; from cyclonedx.schema import SchemaVersion; \
         from cyclonedx.validation.json import JsonStrictValidator; \
         sys.exit(JsonStrictValidator(SchemaVersion.V1_5).validate_str(open(sys.argv[1]).read()))";

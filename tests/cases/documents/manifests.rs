@@ -1,15 +1,14 @@
 //! The manifests in the documents are valid in the versions of Kubernetes that they are written for.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use super::{ROOT, blocks, documents};
-use crate::support::readers::missing;
+use super::{blocks, documents};
+use crate::support::readers::{missing, tools};
 
 #[test]
 fn the_manifests_in_the_documents_are_valid_where_they_are_said_to_be() {
-    let validate = Path::new(ROOT).join("target/tools/bin/kubernetes-validate");
+    let validate = tools().join("bin/kubernetes-validate");
     if !validate.exists() && !missing("kubernetes-validate in target/tools") {
         return;
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use vault_exec::cli::definitions;
 
 use super::{ROOT, document};
-use crate::support::readers::missing;
+use crate::support::readers::{missing, tools};
 
 /// Folders of the project; a word that begins so is a file in it.
 const FOLDERS: [&str; 7] = ["deploy/", "docs/", "examples/", "fuzz/", "src/", "tests/", ".ci/"];
@@ -76,7 +76,7 @@ fn recipes(words: &[&str]) -> Result<(), String> {
 }
 
 fn bao() -> String {
-    Path::new(ROOT).join("target/tools/bin/bao").display().to_string()
+    tools().join("bin/bao").display().to_string()
 }
 
 /// Its subcommand and flags, and that it can put the folder of `-k` together.

@@ -10,9 +10,9 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::ROOT;
 use super::faults::{ADDR, JWT_FILE};
 use crate::support::embedded_vault::jwt::Jwt;
+use crate::support::readers::tools;
 use crate::support::scenario::PROGRAM;
 use crate::support::server::{Kind, Listener, Server};
 
@@ -84,7 +84,7 @@ impl Reader {
 
     /// Runs it, each line as long as nothing fails; `set`: with Vault's settings.
     pub(super) fn follow(&self, block: &str, set: bool) -> Output {
-        let programs = [Path::new(PROGRAM).parent().expect("a folder"), &Path::new(ROOT).join("target/tools/bin")];
+        let programs = [Path::new(PROGRAM).parent().expect("a folder"), &tools().join("bin")];
         let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
         let path = std::env::join_paths(programs.into_iter().chain(system)).expect("paths");
         let mut shell = Command::new("sh");

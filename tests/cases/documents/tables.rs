@@ -1,12 +1,12 @@
 //! The tables are those of the code, and what the documents name exists.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use vault_exec::cli::{EXIT_CODES, definitions};
 use vault_exec::config::setting::{self, Setting};
 
-use super::{ROOT, document, table};
+use super::{document, table};
+use crate::support::crates;
 
 #[test]
 fn the_settings_table_is_that_of_the_code() {
@@ -50,15 +50,12 @@ fn every_flag_stands_in_the_readme_and_no_other() {
 
 #[test]
 fn every_crate_of_the_release_binary_has_a_reason() {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let arguments = ["tree", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--target"];
-    let tree = Command::new(env!("CARGO")).args(arguments).arg(target).current_dir(ROOT).output().unwrap();
-    let tree = String::from_utf8(tree.stdout).unwrap();
     let contributing = document("CONTRIBUTING.md");
     let rows = table(&contributing, "| crate | for | why this one | bytes | kept by |");
     let named: BTreeSet<_> =
         rows.iter().flat_map(|row| row[0].split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')).collect();
-    let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    let unsaid: Vec<_> = crates.iter().filter(|name| **name != "vault-exec" && !named.contains(**name)).collect();
+    let linked = crates::built(crates::LINKED);
+    assert!(!linked.is_empty());
+    let unsaid: Vec<_> = linked.iter().filter(|it| !named.contains(it.split(' ').next().unwrap())).collect();
     assert!(unsaid.is_empty(), "{unsaid:?}");
 }
