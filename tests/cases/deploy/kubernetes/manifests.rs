@@ -15,10 +15,13 @@ use crate::support::readers::{missing, tools};
 /// The schemas; `fileKeyRef` is on from the second one on.
 const VERSIONS: [&str; 4] = ["1.34.0", "1.35.0", "1.36.0", "1.37.0"];
 
-/// The folders that can be rendered, from `deploy/`.
-fn folders() -> Vec<&'static str> {
-    let files = FILES.iter().filter_map(|file| file.strip_suffix("/kustomization.yaml"));
-    files.filter(|folder| kustomization(folder).is_some_and(|it| it["kind"] == "Kustomization")).collect()
+/// The folders that can be rendered, from `deploy/`; `None` where they cannot be told, for want of a parser.
+fn folders() -> Option<Vec<&'static str>> {
+    let mut folders = Vec::new();
+    for folder in FILES.iter().filter_map(|file| file.strip_suffix("/kustomization.yaml")) {
+        folders.extend((kustomization(folder)?["kind"] == "Kustomization").then_some(folder));
+    }
+    Some(folders)
 }
 
 fn kustomization(folder: &str) -> Option<Value> {
@@ -51,9 +54,10 @@ fn every_file_is_rendered_and_what_comes_out_is_valid_from_1_34_to_1_37() {
     if !validate.exists() && !missing("kubernetes-validate in target/tools") {
         return;
     }
+    let Some(folders) = folders() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (mut read, mut files) = (BTreeSet::new(), Vec::new());
-    for (number, name) in folders().into_iter().enumerate() {
+    for (number, name) in folders.into_iter().enumerate() {
         read_for(name, &mut read);
         let Some(rendered) = Manifests::rendered(&deploy(name)) else { return };
         let file = folder.path().join(number.to_string());
@@ -72,8 +76,9 @@ fn every_file_is_rendered_and_what_comes_out_is_valid_from_1_34_to_1_37() {
 
 #[test]
 fn every_folder_with_a_pod_is_among_those_that_are_run() {
+    let Some(folders) = folders() else { return };
     let mut with_pods = Vec::new();
-    for folder in folders() {
+    for folder in folders {
         let Some(rendered) = Manifests::rendered(&deploy(folder)) else { return };
         let pods = ["Deployment", "Job", "CronJob"].into_iter().flat_map(|kind| rendered.all(kind)).count();
         with_pods.extend((pods > 0).then(|| folder.strip_prefix("kubernetes/").unwrap()));
