@@ -128,6 +128,9 @@ pub enum Error {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// Everything was read, and the time was over before it was handed over.
+    #[error("start-up: the secret was read, but not made ready within {} (VAULT_STARTUP_TIMEOUT); raise it, or the CPU limit of the container", Seconds(*.0))]
+    Late(Duration),
     /// A signal ended the start-up.
     #[error("{0}: ended by it during start-up")]
     Signal(Signal),
@@ -139,6 +142,7 @@ impl Error {
         let code = match self {
             Self::Signal(signal) => return 128 + *signal as u8,
             Self::Usage(_) => Code::Usage,
+            Self::Late(_) => Code::Unreachable,
             Self::Settings(_) => Code::Config,
             Self::Credential { .. } => Code::Absent,
             Self::Vault { fault, .. } => fault.code,

@@ -9,7 +9,7 @@ use crate::cli::{self, Ask};
 use crate::config::{self, Config, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
-use crate::process::wait::Waiter;
+use crate::process::wait::{Ended, Waiter};
 use crate::report::{self, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
@@ -80,6 +80,11 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
         unfit => return Err(refused(&config.location, &secret, &[problems, unfit.err().unwrap_or_default()].concat())),
     };
     let ready = payload.prepare().map_err(Unwritten::File)?;
+    waiter.expect(times.begun + config.startup_timeout, Duration::ZERO);
+    waiter.alive().map_err(|ended| match ended {
+        Ended::Signal(signal) => Error::Signal(signal),
+        Ended::Deadline => Error::Late(config.startup_timeout),
+    })?;
     let revoked = session.revoke();
     if revoked == Revoked::Yes {
         times.lap("revoke");

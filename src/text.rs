@@ -7,8 +7,15 @@ use zeroize::Zeroizing;
 /// Longer texts are cut.
 const MAX_CHARS: usize = 300;
 
+/// Of longer ones nothing is shown: searching them for every secret takes too long, and one that is cut before may end in
+/// the middle of a secret.
+const MAX_BYTES: usize = 16 << 10;
+
 /// Shorter pieces are no secrets worth the name, and replacing them would garble the rest.
 const MIN_SECRET: usize = 6;
+
+/// The same for parts of a secret: the parts of a JWT, the lines of a key.
+const MIN_PART: usize = 16;
 
 /// The secrets that this process has seen or sent, to be struck out of what comes back.
 ///
@@ -27,20 +34,30 @@ pub struct Scrubber(Mutex<Vec<Zeroizing<String>>>);
 impl Scrubber {
     /// Strikes `secret` out from now on, and each long part of it: of a JWT a server may repeat the payload alone.
     pub fn learn(&self, secret: &str) {
+        self.learn_all([secret]);
+    }
+
+    /// The same of many.
+    pub fn learn_all(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let parts = secret.split('.').filter(|part| part.len() >= 16);
-        for piece in std::iter::once(secret).chain(parts).filter(|piece| piece.len() >= MIN_SECRET) {
-            if !known.iter().any(|k| k.as_str() == piece) {
-                known.push(Zeroizing::new(piece.to_owned()));
-            }
+        for secret in secrets {
+            // What a server says is flattened before it is searched.
+            let flat = Zeroizing::new(flat(secret.as_ref()));
+            let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
+            known.extend(parts.map(|part| Zeroizing::new(part.to_owned())));
+            known.extend(Some(flat.clone()).filter(|flat| flat.len() >= MIN_SECRET));
         }
-        known.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+        // The longest first: one may be a part of another.
+        known.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        known.dedup();
     }
 
     /// The server's `texts` as one.
-    pub fn clean(&self, texts: &[&str]) -> String {
-        let flat = |text: &&str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut text = texts.iter().map(flat).collect::<Vec<_>>().join(", ");
+    pub fn clean(&self, texts: &[impl AsRef<str>]) -> String {
+        let mut text = texts.iter().map(|text| flat(text.as_ref())).collect::<Vec<_>>().join(", ");
+        if text.len() > MAX_BYTES {
+            return format!("a text of {} bytes", text.len());
+        }
         for secret in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             text = text.replace(secret.as_str(), "***");
         }
@@ -54,6 +71,11 @@ impl Scrubber {
         }
         out
     }
+}
+
+/// `text` with each run of white space as one space, and none at its ends.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `text` with everything escaped that could move the cursor, colour the terminal or turn the line's direction.

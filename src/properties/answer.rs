@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{TOKEN, VALUE, hides, is_one_line};
 use crate::error::Error;
-use crate::json::{Json, Object};
+use crate::json::Object;
 use crate::secret::Secret;
 use crate::secrets::{self, Carrier, Rules};
 use crate::vault::address::Address;
@@ -86,8 +86,8 @@ fn is_only_a_value(answer: &[u8]) -> bool {
     let Some((_, body)) = text.split_once("\r\n\r\n") else { return false };
     let said = Object::parse(body.as_bytes());
     let data = said.as_ref().ok().and_then(|said| said.object(&["data", "data"]).ok());
-    let members = data.into_iter().flat_map(Object::iter);
-    let found = members.filter(|(_, member)| matches!(member, Json::String(text) if text.contains(VALUE))).count();
+    let members = data.iter().flat_map(Object::iter);
+    let found = members.filter(|(_, member)| member.string().is_some_and(|text| text.contains(VALUE))).count();
     found > 0 && text.matches(VALUE).count() == found
 }
 

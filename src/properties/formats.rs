@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{VALUE, hides, is_one_line};
-use crate::json::{Json, Object};
+use crate::json::Object;
 use crate::secrets::{self, Carrier, Problem, Rules, Variable, name, value};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::format::Format;
@@ -31,7 +31,7 @@ pub fn formats(document: &[u8]) {
     for variable in &variables {
         presentable(vec![name::masked(&variable.name)]);
         let (_, member) = secret.iter().find(|(key, _)| *key == variable.name).expect("a variable is named as its key");
-        if let Json::Object(_) | Json::Array(_) = member {
+        if matches!(member.kind(), "object" | "array") {
             keeps_its_text(variable.value.expose());
         }
     }
@@ -45,7 +45,7 @@ fn keeps_its_text(text: &str) {
     let document = format!("{{\"\":{text}}}");
     let again = Object::parse(document.as_bytes()).expect("compact JSON is JSON");
     for (_, member) in again.iter() {
-        assert_eq!(value::text(member).expose(), text);
+        assert_eq!(value::text(&member).expose(), text);
     }
 }
 

@@ -5,7 +5,7 @@ pub mod value;
 
 use std::fmt;
 
-use crate::json::Object;
+use crate::json::{Json, Object};
 use crate::secret::Secret;
 use crate::text::escaped;
 use name::Verdict;
@@ -119,7 +119,7 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
     let in_environment = carrier == Carrier::Environment;
     let mut problems = Vec::new();
     let mut variables = Vec::new();
-    let mut take = |name: &str, value| match name::judge(name, &rules.allowed) {
+    let mut take = |name: &str, value: &Json| match name::judge(name, &rules.allowed) {
         Verdict::Denied => problems.push(Problem::Denied(name.to_owned())),
         Verdict::Bad if in_environment => problems.push(Problem::BadName(name.to_owned())),
         Verdict::Good | Verdict::Bad => {
@@ -132,12 +132,12 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
         }
     };
     match &rules.keys {
-        None => secret.iter().for_each(|(key, value)| take(key, value)),
+        None => secret.iter().for_each(|(key, value)| take(&key, &value)),
         Some(selected) => {
             let mut missing = Vec::new();
             for Selected { key, name } in selected {
                 match secret.iter().find(|(k, _)| k == key) {
-                    Some((_, value)) => take(name, value),
+                    Some((_, value)) => take(name, &value),
                     None => missing.push(Problem::MissingKey(key.clone())),
                 }
             }

@@ -1,11 +1,10 @@
 //! The one judge of what an answer, or the lack of one, comes to: exit code, sentence, and whether to try again.
 
 use std::io::ErrorKind;
-use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::http::{Answer, Encoded, NoAnswer, Unresolved};
+use super::http::{Answer, Encoded, Limit, NoAnswer, Unresolved};
 use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
 use crate::json::{self, Object};
@@ -85,7 +84,7 @@ fn not_vault(cause: String) -> Fault {
 
 /// Judges a call that gave no complete answer.
 pub fn of_transport(none: &NoAnswer, scrubber: &Scrubber) -> Fault {
-    let fault = of_error(&none.error, (none.setting, none.limit), scrubber);
+    let fault = of_error(&none.error, none.limit, scrubber);
     // A refusal of the proxy names it by itself.
     let named = matches!(none.error, ureq::Error::ConnectProxyFailed(_));
     if none.through_proxy && fault.code == Code::Unreachable && !named {
@@ -97,7 +96,7 @@ pub fn of_transport(none: &NoAnswer, scrubber: &Scrubber) -> Fault {
     fault
 }
 
-fn of_error(error: &ureq::Error, limit: (Option<&str>, Duration), scrubber: &Scrubber) -> Fault {
+fn of_error(error: &ureq::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
     let clean = |text: &str| scrubber.clean(&[text]);
     match error {
         ureq::Error::Rustls(error) => tls::fault(error, scrubber),
@@ -117,14 +116,14 @@ fn of_error(error: &ureq::Error, limit: (Option<&str>, Duration), scrubber: &Scr
     }
 }
 
-fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scrubber: &Scrubber) -> Fault {
+fn of_io(error: &std::io::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
     use crate::process::wait::Ended;
     let inner = error.get_ref();
     if let Some(error) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
         return tls::fault(error, scrubber);
     }
     if let Some(error) = inner.and_then(|e| e.downcast_ref::<ureq::Error>()) {
-        return of_error(error, (setting, limit), scrubber);
+        return of_error(error, limit, scrubber);
     }
     if let Some(unresolved) = inner.and_then(|e| e.downcast_ref::<Unresolved>()) {
         let remedy = "check VAULT_ADDR, and the DNS of this host or pod".into();
@@ -132,16 +131,7 @@ fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scr
     }
     match inner.and_then(|e| e.downcast_ref::<Ended>()) {
         Some(Ended::Signal(signal)) => return unreachable(format!("{signal} left no time for a complete answer")),
-        Some(Ended::Deadline) => {
-            let limit = Seconds(limit);
-            return unreachable(match setting {
-                Some("VAULT_STARTUP_TIMEOUT") => {
-                    format!("no complete answer in the {limit} left of VAULT_STARTUP_TIMEOUT")
-                }
-                Some(setting) => format!("no complete answer within {limit} ({setting})"),
-                None => format!("no complete answer within {limit}"),
-            });
-        }
+        Some(Ended::Deadline) => return late(limit),
         None => {}
     }
     // What this process may not have more of is no fault of the server's.
@@ -159,10 +149,23 @@ fn of_io(error: &std::io::Error, (setting, limit): (Option<&str>, Duration), scr
     })
 }
 
+fn late(Limit { setting, length }: Limit) -> Fault {
+    let limit = Seconds(length);
+    unreachable(match setting {
+        Some("VAULT_STARTUP_TIMEOUT") => format!("no complete answer in the {limit} left of VAULT_STARTUP_TIMEOUT"),
+        Some(setting) => format!("no complete answer within {limit} ({setting})"),
+        None => format!("no complete answer within {limit}"),
+    })
+}
+
 /// Judges a complete answer whose body could not be read as the step needs it.
 pub fn of_body(answer: &Answer, fault: &json::Fault, scrubber: &Scrubber) -> Fault {
     if answer.ends_with_connection && matches!(fault, json::Fault::Syntax { cut_short: true, .. }) {
         return unreachable(CUT_SHORT.into());
+    }
+    if *fault == json::Fault::Interrupted {
+        let remedy = "raise the time limit, or the CPU limit of the container";
+        return Fault { remedy: remedy.into(), ..late(answer.limit) };
     }
     let said = scrubber.clean(&[&fault.to_string()]);
     // It can name a key of the answer.
@@ -175,7 +178,7 @@ pub fn of_status(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
 }
 
 fn judge(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
-    let said = Object::parse(&answer.body);
+    let said = answer.document();
     // Vault's own errors have this shape; a proxy's have not.
     let from_vault = said.as_ref().is_ok_and(|o| o.get("errors").is_some() || o.get("data").is_some());
     let texts = said.as_ref().map(|o| scrubber.clean(&o.strings("errors"))).unwrap_or_default();

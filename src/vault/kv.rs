@@ -2,7 +2,7 @@
 
 use super::encode;
 use super::fault::{self, Step};
-use super::http::Request;
+use super::http::{Answer, Request};
 use super::token::Session;
 use crate::error::Error;
 use crate::json::{Fault, Object};
@@ -46,7 +46,7 @@ impl Session<'_> {
         let url = format!("{}/data/{}{query}", encode(mount), encode(path));
         self.client.step(step, || {
             let answer = self.client.ask(step, &Request { token: Some(&self.token), ..Request::get(&url) })?;
-            match envelope(&answer.body, &self.client.scrubber) {
+            match envelope(&answer, &self.client.scrubber) {
                 // Around the secret it would be the server's fault.
                 Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
                     Ok(Version { data: Err(path.join(".")), number: 0, created: String::new() })
@@ -57,11 +57,12 @@ impl Session<'_> {
     }
 }
 
-fn envelope(body: &[u8], scrubber: &Scrubber) -> Result<Version, Fault> {
-    let answer = Object::parse(body)?;
-    answer.object(&["data", "data"])?;
+fn envelope(answer: &Answer, scrubber: &Scrubber) -> Result<Version, Fault> {
+    let answer = answer.document()?;
+    let data = answer.object(&["data", "data"])?;
+    scrubber.learn_all(data.leaves());
     let metadata = answer.object(&["data", "metadata"])?;
     let number = metadata.number("version")?;
     let created = scrubber.clean(&[metadata.string("created_time")?]);
-    Ok(Version { data: Ok(answer.into_object(&["data", "data"])?), number, created })
+    Ok(Version { data: Ok(data), number, created })
 }

@@ -5,7 +5,6 @@ use super::fault::{Step, doubled, rule};
 use super::http::Request;
 use super::kv::Location;
 use super::token::Session;
-use crate::json::{Json, Object};
 
 impl Session<'_> {
     /// Says which of mount, engine, path or policy is in the way of a read, as far as the server tells; and where it
@@ -23,17 +22,15 @@ impl Session<'_> {
                 rule(mount, path)
             );
         };
-        let said = Object::parse(&answer.body);
-        let engine = said.as_ref().ok().and_then(|said| said.object(&["data"]).ok());
-        let kind = engine.and_then(|e| e.string("type").ok()).unwrap_or_default();
-        let version = engine.and_then(|e| match e.object(&["options"]).ok()?.get("version")? {
-            Json::String(version) => Some(version.as_str()),
-            _ => None,
-        });
-        if let Some(hint) = doubled(mount, path).filter(|_| (kind, version) == ("kv", Some("2"))) {
+        let said = answer.document();
+        let engine = said.ok().and_then(|said| said.object(&["data"]).ok());
+        let kind = engine.as_ref().and_then(|e| e.string("type").ok()).unwrap_or_default();
+        let version = engine.as_ref().and_then(|e| e.object(&["options"]).ok()?.get("version")?.string());
+        let version = version.as_ref().map(|version| version.as_str());
+        if let Some(hint) = doubled(mount, path).filter(|_| (kind.as_str(), version) == ("kv", Some("2"))) {
             return format!("the mount {mount} is KV version 2; {hint}");
         }
-        match (kind, version) {
+        match (kind.as_str(), version) {
             ("kv", Some("2")) if denied => {
                 format!("the mount {mount} is there; VAULT_PATH is wrong, or the policy lacks {}", rule(mount, path))
             }

@@ -4,7 +4,7 @@ use super::Client;
 use super::fault::{self, Step};
 use super::http::{Answer, Request};
 use crate::error::{Code, Error, Fault, Retry};
-use crate::json::{self, Object};
+use crate::json;
 use crate::text::Scrubber;
 
 impl Client {
@@ -26,7 +26,7 @@ impl Client {
 
 fn judge(answer: &Answer, scrubber: &Scrubber) -> Result<String, Fault> {
     let broken = |fault: json::Fault| fault::of_body(answer, &fault, scrubber);
-    let status = Object::parse(&answer.body).map_err(broken)?;
+    let status = answer.document().map_err(broken)?;
     let number = |key| status.number(key).map_err(broken);
     let not_ready = |cause, remedy: &str| {
         Err(Fault { code: Code::NotReady, cause, remedy: remedy.into(), retry: Retry::InWait, status: None })

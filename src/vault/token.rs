@@ -73,13 +73,13 @@ impl<'a> Session<'a> {
         if token.is_empty() {
             return Ok(None);
         }
-        client.scrubber.learn(token);
-        let token = Secret::new(token);
+        client.scrubber.learn(&token);
+        let token = Secret::from(token);
         let mut session =
             Self { client, token, handed_in: false, info: TokenInfo::default(), revoked: Cell::new(None) };
         if !revoke {
             session.revoked.set(Some(Revoked::No("VAULT_REVOKE is false")));
-        } else if auth.string("token_type")? == "batch" {
+        } else if auth.string("token_type")?.as_str() == "batch" {
             session.revoked.set(Some(Revoked::No("a batch token cannot be")));
         } else if auth.number("num_uses")? == 1 {
             session.revoked.set(Some(Revoked::No("the read is its only use")));
@@ -129,7 +129,7 @@ impl Session<'_> {
         self.client.step(Step::LookUp, || {
             let answer = self.client.ask(Step::LookUp, &request)?;
             let broken = |fault: json::Fault| fault::of_body(&answer, &fault, &self.client.scrubber);
-            let said = Object::parse(&answer.body).map_err(broken)?;
+            let said = answer.document().map_err(broken)?;
             let token = said.object(&["data"]).map_err(broken)?;
             Ok(TokenInfo {
                 ttl: Duration::from_secs(token.number("ttl").map_err(broken)?),
@@ -175,7 +175,7 @@ impl Client {
             };
             let answer = self.ask(Step::Revoke, &request)?;
             // Vault says nothing, or something in JSON. A page in its place means that the request never got there.
-            let said = if answer.status == 204 { Ok(()) } else { Object::parse(&answer.body).map(drop) };
+            let said = if answer.status == 204 { Ok(()) } else { answer.document().map(drop) };
             said.map_err(|fault| fault::of_body(&answer, &fault, &self.scrubber))
         })
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
 use crate::support::leaks::{Written, base64, found, spelt};
-use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
+use crate::support::raw::{LOGIN, LOOK_UP, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
 use crate::support::scenario::Scenario;
 
 #[test]
@@ -68,7 +68,16 @@ fn echoes(secret: &str) -> Vec<Reply> {
 }
 
 fn echoed(step: &'static str, reply: &Reply, settings: [&str; 3], jwt: &str) {
-    let raw = Raw::start([(step, vec![reply.clone()])]);
+    echoed_after([(step, reply)], settings, jwt, |scenario| scenario);
+}
+
+fn echoed_after<const N: usize>(
+    script: [(&'static str, &Reply); N],
+    settings: [&str; 3],
+    jwt: &str,
+    change: impl FnOnce(Scenario<'static>) -> Scenario<'static>,
+) {
+    let raw = Raw::start(script.map(|(step, reply)| (step, vec![reply.clone()])));
     let [level, format, check] = settings;
     let scenario = Scenario::against(&raw)
         .jwt_text(jwt)
@@ -80,6 +89,7 @@ fn echoed(step: &'static str, reply: &Reply, settings: [&str; 3], jwt: &str) {
         .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "full")
         .options(Some(check).filter(|it| !it.is_empty()));
+    let scenario = change(scenario);
     // What is looked for is looked for in every outcome.
     let outcome = scenario.run();
     let known = [64..=78, 0..=0].iter().any(|codes| codes.contains(&outcome.code()));
@@ -104,6 +114,43 @@ fn what_a_server_repeats_is_never_shown_at_any_level() {
                 for _ in 0..2 {
                     let ([format, check], level) = (ways.next().expect("endless"), levels.next().expect("endless"));
                     echoed(step, &reply, [level, format, check], &jwt);
+                }
+            }
+        }
+    }
+}
+
+/// Values that a server may repeat, and how they stand in the secret.
+fn values() -> [(&'static str, Value); 6] {
+    [
+        ("a-value-of-the-secret", json!({"A": "a-value-of-the-secret"})),
+        (
+            "-----BEGIN-----\n0123456789abcdefghij\n-----END-----\n",
+            json!({"A": "-----BEGIN-----\n0123456789abcdefghij\n-----END-----\n"}),
+        ),
+        ("a \"quoted\"  value\\with \u{e9}", json!({"A": "a \"quoted\"  value\\with \u{e9}"})),
+        ("4111111111111111", json!({"A": 4_111_111_111_111_111_i64})),
+        ("deep-in-the-secret", json!({"A": {"b": [["deep-in-the-secret"]]}})),
+        ("not-selected-value", json!({"A": "x", "OTHER": "not-selected-value"})),
+    ]
+}
+
+#[test]
+fn a_value_that_was_read_is_shown_by_no_later_answer() {
+    let jwt = Jwt::default().encode();
+    let mut ways = ["a run", "a dry run", "a dry run with a token"].iter().cycle();
+    for (value, secret) in values() {
+        let read = Reply::secret(&secret.to_string());
+        let selected = |scenario: Scenario<'static>| scenario.env("VAULT_KEYS", "A").hides(value);
+        for reply in echoes(value) {
+            match *ways.next().expect("endless") {
+                "a run" => echoed_after([(READ, &read), (REVOKE, &reply)], ["debug", "text", ""], &jwt, selected),
+                "a dry run" => {
+                    echoed_after([(READ, &read), (REVOKE, &reply)], ["debug", "json", "--check"], &jwt, selected);
+                }
+                _ => {
+                    let handed_in = |scenario| selected(scenario).env("VAULT_TOKEN", TOKEN);
+                    echoed_after([(READ, &read), (LOOK_UP, &reply)], ["debug", "text", "--check"], &jwt, handed_in);
                 }
             }
         }

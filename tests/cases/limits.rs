@@ -144,6 +144,26 @@ fn a_revoke_that_hangs_after_the_budget_is_gone_has_one_second() {
 }
 
 #[test]
+fn what_takes_longer_than_the_budget_starts_nothing_late() {
+    // Reading it takes more than the shortest budgets.
+    let secret = json!({"A": vec![0; 99_000], "B": "x".repeat(1 << 20)}).to_string();
+    for budget in [20, 50, 100, 200, 400] {
+        let raw = Raw::start([(READ, vec![Reply::secret(&secret)])]);
+        let scenario = Scenario::against(&raw)
+            .no_command()
+            .options(["--env-file", "{folder}/app.env", "--format", "json"])
+            .env("VAULT_STARTUP_TIMEOUT", format!("{budget}ms"))
+            .env("VAULT_LOG_LEVEL", "error");
+        let outcome = scenario.run();
+        let written = scenario.file("app.env").exists();
+        assert!(matches!((outcome.code(), written), (0, true) | (69, false)), "{}", outcome.describe());
+        // The revoke and the file come after the last look at the clock.
+        let late = outcome.elapsed > Duration::from_millis(budget) + Duration::from_secs(3);
+        assert!(!late, "{:?}\n{}", outcome.elapsed, outcome.describe());
+    }
+}
+
+#[test]
 fn pauses_begin_as_set_double_and_are_jittered_down_to_half_of_it() {
     let raw = Raw::start([(STATUS, vec![Reply::json(502, &json!({"errors": []}))])]);
     let scenario = Scenario::against(&raw).env("VAULT_RETRY_DELAY", "80ms").env("VAULT_LOG_LEVEL", "error");

@@ -18,7 +18,7 @@ faults! { FAULTS, scripted;
     a_large_answer_is_cut_off_whatever_it_says_of_itself: "a body of 64 MiB, a gzip bomb, each within 64 MiB of memory", Each, 76, AtOnce;
     a_length_that_is_a_lie_or_none_is_refused: "a `Content-Length` that is no number, negative, or there twice", Each, 76, AtOnce;
     headers_that_are_none_are_refused: "CR, LF or NUL within a header", Each, 76, AtOnce;
-    documents_that_are_too_deep_or_say_a_thing_twice_are_refused: "JSON that is too deep, or says a thing twice", Each, 76, AtOnce;
+    documents_that_hold_too_much_or_say_a_thing_twice_are_refused: "JSON of more than 100,000 keys and values, or that says a thing twice", Each, 76, AtOnce;
 }
 
 /// The good answers, step by step; one of them in chunks.
@@ -169,17 +169,25 @@ fn headers_that_are_none_are_refused() {
     );
 }
 
-fn documents_that_are_too_deep_or_say_a_thing_twice_are_refused() {
-    let deep = format!("{{\"data\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+fn documents_that_hold_too_much_or_say_a_thing_twice_are_refused() {
+    let deep = format!("{{\"data\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
+    let wide = format!("{{\"data\":[{}0]}}", "[[[]],{}],".repeat(750_000));
+    let long = format!("{{\"data\":[{}0]}}", "0,".repeat(4_000_000));
     let twice = [
         r#"{"sealed":true,"sealed":false,"initialized":true}"#,
         r#"{"auth":{"client_token":"hvs.one","client_token":"hvs.two"}}"#,
         r#"{"data":{"data":{}},"data":{"data":{}}}"#,
         r#"{"data":{"data":{},"metadata":{"version":1,"version":2}}}"#,
     ];
-    let replies: Vec<_> =
-        twice.iter().map(|it| (*it).to_owned()).chain([deep]).map(|it| Reply::with(200, "", it.as_bytes())).collect();
-    refused(&replies, &["JSON with a duplicate key", "JSON nested deeper than 64 levels"], Scenario::against);
+    let replies: Vec<_> = twice
+        .iter()
+        .map(|it| (*it).to_owned())
+        .chain([deep, wide, long])
+        .map(|it| Reply::with(200, "", it.as_bytes()))
+        .collect();
+    refused(&replies, &["JSON with a duplicate key", "JSON of more than 100000 keys and values"], |raw| {
+        Scenario::against(raw).inherit([Inherit::Limit(Resource::RLIMIT_AS, 64 << 20)])
+    });
 }
 
 /// All members of the document, as [pointers](https://www.rfc-editor.org/rfc/rfc6901).

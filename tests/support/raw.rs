@@ -152,6 +152,8 @@ pub(crate) const STATUS: &str = "sys/seal-status";
 pub(crate) const LOGIN: &str = "auth/kubernetes/login";
 pub(crate) const READ: &str = "kv/data/shop/app";
 pub(crate) const REVOKE: &str = "auth/token/revoke-self";
+/// In a dry run only.
+pub(crate) const LOOK_UP: &str = "auth/token/lookup-self";
 
 impl Raw {
     /// One that deviates from a good Vault in these answers.

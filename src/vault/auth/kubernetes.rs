@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
-use crate::json::{Json, Object};
+use crate::json::Object;
 use crate::text::escaped;
 use crate::vault::fault::{self, Step};
 use crate::vault::http::Request;
@@ -33,7 +33,8 @@ impl Client {
             let body = login_body(role, &jwt);
             let request = Request { body: Some(&body), grace: GRACE, ..Request::get(&path) };
             let answer = self.ask(step, &request).map_err(|fault| explained(fault, &jwt))?;
-            let session = Object::parse(&answer.body)
+            let session = answer
+                .document()
                 .inspect_err(|_| drop(Session::salvage(self, &answer.body, method.revoke)))
                 .and_then(|object| Session::from_login(self, &object, method.revoke));
             match session {
@@ -99,11 +100,11 @@ fn said(jwt: &str) -> String {
 fn claims(jwt: &str, now: Duration) -> Option<String> {
     let payload = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
     let claims = Object::parse(&payload).ok()?;
-    let audience = match claims.get("aud") {
-        Some(Json::String(one)) => escaped(one),
-        _ => escaped(&claims.strings("aud").join(", ")),
+    let audience = match claims.get("aud").and_then(|audience| audience.string()) {
+        Some(one) => escaped(&one),
+        None => claims.strings("aud").iter().map(|one| escaped(one)).collect::<Vec<_>>().join(", "),
     };
-    let subject = escaped(claims.string("sub").ok()?);
+    let subject = escaped(&claims.string("sub").ok()?);
     let expiry = match Duration::from_secs(claims.number("exp").ok()?) {
         Duration::ZERO => "never expires".into(),
         at if at > now => format!("expires in {}", Seconds(at.saturating_sub(now))),

@@ -1,16 +1,14 @@
 //! What each answer, and each lack of one, comes to.
 
+use std::time::Duration;
+
 use super::*;
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer {
-        status,
-        body: zeroize::Zeroizing::new(body.as_bytes().to_vec()),
-        content_type: "application/json".into(),
-        location: "https://leader.example:8200/v1/secret-path".into(),
-        retry_after: Some(Duration::from_secs(7)).filter(|_| status == 429),
-        ends_with_connection: false,
-    }
+    let mut answer = Answer::canned(status, body);
+    answer.location = "https://leader.example:8200/v1/secret-path".into();
+    answer.retry_after = Some(Duration::from_secs(7)).filter(|_| status == 429);
+    answer
 }
 
 const LOGIN: Step = Step::Login { mount: "kubernetes", role: "shop" };
@@ -102,7 +100,7 @@ fn a_part_of_the_url_that_a_setting_holds_as_well_is_named() {
 fn what_this_process_lacks_is_not_the_servers_fault() {
     let none = |errno: Errno| {
         let error = ureq::Error::Io(std::io::Error::from_raw_os_error(errno as i32));
-        let none = NoAnswer { error, setting: None, limit: Duration::ZERO, through_proxy: false };
+        let none = NoAnswer { error, limit: Limit { setting: None, length: Duration::ZERO }, through_proxy: false };
         of_transport(&none, &Scrubber::default()).code
     };
     assert_eq!([none(Errno::EMFILE), none(Errno::ECONNREFUSED)], [Code::System, Code::Unreachable]);
@@ -111,7 +109,7 @@ fn what_this_process_lacks_is_not_the_servers_fault() {
 #[test]
 fn through_a_proxy_the_proxy_is_suspected_whatever_the_names_say() {
     let remedy = |error| {
-        let none = NoAnswer { error, setting: None, limit: Duration::ZERO, through_proxy: true };
+        let none = NoAnswer { error, limit: Limit { setting: None, length: Duration::ZERO }, through_proxy: true };
         of_transport(&none, &Scrubber::default()).remedy
     };
     let unresolved = Unresolved { host: "my-proxy".into(), reason: "unknown".into() };
@@ -130,5 +128,15 @@ fn a_body_cut_short_is_tried_again_only_where_the_connection_marked_its_end() {
     assert_eq!(
         (of_body(&answer, &cut, &Scrubber::default()).code, of_body(&answer, &cut, &Scrubber::default()).retry),
         (Code::Unreachable, Retry::Soon)
+    );
+}
+
+#[test]
+fn a_body_that_the_time_limit_leaves_unread_is_late_and_tried_again() {
+    let fault = of_body(&answer(200, "{}"), &json::Fault::Interrupted, &Scrubber::default());
+    assert_eq!((fault.code, fault.retry), (Code::Unreachable, Retry::Soon));
+    assert_eq!(
+        fault.to_string(),
+        "no complete answer within 1m (VAULT_TIMEOUT); raise the time limit, or the CPU limit of the container"
     );
 }

@@ -18,6 +18,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConne
 use zeroize::Zeroizing;
 
 use super::Options;
+use crate::json::{self, Bytes, Object};
 use crate::process::wait::Waiter;
 use crate::secret::Secret;
 use crate::text::escaped;
@@ -62,20 +63,54 @@ impl<'a> Request<'a> {
 /// A complete answer, whatever its status.
 pub struct Answer {
     pub status: u16,
-    pub body: Zeroizing<Vec<u8>>,
+    pub body: Bytes,
     pub content_type: String,
     pub location: String,
     pub retry_after: Option<Duration>,
     /// The body ended with the connection: a cut is not told from its end.
     pub ends_with_connection: bool,
+    /// The time limit that holds for reading it too.
+    pub limit: Limit,
+    waiter: Arc<Waiter>,
+}
+
+impl Answer {
+    /// The body as a JSON object; reading it is as bounded in time as receiving it.
+    pub fn document(&self) -> Result<Object, json::Fault> {
+        Object::read(&self.body, || self.waiter.alive().is_ok())
+    }
+}
+
+#[cfg(test)]
+impl Answer {
+    /// One as from Vault, with nothing in its headers.
+    pub fn canned(status: u16, body: &str) -> Self {
+        let waiter = Waiter::new(None);
+        waiter.expect(Instant::now() + Duration::from_secs(60), Duration::ZERO);
+        Self {
+            status,
+            body: Arc::new(Zeroizing::new(body.as_bytes().to_vec())),
+            content_type: "application/json".into(),
+            location: String::new(),
+            retry_after: None,
+            ends_with_connection: false,
+            limit: Limit { setting: Some("VAULT_TIMEOUT"), length: Duration::from_secs(60) },
+            waiter: Arc::new(waiter),
+        }
+    }
+}
+
+/// The time limit that holds for a request: its setting, where it has one, and how much it came to.
+#[derive(Clone, Copy)]
+pub struct Limit {
+    pub setting: Option<&'static str>,
+    pub length: Duration,
 }
 
 /// Why there is no complete answer.
 pub struct NoAnswer {
     pub error: ureq::Error,
-    /// The time limit that held for it: its setting, where it has one, and how much it came to.
-    pub setting: Option<&'static str>,
-    pub limit: Duration,
+    pub limit: Limit,
     /// Whether it went through a proxy, which is nearer than Vault and suspected first.
     pub through_proxy: bool,
 }
@@ -124,16 +159,17 @@ impl Http {
         let own = request.within.map_or(now + self.timeout, |(end, _)| end);
         let deadline = if request.within.is_some() { own } else { own.min(self.deadline) };
         self.waiter.expect(deadline, request.grace);
-        let (setting, limit) = match request.within {
+        let (setting, length) = match request.within {
             Some((_, within)) => (None, within),
             None if deadline == own => (Some("VAULT_TIMEOUT"), self.timeout),
             None => (Some("VAULT_STARTUP_TIMEOUT"), deadline - now),
         };
+        let limit = Limit { setting, length };
         let through_proxy = self.agent.config().proxy().is_some();
-        self.exchange(request).map_err(|error| NoAnswer { error, setting, limit, through_proxy })
+        self.exchange(request, limit).map_err(|error| NoAnswer { error, limit, through_proxy })
     }
 
-    fn exchange(&self, request: &Request) -> Result<Answer, ureq::Error> {
+    fn exchange(&self, request: &Request, limit: Limit) -> Result<Answer, ureq::Error> {
         let url = format!("{}/v1/{}", self.base, request.path);
         let mut headers = vec![(header::HOST.as_str(), self.host.as_str()), ("x-vault-request", "true")];
         headers.extend(request.token.map(|token| ("x-vault-token", token.expose())));
@@ -144,39 +180,44 @@ impl Http {
         } else {
             headers.into_iter().fold(self.agent.get(url), |r, (name, value)| r.header(name, value)).call()
         };
-        read(response?)
+        self.read(response?, limit)
+    }
+
+    fn read(&self, mut response: Response<ureq::Body>, limit: Limit) -> Result<Answer, ureq::Error> {
+        let text = |name: header::HeaderName| {
+            response
+                .headers()
+                .get(name)
+                .map_or(String::new(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let framed = response.headers().contains_key(header::CONTENT_LENGTH)
+            || response.headers().contains_key(header::TRANSFER_ENCODING);
+        let status = response.status().as_u16();
+        let encoding = text(header::CONTENT_ENCODING);
+        let mut answer = Answer {
+            status,
+            body: Bytes::default(),
+            content_type: text(header::CONTENT_TYPE),
+            location: text(header::LOCATION),
+            retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
+            ends_with_connection: !framed && status != 204,
+            limit,
+            waiter: Arc::clone(&self.waiter),
+        };
+        let announced = response.body().content_length().unwrap_or_default();
+        answer.body = read_wiping(response.body_mut().with_config().limit(MAX_BODY).reader(), announced)?.into();
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            return Err(ureq::Error::Other(Box::new(Encoded(encoding))));
+        }
+        Ok(answer)
     }
 }
 
-fn read(mut response: Response<ureq::Body>) -> Result<Answer, ureq::Error> {
-    let text = |name: header::HeaderName| {
-        response
-            .headers()
-            .get(name)
-            .map_or(String::new(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    let framed = response.headers().contains_key(header::CONTENT_LENGTH)
-        || response.headers().contains_key(header::TRANSFER_ENCODING);
-    let status = response.status().as_u16();
-    let encoding = text(header::CONTENT_ENCODING);
-    let mut answer = Answer {
-        status,
-        body: Zeroizing::default(),
-        content_type: text(header::CONTENT_TYPE),
-        location: text(header::LOCATION),
-        retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
-        ends_with_connection: !framed && status != 204,
-    };
-    answer.body = read_wiping(response.body_mut().with_config().limit(MAX_BODY).reader())?;
-    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        return Err(ureq::Error::Other(Box::new(Encoded(encoding))));
-    }
-    Ok(answer)
-}
-
-/// Reads to the end; a buffer that is outgrown is wiped, which `Vec` would not do.
-fn read_wiping(mut body: impl Read) -> Result<Zeroizing<Vec<u8>>, ureq::Error> {
-    let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
+/// Reads to the end; a buffer that is outgrown is wiped, which `Vec` would not do. With room for one byte more than is
+/// `announced`, none is.
+fn read_wiping(mut body: impl Read, announced: u64) -> Result<Zeroizing<Vec<u8>>, ureq::Error> {
+    let room = usize::try_from(announced.min(MAX_BODY)).unwrap_or_default() + 1;
+    let mut buffer = Zeroizing::new(vec![0; room.max(16 << 10)]);
     let mut length = 0;
     loop {
         if length == buffer.len() {

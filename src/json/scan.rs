@@ -1,0 +1,302 @@
+//! The one pass over a document: from its bytes to its nodes, without recursion.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::Fault;
+
+/// A larger document is refused: ten times what a secret with ten thousand keys has, so that what a server can make this
+/// program do is bounded by more than the size of its answer.
+pub const MAX_NODES: usize = 100_000;
+
+/// How many values are read between two questions whether there is time for more.
+const STRETCH: usize = 256;
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Null,
+    True,
+    False,
+    Number,
+    /// Without an escape in it: its text stands in the document.
+    String,
+    /// With an escape in it.
+    Escaped,
+    Array,
+    Object,
+}
+
+/// A key or a value. What it holds comes right behind it.
+pub struct Node {
+    pub kind: Kind,
+    pub is_key: bool,
+    start: u32,
+    end: u32,
+    next: u32,
+}
+
+impl Node {
+    /// Its bytes in the document, quotes and brackets included.
+    pub fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The index of the node that follows the last one in it.
+    pub fn next(&self) -> usize {
+        self.next as usize
+    }
+}
+
+/// The nodes of a document, the first of which is the document itself.
+pub fn scan(document: &[u8], go_on: impl Fn() -> bool) -> Result<Vec<Node>, Fault> {
+    let text = std::str::from_utf8(document).map_err(|_| Fault::Text)?;
+    // More would not fit the nodes' offsets; an answer is eight MiB at most.
+    if u32::try_from(text.len()).is_err() {
+        return Err(Fault::TooMany);
+    }
+    let mut scanner = Scanner { text, at: 0, nodes: Vec::new(), open: Vec::new() };
+    let mut steps = 0_usize;
+    while scanner.step()? {
+        steps += 1;
+        if steps.is_multiple_of(STRETCH) && !go_on() {
+            return Err(Fault::Interrupted);
+        }
+    }
+    Ok(scanner.nodes)
+}
+
+/// The text of a string with escapes, quotes included; none where it is no Unicode text.
+pub fn unescaped(raw: &str) -> Option<String> {
+    serde_json::from_str(raw).ok()
+}
+
+struct Scanner<'d> {
+    text: &'d str,
+    at: usize,
+    nodes: Vec<Node>,
+    /// The arrays and objects that have not ended.
+    open: Vec<Open<'d>>,
+}
+
+struct Open<'d> {
+    node: usize,
+    /// Of an object: its keys so far, and the last of them.
+    members: Option<(HashSet<Cow<'d, str>>, Cow<'d, str>)>,
+}
+
+impl<'d> Scanner<'d> {
+    /// Reads the next value as far as its first member or element, and whatever ends behind it. Returns false once the
+    /// document has ended.
+    fn step(&mut self) -> Result<bool, Fault> {
+        self.skip_blanks();
+        let opened = match self.peek() {
+            Some(b'[') => self.open(Kind::Array, None)?,
+            Some(b'{') => self.open(Kind::Object, Some((HashSet::new(), Cow::Borrowed(""))))?,
+            Some(b'"') => {
+                self.string(false)?;
+                false
+            }
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.literal("true", Kind::True)?,
+            Some(b'f') => self.literal("false", Kind::False)?,
+            Some(b'n') => self.literal("null", Kind::Null)?,
+            _ => return Err(self.syntax()),
+        };
+        if opened {
+            return Ok(true);
+        }
+        loop {
+            self.skip_blanks();
+            let is_object = match self.open.last() {
+                None if self.at == self.text.len() => return Ok(false),
+                None => return Err(self.syntax()),
+                Some(open) => open.members.is_some(),
+            };
+            match (self.peek(), is_object) {
+                (Some(b','), _) => {
+                    self.at += 1;
+                    if is_object {
+                        self.key()?;
+                    }
+                    return Ok(true);
+                }
+                (Some(b'}'), true) | (Some(b']'), false) => self.close(),
+                _ => return Err(self.syntax()),
+            }
+        }
+    }
+
+    /// Begins an array or object. Returns false where it is empty and has ended.
+    fn open(&mut self, kind: Kind, members: Option<(HashSet<Cow<'d, str>>, Cow<'d, str>)>) -> Result<bool, Fault> {
+        let is_object = members.is_some();
+        self.open.push(Open { node: self.nodes.len(), members });
+        self.push(kind, self.at, false)?;
+        self.at += 1;
+        self.skip_blanks();
+        match self.peek() {
+            Some(b']') if !is_object => self.close(),
+            Some(b'}') if is_object => self.close(),
+            _ if is_object => return self.key().map(|()| true),
+            _ => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    fn close(&mut self) {
+        self.at += 1;
+        if let Some(Open { node, .. }) = self.open.pop() {
+            (self.nodes[node].end, self.nodes[node].next) = (offset(self.at), offset(self.nodes.len()));
+        }
+    }
+
+    /// Reads a key and the colon behind it.
+    fn key(&mut self) -> Result<(), Fault> {
+        self.skip_blanks();
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax());
+        }
+        let key = self.string(true)?;
+        if let Some(Open { members: Some((keys, last)), .. }) = self.open.last_mut() {
+            last.clone_from(&key);
+            if !keys.insert(key) {
+                let named = self.open.iter().take(3).filter_map(|open| open.members.as_ref());
+                return Err(Fault::Duplicate(named.map(|(_, key)| key.clone().into_owned()).collect()));
+            }
+        }
+        self.skip_blanks();
+        if self.peek() != Some(b':') {
+            return Err(self.syntax());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads a string; returns its text where it is a key, which is no secret.
+    fn string(&mut self, is_key: bool) -> Result<Cow<'d, str>, Fault> {
+        let (text, start) = (self.text, self.at);
+        let mut kind = Kind::String;
+        self.at += 1;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    kind = Kind::Escaped;
+                    self.escape()?;
+                }
+                Some(0x20..) => self.at += 1,
+                _ => return Err(self.syntax()),
+            }
+        }
+        self.at += 1;
+        let raw = &text[start..self.at];
+        let decoded = match kind {
+            Kind::Escaped => Some(Zeroizing::new(unescaped(raw).ok_or(Fault::Text)?)),
+            _ => None,
+        };
+        self.push(kind, start, is_key)?;
+        Ok(match decoded {
+            _ if !is_key => Cow::Borrowed(""),
+            Some(decoded) => Cow::Owned((*decoded).clone()),
+            None => Cow::Borrowed(&raw[1..raw.len() - 1]),
+        })
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        let digits = match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
+            Some(b'u') => 4,
+            _ => return Err(self.syntax()),
+        };
+        self.at += 1;
+        for _ in 0..digits {
+            if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                return Err(self.syntax());
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<bool, Fault> {
+        let start = self.at;
+        self.skip(b"-");
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.skip(b".") {
+            self.digits()?;
+        }
+        if self.skip(b"eE") {
+            self.skip(b"+-");
+            self.digits()?;
+        }
+        self.push(Kind::Number, start, false)
+    }
+
+    /// One digit or more.
+    fn digits(&mut self) -> Result<(), Fault> {
+        let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
+        if !is_digit(self.peek()) {
+            return Err(self.syntax());
+        }
+        while is_digit(self.peek()) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &str, kind: Kind) -> Result<bool, Fault> {
+        let start = self.at;
+        for byte in word.bytes() {
+            if !self.skip(&[byte]) {
+                return Err(self.syntax());
+            }
+        }
+        self.push(kind, start, false)
+    }
+
+    /// Notes a node that ends here; an array or object ends later. Returns false: nothing was opened.
+    fn push(&mut self, kind: Kind, start: usize, is_key: bool) -> Result<bool, Fault> {
+        if self.nodes.len() == MAX_NODES {
+            return Err(Fault::TooMany);
+        }
+        let next = offset(self.nodes.len() + 1);
+        self.nodes.push(Node { kind, is_key, start: offset(start), end: offset(self.at), next });
+        Ok(false)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Passes over one of `bytes`, if one comes next.
+    fn skip(&mut self, bytes: &[u8]) -> bool {
+        let found = self.peek().is_some_and(|byte| bytes.contains(&byte));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.skip(b" \n\r\t") {}
+    }
+
+    /// The fault of what stands here.
+    fn syntax(&self) -> Fault {
+        let before = &self.text.as_bytes()[..self.at];
+        let mut lines = before.split(|byte| *byte == b'\n');
+        let column = lines.next_back().unwrap_or_default().len() + 1;
+        let line = lines.count() + 1;
+        Fault::Syntax { cut_short: self.at == self.text.len(), line, column }
+    }
+}
+
+/// An index or a length, of which the scan has seen that it fits.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
