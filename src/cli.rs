@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
+use crate::check::Style;
 use crate::config::reader::Flags;
 use crate::config::setting::{self, Setting};
 use crate::error::Error;
@@ -14,7 +15,7 @@ use crate::error::Error;
 pub const USAGE: &str = "\
 vault-exec [OPTIONS] [--] COMMAND [ARG]...
        vault-exec [OPTIONS] --env-file PATH [--format FORMAT]
-       vault-exec [OPTIONS] --check [-- COMMAND [ARG]... | --env-file PATH]
+       vault-exec [OPTIONS] --check (-- COMMAND [ARG]... | --env-file PATH)
        vault-exec --install DIR";
 
 /// Starts COMMAND with one Vault path's secrets in its environment.
@@ -63,6 +64,10 @@ struct Cli {
     #[arg(long, value_name = "FORMAT", help_heading = "Checking and installing")]
     report: Option<String>,
 
+    /// With --check: show every setting, defaults too
+    #[arg(long, help_heading = "Checking and installing")]
+    verbose: bool,
+
     /// Copy this program to DIR/vault-exec, over one that is running too
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Checking and installing")]
     install: Option<PathBuf>,
@@ -81,8 +86,8 @@ pub enum Ask {
     Check {
         /// What would be done.
         request: Request,
-        /// Report as JSON.
-        json: bool,
+        /// How the report looks.
+        style: Style,
     },
     /// To copy the program into this directory.
     Install(PathBuf),
@@ -121,7 +126,8 @@ pub fn parse(args: Vec<OsString>) -> Result<Ask, Error> {
 
 /// Which of the modes it is; two that do not go together are refused.
 fn ask(cli: Cli) -> Result<Ask, Error> {
-    let Cli { keys, require, allow_name, wait, env_file, format, force, check, report, install, command } = cli;
+    let Cli { keys, require, allow_name, wait, env_file, format, force, check, report, verbose, install, command } =
+        cli;
     let json = match report.as_deref() {
         None | Some("text") => false,
         Some("json") => true,
@@ -130,6 +136,9 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
     let to_file = env_file.is_some();
     if report.is_some() && !check {
         return Err(usage("--report goes with --check"));
+    }
+    if verbose && !check {
+        return Err(usage("--verbose goes with --check"));
     }
     if !command.is_empty() && (to_file || format.is_some() || force) {
         return Err(usage("COMMAND does not go with --env-file, --format or --force"));
@@ -140,7 +149,7 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
         return if alone { Ok(Ask::Install(directory)) } else { Err(usage("--install goes with nothing else")) };
     }
     let request = Request { command, flags, force };
-    Ok(if check { Ask::Check { request, json } } else { Ask::Run(request) })
+    Ok(if check { Ask::Check { request, style: Style { json, verbose } } } else { Ask::Run(request) })
 }
 
 /// A usage error: what is wrong, and how it is written.
@@ -281,10 +290,17 @@ mod tests {
             (&[][..], run(&[], Flags::default())),
             (&["--"], run(&[], Flags::default())),
             (&["--env-file", "/f", "--format", "json"], run(&[], file())),
-            (&["--check", "--", "env"], Ask::Check { request: command(), json: false }),
+            (&["--check", "--", "env"], Ask::Check { request: command(), style: Style::default() }),
+            (
+                &["--check", "--verbose", "--", "env"],
+                Ask::Check { request: command(), style: Style { verbose: true, json: false } },
+            ),
             (
                 &["--check", "--report", "json", "--env-file=/f", "--format=json", "--force"],
-                Ask::Check { request: Request { flags: file(), force: true, ..Request::default() }, json: true },
+                Ask::Check {
+                    request: Request { flags: file(), force: true, ..Request::default() },
+                    style: Style { json: true, verbose: false },
+                },
             ),
             (&["--install", "/bin"], Ask::Install("/bin".into())),
         ] {
@@ -303,6 +319,7 @@ mod tests {
             (&["--env-file", "/f", "--", "env"], "COMMAND does not go with --env-file, --format or --force"),
             (&["--format", "sh", "env"], "COMMAND does not go with --env-file, --format or --force"),
             (&["--report", "json", "env"], "--report goes with --check"),
+            (&["--verbose", "env"], "--verbose goes with --check"),
             (&["--check", "--report", "xml"], "--report takes text or json"),
             (&["--install", "/bin", "env"], "--install goes with nothing else"),
             (&["--install", "/bin", "--check"], "--install goes with nothing else"),

@@ -137,6 +137,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// The sentence without its remedy, and the remedy. Several faults have a line each, with their own remedies in it.
+    pub fn parts(&self) -> (String, Option<String>) {
+        let text = self.to_string();
+        match self {
+            Self::Vault { at, during, fault, effort } => {
+                (format!("vault at {at}: {during}{}{effort}", fault.cause), Some(fault.remedy.clone()))
+            }
+            Self::Credential { what, path, cause, remedy } => {
+                (format!("{what} {path}: {cause}"), Some((*remedy).to_owned()))
+            }
+            Self::Secrets { from, problems, .. } => (format!("secret {from}:\n{}", problems.join("\n")), None),
+            Self::Settings(_) | Self::Signal(_) => (text, None),
+            // Their texts are ours, and what stands behind the last semicolon is the remedy.
+            _ => match text.rsplit_once("; ") {
+                Some((cause, remedy)) => (cause.to_owned(), Some(remedy.to_owned())),
+                None => (text, None),
+            },
+        }
+    }
+
     /// The process's exit code: that of [`Code`], or 128 and the signal's number.
     pub fn exit_code(&self) -> u8 {
         let code = match self {

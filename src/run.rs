@@ -13,7 +13,7 @@ use crate::process::wait::{Ended, Waiter};
 use crate::report::{self, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
-use crate::steps::{arm, collect, demand_target, keep_out, not_started, print, refused, sink};
+use crate::steps::{arm, collect, demand_target, fit, not_started, print, refused, sink};
 use crate::vault::Client;
 use crate::vault::token::Revoked;
 use crate::{check, install, logging, process, text};
@@ -45,7 +45,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
                 Plan::Vault(config) => hand_over(&config, sink, environ)?,
             }
         }
-        Ask::Check { request, json } => return check::run(request, json, &environ),
+        Ask::Check { request, style } => return check::run(request, style, &environ),
         Ask::Install(directory) => {
             let waiter = arm()?;
             let path = install::install(Path::new("/proc/self/exe"), &directory)?;
@@ -73,12 +73,9 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
     let secret = session.read(&config.location)?;
     times.lap("read");
 
-    let (mut variables, problems) = collect(&secret, config, sink.carrier());
-    keep_out(&mut variables, config, sink.carrier(), &environ);
-    let payload = match sink.payload(environ, config::is_credential, &variables, config.on_conflict) {
-        Ok(payload) if problems.is_empty() => payload,
-        unfit => return Err(refused(&config.location, &secret, &[problems, unfit.err().unwrap_or_default()].concat())),
-    };
+    let collected = collect(&secret, config, sink.carrier());
+    let (variables, payload) = fit(collected, config, sink, environ);
+    let payload = payload.map_err(|problems| refused(&config.location, &secret, &problems))?;
     let ready = payload.prepare().map_err(Unwritten::File)?;
     waiter.expect(times.begun + config.startup_timeout, Duration::ZERO);
     waiter.alive().map_err(|ended| match ended {

@@ -13,9 +13,9 @@ use crate::process::environ::Environ;
 use crate::process::signal::Signals;
 use crate::process::wait::Waiter;
 use crate::secrets::{self, Carrier, Problem, Variable};
-use crate::sink::Sink;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
+use crate::sink::{Payload, Sink};
 use crate::vault::kv::{Location, Version};
 use crate::{process, text};
 
@@ -70,11 +70,25 @@ pub fn collect(secret: &Version, config: &Config, carrier: Carrier) -> (Vec<Vari
     }
 }
 
-/// Takes out the variables that the environment has with another value, where those are to be kept.
-pub fn keep_out(variables: &mut Vec<Variable>, config: &Config, carrier: Carrier, environ: &Environ) {
-    if config.on_conflict == OnConflict::Keep && carrier == Carrier::Environment {
-        variables.retain(|variable| !exec::is_in_conflict(variable, environ, config::is_credential));
+/// Fits what was collected into `sink`: the variables that go there, and what is to be handed over or everything that
+/// forbids it. Left out are those that the environment has with another value, where it is to be kept.
+pub fn fit(
+    (mut variables, mut problems): (Vec<Variable>, Vec<Problem>),
+    config: &Config,
+    sink: Sink,
+    environ: Environ,
+) -> (Vec<Variable>, Result<Payload, Vec<Problem>>) {
+    if config.on_conflict == OnConflict::Keep && sink.carrier() == Carrier::Environment {
+        variables.retain(|variable| !exec::is_in_conflict(variable, &environ, config::is_credential));
     }
+    let payload = match sink.payload(environ, config::is_credential, &variables, config.on_conflict) {
+        Ok(payload) if problems.is_empty() => Ok(payload),
+        unfit => {
+            problems.extend(unfit.err().unwrap_or_default());
+            Err(problems)
+        }
+    };
+    (variables, payload)
 }
 
 /// The error for a secret with `problems`.

@@ -1,57 +1,42 @@
 //! The dry run: every step of a run but the last, past a failure wherever that tells more.
 
+mod json;
 mod report;
+mod text;
 
 use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::cli::Request;
-use crate::config::{self, Config, InEffect, Plan, Settings};
+use crate::config::{self, Config, Inspected, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::secrets::{Carrier, Problem, Variable};
-use crate::sink::Sink;
-use crate::sink::env_file::{EnvFile, Unwritten};
+use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, OnConflict};
+use crate::sink::{Payload, Sink};
 use crate::steps;
 use crate::text::escaped;
 use crate::vault::Client;
 use crate::vault::kv::Version;
 use crate::vault::token::{Revoked, Session, TokenInfo};
 
+pub use report::FIELDS;
+use report::{Facts, Found, Report, Row};
+
 const ABSENT: u8 = Code::Absent as u8;
 const DENIED: u8 = Code::Denied as u8;
 
-/// What a dry run found.
-struct Report {
-    settings: Vec<InEffect>,
-    steps: Vec<Step>,
-    variables: Vec<Row>,
-    /// What a real run would come to.
-    verdict: String,
-    code: u8,
-}
-
-struct Step {
-    name: &'static str,
-    time: Duration,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    Ok(String),
-    /// What is worth knowing beside the steps of a real run.
-    Note(String),
-    /// One line for each fault.
-    Failed(Vec<String>),
-    Skipped(&'static str),
-}
-
-/// A variable: its name, its type in the secret, and `ok` or what is wrong with it.
-struct Row {
-    name: String,
-    kind: &'static str,
-    state: String,
+/// How a report looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// One JSON object instead of text.
+    pub json: bool,
+    /// Every setting instead of those that are not defaults.
+    pub verbose: bool,
 }
 
 /// Goes through the steps for `request`, prints the report to standard output and returns the exit code that a real run
@@ -59,131 +44,145 @@ struct Row {
 ///
 /// # Errors
 ///
-/// [`Error::Output`] where the report cannot be written, and what keeps a run from beginning at all: a command line that
-/// names nothing to do, a call of the system that fails. Everything else that goes wrong is in the report.
-pub fn run(request: Request, json: bool, environ: &Environ) -> Result<u8, Error> {
-    let report = Report::make(request, environ)?;
+/// [`Error::Output`] where the report cannot be written, and what keeps a run from beginning at all: a call of the system
+/// that fails, a signal. Everything else that goes wrong is in the report.
+pub fn run(mut request: Request, style: Style, environ: &Environ) -> Result<u8, Error> {
+    // Nothing is written, so a terminal is as good as any other place.
+    request.force = true;
+    let mut settings = config::in_effect(environ, &request.flags);
+    settings.retain(|setting| style.verbose || setting.from.is_some());
+    let (steps, variables, warnings) = (Vec::new(), Vec::new(), Vec::new());
+    let mut report = Report { settings, steps, variables, warnings, would: String::new(), failure: None };
+    report.examine(request, environ)?;
     // https://no-color.org
-    let colours =
-        !json && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let text = if json { report.to_json() } else { report.to_text(colours) };
-    steps::print(&text)?;
-    Ok(report.code)
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    steps::print(&if style.json { report.to_json() } else { report.to_text(colours) })?;
+    Ok(report.code())
 }
 
 impl Report {
-    fn make(mut request: Request, environ: &Environ) -> Result<Self, Error> {
-        // Nothing is written, so a terminal is as good as any other place.
-        request.force = true;
-        let settings = config::in_effect(environ, &request.flags);
-        let mut report = Self { settings, steps: Vec::new(), variables: Vec::new(), verdict: String::new(), code: 0 };
-        report.examine(request, environ)?;
-        if report.code != 0 {
-            report.verdict = format!("would fail with exit code {}", report.code);
-        }
-        Ok(report)
-    }
-
-    /// Fails only with a signal, which ends a dry run as it ends a real one.
+    /// Fails only with what ends a dry run as it ends a real one: a signal, a call of the system.
     fn examine(&mut self, request: Request, environ: &Environ) -> Result<(), Error> {
         let begun = Instant::now();
-        let (settings, faults) = config::inspect(environ, &request.flags, !request.command.is_empty());
+        // A run without a target ends here; its settings and its secret can be looked at all the same.
+        let named = steps::demand_target(&request, environ);
+        let has_target = named.is_ok();
+        if let Err(error) = named {
+            self.step::<()>("target", begun, Err(error))?;
+        }
+        let begun = Instant::now();
+        let Inspected { plan, env_file, faults } =
+            config::inspect(environ, &request.flags, !request.command.is_empty());
         let sound = faults.is_empty();
-        self.step(
-            "settings",
-            begun,
-            if sound { Ok(("all can be used".into(), ())) } else { Err(Error::Settings(faults)) },
-        )?;
-        let Some(Settings { plan, env_file }) = settings else { return Ok(()) };
+        let judged = if sound { Ok(Found::saying("all can be used")) } else { Err(Error::Settings(faults)) };
+        self.step("settings", begun, judged)?;
 
         let begun = Instant::now();
         let mut sink = None;
-        if !request.command.is_empty() || env_file.is_some() {
-            sink = self.step("target", begun, steps::sink(request, env_file, environ).map(|s| (describe(&s), s)))?;
-        } else {
-            self.skip("target", "neither COMMAND nor an env file is named");
+        if has_target {
+            sink = self.step("target", begun, steps::sink(request, env_file, environ).map(described))?;
         }
         let file = if let Some(Sink::EnvFile(file)) = &sink { Some(file.clone()) } else { None };
+        let mut content = None;
         match plan {
-            Plan::Passthrough(warnings) => {
-                for warning in &warnings {
-                    log::warn!("{warning}");
-                }
-                self.verdict = match &file {
+            None => self.skip("status", "the settings are at fault"),
+            Some(Plan::Passthrough(warnings)) => {
+                self.warnings.extend(warnings);
+                self.would = match &file {
                     Some(file) => format!("VAULT_ADDR is unset: would write {file} without variables"),
                     None => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
                 };
+                content = file.as_ref().and_then(|file| file.render(&[]).ok());
             }
-            Plan::Vault(config) if sound => self.ask_vault(&config, sink, environ)?,
-            Plan::Vault(config) => {
+            Some(Plan::Vault(config)) if sound => content = self.ask_vault(&config, sink, environ)?,
+            Some(Plan::Vault(config)) => {
                 self.skip("status", "the settings are at fault");
-                self.step("credential", Instant::now(), config.auth.inspect().map(|said| (said, ())))?;
+                self.step("credential", Instant::now(), config.auth.inspect().map(Found::saying))?;
             }
         }
         // Whatever came before; a real run comes to it after everything else that can fail.
         if let Some(file) = file {
-            let begun = Instant::now();
-            let ready = file.check().map(|()| (format!("{file} can be written"), ()));
-            self.step("file", begun, ready.map_err(|fault| Error::EnvFile(Unwritten::File(fault))))?;
+            self.examine_file(&file, content.as_deref().map(Vec::as_slice))?;
         }
         Ok(())
     }
 
-    fn ask_vault(&mut self, config: &Config, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
-        for warning in &config.warnings {
-            log::warn!("{warning}");
-        }
+    /// Returns what the env file would hold, where all is well and there is one.
+    fn ask_vault(
+        &mut self,
+        config: &Config,
+        sink: Option<Sink>,
+        environ: &Environ,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        self.warnings.extend(config.warnings.iter().cloned());
         let waiter = steps::arm()?;
         let begun = Instant::now();
         let vault = Client::new(&config.vault, config.policy(begun), waiter.clone());
-        let status = vault.status().map(|version| (format!("initialised and unsealed, version {version}"), ()));
-        let up = self.step("status", begun, status)?.is_some();
-        let credential = self.step("credential", Instant::now(), config.auth.inspect().map(|said| (said, ())))?;
+        let up = self.step("status", begun, vault.status().map(ready))?.is_some();
+        let credential = self.step("credential", Instant::now(), config.auth.inspect().map(Found::saying))?;
         if !up || credential.is_none() {
             self.skip("login", if up { "the credential is at fault" } else { "Vault is not ready" });
-            return Ok(());
+            return Ok(None);
         }
         let begun = Instant::now();
         let login = vault.login(&config.auth).map(|session| {
-            let token =
-                if session.info == TokenInfo::default() { String::new() } else { format!("; {}", session.info) };
-            (format!("method {}{token}", config.auth.name()), session)
+            let (told, facts) = of_token(&session.info);
+            let facts = [vec![("method", json!(config.auth.name()))], facts].concat();
+            Found { said: format!("method {}{told}", config.auth.name()), facts, value: session }
         });
         let Some(session) = self.step("login", begun, login)? else {
             self.skip("read", "there is no token to read with");
-            return Ok(());
+            return Ok(None);
         };
         let secret = self.read(config, &session)?;
         if session.info == TokenInfo::default() {
             self.look_up(&session)?;
         }
-        if let Some(secret) = secret {
-            self.judge(config, &secret, sink, environ)?;
-        }
+        let content = match secret {
+            Some(secret) => self.judge(config, &secret, sink, environ)?,
+            None => None,
+        };
         let begun = Instant::now();
-        let revoked = match session.revoke() {
+        let revoked = session.revoke();
+        let said = match revoked {
             Revoked::Yes => "the login's token is revoked".to_owned(),
             Revoked::No(reason) => format!("the token is not revoked: {reason}"),
         };
-        self.step("revoke", begun, Ok((revoked, ())))?;
-        waiter.disarm().map_err(Error::Signal)
+        let facts = vec![("revoked", json!(revoked == Revoked::Yes))];
+        self.step("revoke", begun, Ok(Found { said, facts, value: () }))?;
+        waiter.disarm().map_err(Error::Signal)?;
+        Ok(content)
     }
 
     fn read(&mut self, config: &Config, session: &Session) -> Result<Option<Version>, Error> {
         let begun = Instant::now();
         let location = &config.location;
-        let secret = session.read(location).map(|secret| {
-            let age = age(&secret.created).map(|age| format!(" ({age} old)")).unwrap_or_default();
-            let said =
-                format!("{}/{} version {} of {}{age}", location.mount, location.path, secret.number, secret.created);
-            (said, secret)
-        });
+        let secret = session.read(location);
         let refused = secret.as_ref().err().map(Error::exit_code);
-        let secret = self.step("read", begun, secret)?;
+        let found = secret.map(|secret| {
+            // A document with a duplicate key is not read as far as its version.
+            let known = secret.data.is_ok();
+            let age = age(&secret.created);
+            let version = if known {
+                let age = age.map(|age| format!(" ({} old)", in_largest_unit(age))).unwrap_or_default();
+                format!(" version {} of {}{age}", secret.number, secret.created)
+            } else {
+                String::new()
+            };
+            let facts = vec![
+                ("mount", json!(location.mount)),
+                ("path", json!(location.path)),
+                ("version", json!(known.then_some(secret.number))),
+                ("created_time", json!(known.then_some(&secret.created))),
+                ("age_seconds", json!(age.map(|age| age.as_secs()))),
+            ];
+            Found { said: format!("{}/{}{version}", location.mount, location.path), facts, value: secret }
+        });
+        let secret = self.step("read", begun, found)?;
         if let Some(code @ (ABSENT | DENIED)) = refused {
             let begun = Instant::now();
             let explained = session.explain(location, code == DENIED);
-            self.note("preflight", begun, explained);
+            self.note("preflight", begun, Found::saying(explained));
         }
         Ok(secret)
     }
@@ -197,101 +196,138 @@ impl Report {
             Err(signal @ Error::Signal(_)) => return Err(signal),
             Err(error) => format!("nothing is told of it: {error}"),
         };
-        self.note("token", begun, said);
+        self.note("token", begun, Found::saying(said));
         Ok(())
     }
 
-    /// What the variables come to, one by one and as a whole.
-    fn judge(&mut self, config: &Config, secret: &Version, sink: Option<Sink>, environ: &Environ) -> Result<(), Error> {
+    /// What the variables come to, one by one and as a whole. Returns the bytes of the env file, where there is one and all
+    /// is well.
+    fn judge(
+        &mut self,
+        config: &Config,
+        secret: &Version,
+        sink: Option<Sink>,
+        environ: &Environ,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let begun = Instant::now();
         let carrier = sink.as_ref().map_or(Carrier::Environment, Sink::carrier);
-        let (mut variables, mut problems) = steps::collect(secret, config, carrier);
+        let (variables, problems) = steps::collect(secret, config, carrier);
         self.variables = variables.iter().map(|v| row(v, sink.as_ref(), config.on_conflict, environ)).collect();
-        self.variables.extend(problems.iter().map(|problem| Row {
-            name: problem.to_string(),
-            kind: "-",
-            state: problem.state().to_owned(),
-        }));
-        steps::keep_out(&mut variables, config, carrier, environ);
+        self.variables.extend(problems.iter().map(refused_row));
+        let would = sink.as_ref().map(would);
+        let (variables, payload) = match sink {
+            Some(sink) => {
+                let (variables, payload) = steps::fit((variables, problems), config, sink, environ.clone());
+                (variables, payload.map(Some))
+            }
+            // Without a target there is nothing that they have to fit.
+            None if problems.is_empty() => (variables, Ok(None)),
+            None => (variables, Err(problems)),
+        };
         let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
-        self.verdict = match &sink {
-            None => format!("{count} variable{s} would be handed over"),
-            Some(Sink::Command(command)) => format!("would start {} with {count} variable{s}", command.program()),
-            Some(Sink::EnvFile(file)) => format!("would write {count} variable{s} to {file}"),
-        };
-        if let Some(sink) = sink {
-            let payload = sink.payload(environ.clone(), config::is_credential, &variables, config.on_conflict);
-            problems.extend(payload.err().unwrap_or_default());
-        } else if config.on_conflict == OnConflict::Error {
-            let conflicts = variables.iter().filter(|v| exec::is_in_conflict(v, environ, config::is_credential));
-            problems.extend(conflicts.map(|variable| Problem::Conflict(variable.name.clone())));
-        }
-        let judged = match problems[..] {
-            [] => Ok((format!("{count} variable{s}, all of them good"), ())),
-            _ => Err(steps::refused(&config.location, secret, &problems)),
-        };
-        self.step("secrets", begun, judged).map(drop)
-    }
-
-    /// Notes how a step ended, and the exit code of the first that failed. A signal is no outcome but the end.
-    fn step<T>(
-        &mut self,
-        name: &'static str,
-        begun: Instant,
-        result: Result<(String, T), Error>,
-    ) -> Result<Option<T>, Error> {
-        let (outcome, value) = match result {
-            Ok((said, value)) => (Outcome::Ok(said), Some(value)),
-            Err(signal @ Error::Signal(_)) => return Err(signal),
-            Err(error) => {
-                self.code = if self.code == 0 { error.exit_code() } else { self.code };
-                (Outcome::Failed(error.to_string().lines().map(str::to_owned).collect()), None)
+        self.would = would.map(|would| would(&format!("{count} variable{s}"))).unwrap_or_default();
+        let (content, judged) = match payload {
+            Err(problems) => (None, Err(steps::refused(&config.location, secret, &problems))),
+            Ok(payload) => {
+                let content = if let Some(Payload::File(_, bytes)) = payload { Some(bytes) } else { None };
+                let facts = vec![("variables", json!(count))];
+                (content, Ok(Found { said: format!("{count} variable{s}, all of them good"), facts, value: () }))
             }
         };
-        self.steps.push(Step { name, time: begun.elapsed(), outcome });
-        Ok(value)
+        self.step("secrets", begun, judged)?;
+        Ok(content)
     }
 
-    fn note(&mut self, name: &'static str, begun: Instant, said: String) {
-        self.steps.push(Step { name, time: begun.elapsed(), outcome: Outcome::Note(said) });
-    }
-
-    fn skip(&mut self, name: &'static str, reason: &'static str) {
-        self.steps.push(Step { name, time: Duration::ZERO, outcome: Outcome::Skipped(reason) });
+    fn examine_file(&mut self, file: &EnvFile, content: Option<&[u8]>) -> Result<(), Error> {
+        let begun = Instant::now();
+        let ready = file.check(content).map(|()| Found {
+            said: format!("{file} can be written"),
+            facts: if let Place::File(_) = file.place { vec![("path", json!(file.to_string()))] } else { Facts::new() },
+            value: (),
+        });
+        self.step("file", begun, ready.map_err(Error::EnvFile))?;
+        Ok(())
     }
 }
 
-fn describe(sink: &Sink) -> String {
-    match sink {
-        Sink::Command(command) => format!("COMMAND is {}", command.program()),
-        Sink::EnvFile(file) => format!("env file {file}, format {}", file.format),
+fn described(sink: Sink) -> Found<Sink> {
+    let (said, facts) = match &sink {
+        Sink::Command(command) => {
+            let program = command.program();
+            (format!("COMMAND is {program}"), vec![("kind", json!("command")), ("command", json!(program))])
+        }
+        Sink::EnvFile(file) => {
+            let place = match file.place {
+                Place::File(_) => vec![("kind", json!("file")), ("path", json!(file.to_string()))],
+                Place::Stdout => vec![("kind", json!("stdout"))],
+            };
+            let facts = [place, vec![("format", json!(file.format.name()))]].concat();
+            (format!("env file {file}, format {}", file.format), facts)
+        }
+    };
+    Found { said, facts, value: sink }
+}
+
+/// A server that is ready, by its version.
+fn ready(version: String) -> Found<()> {
+    // An operator can keep a server from telling it.
+    let version = Some(version).filter(|version| !version.is_empty());
+    let told = version.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
+    let said = format!("initialised and unsealed{told}");
+    Found { said, facts: vec![("server_version", json!(version))], value: () }
+}
+
+/// What a run would do with so many variables.
+fn would(sink: &Sink) -> impl Fn(&str) -> String + use<> {
+    let (before, after) = match sink {
+        Sink::Command(command) => (format!("would start {} with ", command.program()), String::new()),
+        Sink::EnvFile(file) => ("would write ".to_owned(), format!(" to {file}")),
+    };
+    move |variables| format!("{before}{variables}{after}")
+}
+
+/// What is known of a token, as the rest of a sentence and as facts.
+fn of_token(info: &TokenInfo) -> (String, Facts) {
+    if *info == TokenInfo::default() {
+        return (String::new(), Facts::new());
     }
+    let ttl = Some(info.ttl.as_secs()).filter(|seconds| *seconds > 0);
+    (format!("; {info}"), vec![("policies", json!(info.policies)), ("ttl_seconds", json!(ttl))])
 }
 
 /// The row of a variable that could be made; what its carrier says of it.
 fn row(variable: &Variable, sink: Option<&Sink>, on_conflict: OnConflict, environ: &Environ) -> Row {
-    let state = match sink {
+    let ok = |state: &str| (true, state.to_owned());
+    let (good, state) = match sink {
         Some(Sink::EnvFile(EnvFile { format, .. })) => match format.check(&variable.name, variable.value.expose()) {
-            Ok(()) => "ok".to_owned(),
-            Err(reason) => format!("format {format} cannot carry {reason}"),
+            Ok(()) => ok("ok"),
+            Err(reason) => (false, format!("format {format} cannot carry {reason}")),
         },
-        _ if !exec::is_in_conflict(variable, environ, config::is_credential) => "ok".to_owned(),
+        _ if !exec::is_in_conflict(variable, environ, config::is_credential) => ok("ok"),
         _ => match on_conflict {
-            OnConflict::Overwrite => "ok, overwrites another value in the environment".to_owned(),
-            OnConflict::Keep => "kept out: the environment has another value".to_owned(),
-            OnConflict::Error => "conflict: the environment has another value".to_owned(),
+            OnConflict::Overwrite => ok("ok, overwrites another value in the environment"),
+            OnConflict::Keep => ok("kept out: the environment has another value"),
+            OnConflict::Error => (false, "conflict: the environment has another value".to_owned()),
         },
     };
-    Row { name: escaped(&variable.name), kind: variable.kind, state }
+    Row { name: escaped(&variable.name), kind: Some(variable.kind), good, state }
 }
 
-/// How long ago an RFC 3339 time was, in its largest unit.
-fn age(created: &str) -> Option<String> {
-    let passed = humantime::parse_rfc3339(created).ok()?.elapsed().ok()?.as_secs();
-    Some(match passed {
-        0..120 => format!("{passed}s"),
-        120..7200 => format!("{}m", passed / 60),
-        7200..172_800 => format!("{}h", passed / 3600),
-        _ => format!("{}d", passed / 86_400),
-    })
+/// The row of a variable that could not be made.
+fn refused_row(problem: &Problem) -> Row {
+    Row { name: problem.to_string(), kind: None, good: false, state: problem.state().to_owned() }
+}
+
+/// How long ago an RFC 3339 time was.
+fn age(created: &str) -> Option<Duration> {
+    SystemTime::now().duration_since(humantime::parse_rfc3339(created).ok()?).ok()
+}
+
+fn in_largest_unit(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..120 => format!("{seconds}s"),
+        seconds @ 120..7200 => format!("{}m", seconds / 60),
+        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
 }

@@ -1,98 +1,176 @@
-//! How a dry run's report looks, to people and to machines.
+//! What a dry run found: the facts, as the text and the JSON report show them.
 
-use std::fmt::Write;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::Value;
 
-use super::{Outcome, Report};
-use crate::config::setting;
-use crate::error::Seconds;
+use crate::config::InEffect;
+use crate::error::Error;
 
-const GREEN: &str = "\x1b[32m";
-const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
-const BOLD: &str = "\x1b[1m";
+/// What a dry run found.
+pub(super) struct Report {
+    pub settings: Vec<InEffect>,
+    pub steps: Vec<Step>,
+    pub variables: Vec<Row>,
+    /// What is not wrong, but deserves a look.
+    pub warnings: Vec<String>,
+    /// What a real run would do where nothing is wrong.
+    pub would: String,
+    /// Of the first step that failed.
+    pub failure: Option<Failure>,
+}
 
-/// Longer values, such as a list of keys, move what comes after them.
-const LONGEST_DEFAULT: usize = setting::K8S_TOKEN_PATH.default.len();
+/// A step, its time, and what came of it.
+pub(super) struct Step {
+    pub name: &'static str,
+    pub time: Duration,
+    pub outcome: Outcome,
+    /// What it found, by the names of [`FIELDS`].
+    pub facts: Facts,
+}
 
-impl Outcome {
-    fn word(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::Ok(_) => ("ok", GREEN),
-            Self::Note(_) => ("note", BOLD),
-            Self::Failed(_) => ("failed", RED),
-            Self::Skipped(_) => ("skipped", YELLOW),
-        }
+/// Facts by their names, in the order of the report.
+pub(super) type Facts = Vec<(&'static str, Value)>;
+
+pub(super) enum Outcome {
+    Ok(String),
+    /// What is worth knowing beside the steps of a real run.
+    Note(String),
+    Failed(Failure),
+    Skipped(&'static str),
+}
+
+/// Why a step failed.
+#[derive(Clone)]
+pub(super) struct Failure {
+    pub step: &'static str,
+    pub code: u8,
+    /// The error as a run logs it, one line for each fault.
+    pub lines: Vec<String>,
+    /// The same without its remedy.
+    pub cause: String,
+    pub remedy: Option<String>,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+}
+
+/// A variable: its name, its type in the secret, and whether it is good or what is wrong with it.
+pub(super) struct Row {
+    pub name: String,
+    /// `None`: it is not there, or was not looked at.
+    pub kind: Option<&'static str>,
+    pub good: bool,
+    pub state: String,
+}
+
+/// What a step that went well found.
+pub(super) struct Found<T> {
+    pub said: String,
+    pub facts: Facts,
+    pub value: T,
+}
+
+impl Found<()> {
+    /// A sentence and nothing else.
+    pub fn saying(said: impl Into<String>) -> Self {
+        Self { said: said.into(), facts: Facts::new(), value: () }
     }
+}
 
-    fn lines(&self) -> Vec<&str> {
-        match self {
-            Self::Ok(said) | Self::Note(said) => vec![said],
-            Self::Failed(faults) => faults.iter().map(String::as_str).collect(),
-            Self::Skipped(reason) => vec![reason],
-        }
+impl Failure {
+    fn of(step: &'static str, error: &Error) -> Self {
+        let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
+        let lines = error.to_string().lines().map(str::to_owned).collect();
+        let (cause, remedy) = error.parts();
+        Self { step, code: error.exit_code(), lines, cause, remedy, status }
     }
 }
 
 impl Report {
-    /// Tables with a heading each, and the verdict in the last line.
-    pub(super) fn to_text(&self, colours: bool) -> String {
-        let paint = |colour: &str, text: &str| if colours { format!("{colour}{text}\x1b[0m") } else { text.to_owned() };
-        let mut out = String::new();
-        let heading = |out: &mut String, text: &str| {
-            let gap = if out.is_empty() { "" } else { "\n" };
-            let _ = writeln!(out, "{gap}{}", paint(BOLD, text));
-        };
-        heading(&mut out, "Settings");
-        let wide =
-            |column: fn(&super::InEffect) -> &str| self.settings.iter().map(|s| column(s).len()).max().unwrap_or(0);
-        let (names, values) = (wide(|s| s.0), wide(|s| &s.1).min(LONGEST_DEFAULT));
-        for (name, value, origin) in &self.settings {
-            let _ = writeln!(out, "{}", format!("  {name:names$}  {value:values$}  {origin}").trim_end());
-        }
-        heading(&mut out, "Steps");
-        for step in &self.steps {
-            let (word, colour) = step.outcome.word();
-            let time = if matches!(step.outcome, Outcome::Skipped(_)) {
-                String::new()
-            } else {
-                Seconds(step.time).to_string()
-            };
-            for (n, line) in step.outcome.lines().into_iter().enumerate() {
-                let (word, name, time) = if n == 0 { (word, step.name, time.as_str()) } else { ("", "", "") };
-                let _ = writeln!(out, "  {}  {name:10}  {time:>6}  {line}", paint(colour, &format!("{word:7}")));
-            }
-        }
-        if !self.variables.is_empty() {
-            heading(&mut out, "Variables");
-            let names = self.variables.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-            for row in &self.variables {
-                let colour = if row.state.starts_with("ok") { GREEN } else { RED };
-                let _ = writeln!(out, "  {:names$}  {:7}  {}", row.name, row.kind, paint(colour, &row.state));
-            }
-        }
-        let _ = writeln!(out, "\n{}", paint(if self.code == 0 { GREEN } else { RED }, &self.verdict));
-        out
+    /// The exit code that a real run would have.
+    pub fn code(&self) -> u8 {
+        self.failure.as_ref().map_or(0, |failure| failure.code)
     }
 
-    /// The same as one JSON object.
-    pub(super) fn to_json(&self) -> String {
-        let settings =
-            self.settings.iter().map(|(name, value, origin)| json!({"name": name, "value": value, "from": origin}));
-        let steps = self.steps.iter().map(|step| {
-            let elapsed = u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
-            json!({"step": step.name, "outcome": step.outcome.word().0, "elapsed_ms": elapsed, "details": step.outcome.lines()})
-        });
-        let variables =
-            self.variables.iter().map(|row| json!({"name": row.name, "type": row.kind, "state": row.state}));
-        let report = json!({
-            "exit_code": self.code,
-            "verdict": self.verdict,
-            "settings": settings.collect::<Vec<_>>(),
-            "steps": steps.collect::<Vec<_>>(),
-            "variables": variables.collect::<Vec<_>>(),
-        });
-        format!("{report:#}\n")
+    /// Notes how a step ended. A signal is no outcome but the end.
+    pub fn step<T>(
+        &mut self,
+        name: &'static str,
+        begun: Instant,
+        result: Result<Found<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        let (outcome, facts, value) = match result {
+            Ok(Found { said, facts, value }) => (Outcome::Ok(said), facts, Some(value)),
+            Err(signal @ Error::Signal(_)) => return Err(signal),
+            Err(error) => {
+                let failure = Failure::of(name, &error);
+                self.failure.get_or_insert_with(|| failure.clone());
+                (Outcome::Failed(failure), Facts::new(), None)
+            }
+        };
+        self.push(name, begun.elapsed(), outcome, facts);
+        Ok(value)
+    }
+
+    /// Notes what no real run asks.
+    pub fn note(&mut self, name: &'static str, begun: Instant, found: Found<()>) {
+        self.push(name, begun.elapsed(), Outcome::Note(found.said), found.facts);
+    }
+
+    /// Notes a step that could not be made.
+    pub fn skip(&mut self, name: &'static str, reason: &'static str) {
+        self.push(name, Duration::ZERO, Outcome::Skipped(reason), Facts::new());
+    }
+
+    fn push(&mut self, name: &'static str, time: Duration, outcome: Outcome, facts: Facts) {
+        let known = |field: &str| FIELDS.iter().any(|(step, it, _)| *step == name && *it == field);
+        debug_assert!(facts.iter().all(|(field, _)| known(field)), "a field of {name} that the table does not have");
+        self.steps.push(Step { name, time, outcome, facts });
     }
 }
+
+/// The fields of the JSON report: the step that has it, or `report`, `setting`, `step` or `variable`; its name; what it
+/// holds. The documentation's table is held against this one.
+pub const FIELDS: &[(&str, &str, &str)] = &[
+    ("report", "schema", "1. It changes when a field changes its meaning or goes away; fields may be added."),
+    ("report", "exit_code", "Exit code that the run would have."),
+    ("report", "verdict", "What the run would do, as a sentence."),
+    ("report", "failed_step", "The first step that failed; null without one."),
+    ("report", "cause", "Why it failed, as a sentence; null without a failure."),
+    ("report", "remedy", "What to do about it; null where the cause says it for each of its parts."),
+    ("report", "warnings", "List of sentences on what is not wrong, but deserves a look."),
+    ("report", "settings", "List of settings in effect: without --verbose, those that are not defaults."),
+    ("report", "steps", "List of steps in the order of a run."),
+    ("report", "variables", "List of variables, those included that are missing or refused."),
+    ("setting", "name", "The variable."),
+    ("setting", "value", "Its text; `set` for what is not shown, null where it is unset."),
+    ("setting", "from", "The variable or flag it came from; null for a default."),
+    ("step", "step", "Its name."),
+    ("step", "outcome", "`ok`, `note`, `failed` or `skipped`."),
+    ("step", "elapsed_ms", "Its time in milliseconds."),
+    ("step", "details", "List of sentences."),
+    ("step", "exit_code", "Only where it failed: the exit code for it."),
+    ("step", "cause", "Only where it failed: why."),
+    ("step", "remedy", "Only where it failed: what to do, or null."),
+    ("step", "status", "Only where it failed: the HTTP status of the answer, or null."),
+    ("target", "kind", "`command`, `file` or `stdout`."),
+    ("target", "command", "Path of the program that would be started."),
+    ("target", "path", "Path of the env file."),
+    ("target", "format", "Format of the env file."),
+    ("status", "server_version", "Version of the server; null where it does not tell."),
+    ("login", "method", "`token` or `kubernetes`."),
+    ("login", "policies", "List of the token's policies; absent where they are not known."),
+    ("login", "ttl_seconds", "Time to live of the token; null for one without an end."),
+    ("read", "mount", "Mount of the secret."),
+    ("read", "path", "Path of the secret."),
+    ("read", "version", "Version of the secret; null where it cannot be told."),
+    ("read", "created_time", "When that version was written, RFC 3339; null where it cannot be told."),
+    ("read", "age_seconds", "How long ago that was; null where it cannot be told."),
+    ("secrets", "variables", "How many variables would be handed over."),
+    ("revoke", "revoked", "Whether the token of the login was revoked."),
+    ("file", "path", "Path of the env file."),
+    ("variable", "name", "Its name, escaped."),
+    ("variable", "type", "Its type in the secret: string, number, boolean, null, object or array; null where unknown."),
+    ("variable", "good", "Whether it can be handed over."),
+    ("variable", "state", "`ok`, or what is wrong or worth knowing."),
+];

@@ -117,13 +117,23 @@ pub fn is_credential(name: &[u8], value: &[u8]) -> bool {
 /// ```
 pub fn load(environ: &Environ, flags: &Flags, for_command: bool) -> Result<Settings, Error> {
     match inspect(environ, flags, for_command) {
-        (Some(settings), faults) if faults.is_empty() => Ok(settings),
-        (_, faults) => Err(Error::Settings(faults)),
+        Inspected { plan: Some(plan), env_file, faults } if faults.is_empty() => Ok(Settings { plan, env_file }),
+        Inspected { faults, .. } => Err(Error::Settings(faults)),
     }
 }
 
+/// What the settings come to beside what is wrong with them, for a dry run.
+pub struct Inspected {
+    /// Whether Vault is asked; `None` where a fault keeps that from being known.
+    pub plan: Option<Plan>,
+    /// The file to write where no COMMAND is started.
+    pub env_file: Option<EnvFile>,
+    /// What is wrong.
+    pub faults: Vec<SettingFault>,
+}
+
 /// The same for a dry run, which looks at what can be used beside the faults.
-pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> (Option<Settings>, Vec<SettingFault>) {
+pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected {
     let mut reader = Reader::new(environ, flags);
     log::read(&mut reader);
     let required = reader.parse(&setting::REQUIRED, value::boolean).unwrap_or(false);
@@ -145,7 +155,7 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> (Option<S
     };
     let env_file = if address.is_some() || !for_command { read_env_file(&mut reader) } else { None };
     reader.blame_misspellings();
-    (plan.map(|plan| Settings { plan, env_file }), reader.faults)
+    Inspected { plan, env_file, faults: reader.faults }
 }
 
 /// Whether an env file is named, by flag or variable.
@@ -169,10 +179,17 @@ fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
     Some(EnvFile { place, format: format.unwrap_or(Format::Sh), mode: mode.unwrap_or(0o600), owner })
 }
 
-/// A setting in effect: its name, its text (`set` for a credential), and where it came from.
-pub type InEffect = (&'static str, String, String);
+/// A setting in effect.
+pub struct InEffect {
+    /// Its variable.
+    pub name: &'static str,
+    /// Its text, escaped, and `set` for a credential; `None` where it is unset and has no default.
+    pub value: Option<String>,
+    /// The variables or flags it came from; `None` for the default.
+    pub from: Option<String>,
+}
 
-/// Every setting as it is in effect, for a dry run's report.
+/// Every setting, for a dry run's report.
 pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     let mut reader = Reader::new(environ, flags);
     let shown = |setting: &Setting, text: String| {
@@ -182,23 +199,23 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
             setting.credential || setting.name == setting::CACERT_BYTES.name || refused || reader::is_key(&text);
         if hidden { "set".to_owned() } else { escaped(&text) }
     };
-    let mut row = |setting: &'static Setting| match reader.find(setting) {
-        Some(found) => {
-            // To these two a flag adds.
-            let adds = [setting::REQUIRED_KEYS.name, setting::ALLOW_NAMES.name].contains(&setting.name);
-            let (text, origin) = match environ.get(setting.name) {
-                Some(_) if adds && found.name != setting.name => {
-                    (reader.list(setting).join(","), format!("{}, {}", setting.name, found.name))
-                }
-                _ if adds => (reader.list(setting).join(","), found.name),
-                _ => (found.text, found.name),
-            };
-            Some((setting.name, shown(setting, text), origin))
-        }
-        None if setting.default == "-" => None,
-        None => Some((setting.name, setting.default.to_owned(), "default".to_owned())),
+    let mut row = |setting: &'static Setting| {
+        let Some(found) = reader.find(setting) else {
+            let default = Some(setting.default).filter(|default| *default != "-");
+            return InEffect { name: setting.name, value: default.map(str::to_owned), from: None };
+        };
+        // To these two a flag adds.
+        let adds = [setting::REQUIRED_KEYS.name, setting::ALLOW_NAMES.name].contains(&setting.name);
+        let (text, from) = match environ.get(setting.name) {
+            Some(_) if adds && found.name != setting.name => {
+                (reader.list(setting).join(","), format!("{}, {}", setting.name, found.name))
+            }
+            _ if adds => (reader.list(setting).join(","), found.name),
+            _ => (found.text, found.name),
+        };
+        InEffect { name: setting.name, value: Some(shown(setting, text)), from: Some(from) }
     };
-    setting::ALL.iter().filter_map(|setting| row(setting)).collect()
+    setting::ALL.iter().map(|setting| row(setting)).collect()
 }
 
 fn misspelt((name, meant): &(String, String)) -> String {

@@ -116,8 +116,8 @@ fn a_private_key_in_place_of_its_path_is_shown_nowhere() {
         faults(&settings)
     );
     let shown = in_effect(&Environ::from_pairs(settings), &Flags::default());
-    let key = shown.iter().find(|(name, ..)| *name == "VAULT_CLIENT_KEY");
-    assert_eq!(key.map(|(_, text, _)| text.as_str()), Some("set"));
+    let key = shown.iter().find(|it| it.name == "VAULT_CLIENT_KEY");
+    assert_eq!(key.and_then(|it| it.value.as_deref()), Some("set"));
 }
 
 #[test]

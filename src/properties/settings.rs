@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{TOKEN, hides, is_one_line};
 use crate::cli::{self, Ask};
-use crate::config::{self, Config, Plan, setting};
+use crate::config::{self, Config, Inspected, Plan, setting};
 use crate::process::environ::Environ;
 use crate::vault::Client;
 use crate::vault::address::Address;
@@ -36,20 +36,20 @@ pub fn settings(input: &[u8]) {
     };
     let secrets: &[&str] =
         if only_withheld(&environ) && !format!("{request:?}").contains(TOKEN) { &[TOKEN] } else { &[] };
-    for (_, text, origin) in config::in_effect(&environ, &request.flags) {
-        for text in [text, origin] {
+    for setting in config::in_effect(&environ, &request.flags) {
+        for text in setting.value.into_iter().chain(setting.from) {
             is_one_line(&text);
             hides(secrets, &text);
         }
     }
     let for_command = !request.command.is_empty();
-    let (settings, faults) = config::inspect(&environ, &request.flags, for_command);
+    let Inspected { plan, faults, .. } = config::inspect(&environ, &request.flags, for_command);
     for fault in &faults {
         assert!(is_setting(&fault.name), "{}", fault.name);
         is_one_line(&fault.to_string());
         hides(secrets, &fault.to_string());
     }
-    match settings.map(|settings| settings.plan) {
+    match plan {
         Some(Plan::Vault(config)) if faults.is_empty() => can_ask(&config, secrets),
         None => assert!(!faults.is_empty(), "nothing is wrong, and there is nothing to do"),
         Some(_) => {}

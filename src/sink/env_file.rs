@@ -77,13 +77,16 @@ impl EnvFile {
         })
     }
 
-    /// Finds what would forbid writing it, without writing anything.
+    /// Finds what would forbid writing `content`, without writing it; without content, what would forbid writing any.
     ///
     /// # Errors
     ///
-    /// As [`EnvFile::prepare`], as far as that shows without writing.
-    pub fn check(&self) -> Result<(), FileError> {
-        self.target().map_or(Ok(()), |target| file::check(&target))
+    /// As [`EnvFile::prepare`] and [`Ready::finish`], as far as that shows without writing.
+    pub fn check(&self, content: Option<&[u8]>) -> Result<(), Unwritten> {
+        match self.target() {
+            Some(target) => Ok(file::check(&target, content)?),
+            None => process::stdout().map(drop).map_err(Unwritten::Stdout),
+        }
     }
 
     /// Does everything but the last step.

@@ -91,15 +91,19 @@ pub fn write(target: &Target, content: &[u8]) -> Result<Written, FileError> {
     prepare(target, content)?.commit()
 }
 
-/// Finds what would forbid writing the target, as far as that shows without changing anything.
+/// Finds what would forbid writing `content` to the target, or anything at all where none is given, as far as that shows
+/// without changing anything.
 ///
 /// # Errors
 ///
 /// The first thing found that would forbid it.
-pub fn check(target: &Target) -> Result<(), FileError> {
+pub fn check(target: &Target, content: Option<&[u8]>) -> Result<(), FileError> {
     let check = || {
         let (directory, name) = open_directory(&target.path)?;
-        look(&directory, name)?;
+        let written = look(&directory, name)?;
+        if written == Written::Replaced && content.is_some_and(|content| is_same(&directory, name, target, content)) {
+            return Ok(());
+        }
         faccessat(&directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)
             .map_err(Step::Create.failed())?;
         // One without a name, gone with its descriptor: whether this user may give files away, only the kernel knows.

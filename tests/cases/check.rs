@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::dry_run::{assert_check, assert_report, assert_snapshot};
+use crate::support::dry_run::{assert_check, assert_fits, assert_snapshot};
 use crate::support::expect::Expect;
 use crate::support::on_both;
 use crate::support::scenario::Scenario;
@@ -15,13 +15,14 @@ on_both! {
     it_asks_what_a_real_run_asks_and_only_after_a_refusal_more,
     an_env_file_is_told_and_not_written,
     a_variable_for_the_env_file_names_the_target_as_well,
-    without_a_target_the_variables_are_told,
+    without_a_target_the_variables_are_told_and_the_code_is_the_runs,
     a_conflict_is_judged_in_each_way,
     a_token_handed_in_is_told_and_left_alone,
     a_token_that_may_not_look_itself_up_is_good_enough,
     the_read_comes_first_where_a_token_has_a_single_use,
     a_format_that_cannot_carry_a_value_is_told_with_the_reason,
     an_env_file_that_cannot_be_made_is_told,
+    a_name_of_any_length_is_cut_in_the_report,
     a_command_that_is_not_found_does_not_keep_the_rest_from_being_told,
 }
 
@@ -53,8 +54,8 @@ fn a_variable_for_the_env_file_names_the_target_as_well(server: &Server) {
     assert_check(scenario(server).no_command().env("VAULT_ENV_FILE", "{folder}/app.env"), 0, "good_file_variable");
 }
 
-fn without_a_target_the_variables_are_told(server: &Server) {
-    assert_report(scenario(server).no_command(), 0, "good_without_target");
+fn without_a_target_the_variables_are_told_and_the_code_is_the_runs(server: &Server) {
+    assert_check(scenario(server).no_command(), 64, "good_without_target");
 }
 
 fn a_conflict_is_judged_in_each_way(server: &Server) {
@@ -64,9 +65,8 @@ fn a_conflict_is_judged_in_each_way(server: &Server) {
     };
     for (mode, code) in [("overwrite", 0), ("keep", 0), ("error", 65)] {
         assert_check(conflict(mode), code, &format!("conflict_{mode}"));
-        let snapshot = format!("conflict_{mode}_without_target");
-        assert_report(conflict(mode).no_command(), code, &snapshot);
     }
+    assert_check(conflict("error").no_command(), 64, "conflict_error_without_target");
 }
 
 fn a_token_handed_in_is_told_and_left_alone(server: &Server) {
@@ -95,6 +95,16 @@ fn an_env_file_that_cannot_be_made_is_told(server: &Server) {
     assert_check(scenario, 73, "file_without_directory");
 }
 
+fn a_name_of_any_length_is_cut_in_the_report(server: &Server) {
+    for length in [33, 65_536, 70_000] {
+        let scenario = scenario(server).secret(&json!({"K".repeat(length): "v", "A": "v"})).options(["--check"]);
+        let outcome = scenario.run().expect(Expect::done().any_stdout().stderr::<&str>([]));
+        assert_fits(&outcome.stdout);
+        let row = format!("\n  {}…  string  ok\n", "K".repeat(31));
+        assert!(outcome.stdout.contains(&row), "{}", outcome.stdout);
+    }
+}
+
 fn a_command_that_is_not_found_does_not_keep_the_rest_from_being_told(server: &Server) {
     let scenario = scenario(server).no_command().options(["--", "no-such-command"]).env("PATH", "/nowhere");
     assert_check(scenario, 127, "command_not_found");
@@ -107,15 +117,17 @@ fn without_an_address_the_report_is_short() {
     assert_check(file("{folder}/app.env"), 0, "passthrough_file");
     assert_check(file("{folder}/none/app.env"), 73, "passthrough_file_without_directory");
     assert_check(Scenario::offline().env("VAULT_REQUIRED", "true"), 78, "passthrough_forbidden");
-    assert_report(Scenario::offline().no_command(), 0, "passthrough_without_target");
+    assert_check(Scenario::offline().no_command(), 64, "passthrough_without_target");
+    let bad = Scenario::offline().no_command().env("VAULT_LOG_LEVEL", "loud");
+    assert_check(bad, 64, "settings_without_target");
 }
 
 #[test]
-fn the_settings_stand_in_columns_each_with_where_it_came_from() {
-    let scenario = Scenario::offline().no_command().env("VAULT_ROLE", "shop").env("VAULT_TOKEN", "hvs.s3cret-value");
+fn with_verbose_every_setting_stands_in_columns_with_where_it_came_from() {
+    let scenario = Scenario::offline().env("VAULT_ROLE", "shop").env("VAULT_TOKEN", "hvs.s3cret-value");
     let scenario = scenario.env("VAULT_CACERT_BYTES", "s3cret-value").env("VAULT_REQUIRED_KEYS", "A, B");
     let scenario = scenario.env("BAO_CLIENT_TIMEOUT", "5").env("VAULT_ALLOW_NAMES", " ");
-    let scenario = scenario.options(["--check", "--wait=2s", "--require=C"]);
+    let scenario = scenario.options(["--check", "--verbose", "--wait=2s", "--require=C"]);
     let outcome = scenario.run().expect(Expect::done().any_stdout().stderr::<&str>([]));
     assert!(!outcome.stdout.contains("s3cret"), "{}", outcome.stdout);
     let (settings, _) = outcome.stdout.split_once("\n\n").expect("sections");
@@ -124,8 +136,8 @@ fn the_settings_stand_in_columns_each_with_where_it_came_from() {
 
 #[test]
 fn colours_are_for_terminals_where_no_color_is_unset_or_empty() {
-    let coloured = |redirection: &str, no_color: Option<&str>| {
-        let command = format!("{} --check {redirection}", env!("CARGO_BIN_EXE_vault-exec"));
+    let coloured = |rest: &str, no_color: Option<&str>| {
+        let command = format!("{} --check {rest}", env!("CARGO_BIN_EXE_vault-exec"));
         let mut script = Command::new("script");
         script.env_clear().envs(no_color.map(|value| ("NO_COLOR", value))).args(["-qec", &command, "/dev/null"]);
         let output = script.output().expect("script, of util-linux");
@@ -133,9 +145,9 @@ fn colours_are_for_terminals_where_no_color_is_unset_or_empty() {
         assert!(output.status.success() && text.contains("VAULT_ADDR is unset"), "{text}");
         text.contains('\x1b')
     };
-    assert!(coloured("", None));
-    assert!(coloured("", Some("")));
-    assert!(!coloured("", Some("1")));
-    assert!(!coloured("| cat", None));
-    assert!(!coloured("--report json", None));
+    assert!(coloured("-- env", None));
+    assert!(coloured("-- env", Some("")));
+    assert!(!coloured("-- env", Some("1")));
+    assert!(!coloured("-- env | cat", None));
+    assert!(!coloured("--report json -- env", None));
 }

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::json;
 
+use crate::support::dry_run::assert_says;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
@@ -135,7 +136,7 @@ fn a_user_without_rights_is_refused_and_so_is_the_dry_run(server: &Server) {
         scenario.run().expect_failure(73, &format!("env file {path}: {said}")).expect_requests(REQUESTS);
         let scenario = scenario.env("CHECK", "--check");
         let outcome = scenario.run().expect(Expect::done().code(73).any_stdout().stderr::<&str>([]));
-        assert!(outcome.stdout.contains(&scenario.expand(&format!("env file {path}: {said}\n"))), "{}", outcome.stdout);
+        assert_says(&outcome.stdout, &scenario.expand(&format!("env file {path}: {said}")));
         assert_eq!(names(&scenario.file("")), ["copy", "jwt"]);
     }
 }

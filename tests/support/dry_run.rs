@@ -4,6 +4,7 @@
 use std::fs;
 
 use serde_json::Value;
+use vault_exec::check::FIELDS;
 
 use super::certs::certs;
 use super::expect::Expect;
@@ -25,19 +26,17 @@ pub(crate) fn assert_check(scenario: Scenario, code: i32, snapshot: &str) {
     assert_report(scenario, code, snapshot);
 }
 
-/// The same of the dry run alone, for what no real run does.
-pub(crate) fn assert_report(scenario: Scenario, code: i32, snapshot: &str) {
+/// The same of the dry run alone.
+fn assert_report(scenario: Scenario, code: i32, snapshot: &str) {
     let scenario = scenario.first(["--check"]);
     let text = dry(&scenario, code);
     let scenario = scenario.first(["--report", "json"]);
     let json: Value = serde_json::from_str(&dry(&scenario, code)).expect("one JSON value");
     assert_eq!(json["exit_code"], code);
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let text = normalised(&scenario, &text);
-    assert_eq!(words(&normalised(&scenario, &rendered(&json))), words(&text), "text and JSON say the same");
-    // The defaults are the same in all of them; one test of their own has them in full.
-    let lines: Vec<_> = text.lines().filter(|line| !line.ends_with("| default")).collect();
-    assert_snapshot(snapshot, &lines.join("\n"));
+    assert_known_fields(&json);
+    let report = rendered(&json);
+    assert_eq!(squeezed(&text), squeezed(&report), "text and JSON say the same");
+    assert_snapshot(snapshot, &normalised(&scenario, &report));
 }
 
 /// Compares with `tests/cases/snapshots/NAME.snap`. With `CI` set, `insta` writes nothing; elsewhere what differs is
@@ -56,37 +55,85 @@ fn dry(scenario: &Scenario, code: i32) -> String {
     let before = names(&folder);
     let outcome = scenario.run().expect(Expect::done().code(code).any_stdout().stderr::<&str>([]));
     assert_eq!(names(&folder), before, "something was written");
+    assert_fits(&outcome.stdout);
     outcome.stdout
 }
 
-/// The JSON report in the words of the text.
+/// No line of a report as text is longer than a terminal is wide.
+pub(crate) fn assert_fits(report: &str) {
+    let long: Vec<_> = report.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(report.starts_with('{') || long.is_empty(), "longer than 80 columns: {long:#?}");
+}
+
+/// A report says this, wherever its lines are broken.
+pub(crate) fn assert_says(report: &str, text: &str) {
+    assert!(squeezed(report).contains(&squeezed(text)), "nowhere: {text}\n{report}");
+}
+
+/// Each member of the JSON report is one of the table of fields.
+pub(crate) fn assert_known_fields(json: &Value) {
+    let known = |kind: &str, value: &Value| {
+        let names = value.as_object().expect("an object").keys();
+        let step = value["step"].as_str().unwrap_or_default();
+        let is_known = |name: &&String| FIELDS.iter().any(|(of, it, _)| it == name && (*of == kind || *of == step));
+        let unknown: Vec<_> = names.filter(|name| !is_known(name)).collect();
+        assert!(unknown.is_empty(), "{kind} {step}: {unknown:?} is not in the table of fields");
+    };
+    known("report", json);
+    for (list, kind) in [("settings", "setting"), ("steps", "step"), ("variables", "variable")] {
+        json[list].as_array().expect("a list").iter().for_each(|it| known(kind, it));
+    }
+}
+
+/// The JSON report in the words of the text, each row in one line.
 fn rendered(json: &Value) -> String {
     let rows = |name: &str| json[name].as_array().expect("a list").clone();
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let mut lines = vec!["Settings".to_owned()];
-    lines.extend(
-        rows("settings")
-            .iter()
-            .map(|row| format!("  {}  {}  {}", text(&row["name"]), text(&row["value"]), text(&row["from"]))),
-    );
-    lines.push("Steps".to_owned());
-    for step in rows("steps") {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let mut lines = Vec::new();
+    let mut table = |name: &str, header: &str, rows: Vec<String>| {
+        if !rows.is_empty() {
+            let header = Some(format!("  {header}")).filter(|header| !header.trim().is_empty());
+            lines.extend([vec![name.to_owned()], header.into_iter().collect(), rows, vec![String::new()]].concat());
+        }
+    };
+    let setting = |row: &Value| {
+        let name = text(&row["name"]);
+        let from = row["from"].as_str().map_or("default".into(), |from| from.replacen(&name, "environment", 1));
+        format!("  {name} | {from} | {}", text(&row["value"]))
+    };
+    table("Settings", "NAME | FROM | VALUE", rows("settings").iter().map(setting).collect());
+    let step = |step: &Value| {
         assert!(step["elapsed_ms"].is_u64(), "{step}");
-        let outcome = text(&step["outcome"]);
-        let time = if outcome == "skipped" { "" } else { "0ms" };
+        let (outcome, name) = (text(&step["outcome"]), text(&step["step"]));
+        let time = if outcome == "skipped" { "" } else { "{time}" };
         let details: Vec<_> = step["details"].as_array().expect("a list").iter().map(text).collect();
         let details = details.join("\n                               ");
-        lines.push(format!("  {outcome:7}  {:10}  {time:>6}  {details}", text(&step["step"])));
-    }
-    let variables = rows("variables");
-    lines.extend((!variables.is_empty()).then(|| "Variables".to_owned()));
-    lines.extend(
-        variables
-            .iter()
-            .map(|row| format!("  {}  {}  {}", text(&row["name"]), text(&row["type"]), text(&row["state"]))),
-    );
+        format!("  {outcome:7}  {name:10}  {time:6}  {details}")
+    };
+    table("Steps", "OUTCOME  STEP        TIME    WHAT", rows("steps").iter().map(step).collect());
+    let variable = |row: &Value| format!("  {} | {} | {}", text(&row["name"]), text(&row["type"]), text(&row["state"]));
+    table("Variables", "NAME | TYPE | STATE", rows("variables").iter().map(variable).collect());
+    table("Warnings", "", rows("warnings").iter().map(|it| format!("  {}", text(it))).collect());
     lines.push(text(&json["verdict"]));
+    for part in ["cause", "remedy"] {
+        let causes = json[part].as_str().map(|it| it.replace('\n', "\n          "));
+        lines.extend(causes.map(|it| format!("  {part:6}  {it}")));
+    }
     lines.join("\n")
+}
+
+/// A report without what two runs or two layouts differ in: times, white space, the lines between columns.
+pub(crate) fn squeezed(report: &str) -> String {
+    let mut words = Vec::new();
+    for line in report.lines() {
+        let mut row: Vec<_> = line.split_whitespace().filter(|it| *it != "|").map(str::to_owned).collect();
+        let is_row = line.starts_with("  ") && !line.starts_with("   ");
+        if let Some(time) = row.get_mut(2).filter(|it| is_row && is_duration(it)) {
+            "{time}".clone_into(time);
+        }
+        words.extend(row);
+    }
+    timeless(&words.join(" ")).replace(' ', "")
 }
 
 /// Everything replaced that is another at each run, or that the two servers tell of themselves.
@@ -98,30 +145,7 @@ fn normalised(scenario: &Scenario, report: &str) -> String {
     let address = [(address.unwrap_or_default(), "{addr}")];
     let all = address.into_iter().chain(names).chain(folders).filter(|(text, _)| !text.is_empty());
     let report = all.fold(report.to_owned(), |report, (text, name)| report.replace(&text, name));
-    let mut section = "";
-    let mut lines = Vec::new();
-    for line in report.lines() {
-        section = if line.starts_with(' ') || line.is_empty() { section } else { line };
-        lines.push(match section {
-            // The columns are as wide as an address or a path happens to be.
-            "Settings" => {
-                line.trim().split("  ").filter(|it| !it.is_empty()).map(str::trim).collect::<Vec<_>>().join(" | ")
-            }
-            "Steps" => step(line),
-            _ => line.to_owned(),
-        });
-    }
-    lines.join("\n")
-}
-
-/// A line of the steps, without its times.
-fn step(line: &str) -> String {
-    const TIME: std::ops::Range<usize> = 23..29;
-    let mut line = line.to_owned();
-    if line.get(TIME).is_some_and(|time| !time.trim().is_empty()) {
-        line.replace_range(TIME, "{time}");
-    }
-    timeless(&line)
+    report.lines().map(timeless).collect::<Vec<_>>().join("\n")
 }
 
 /// The words in which no two runs are alike, each replaced by what it is: a date, a duration, the version of the server.

@@ -9,6 +9,7 @@ use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::support::dry_run::squeezed;
 use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::isolated::{Dns, Says};
 use crate::support::launch::Inherit;
@@ -284,11 +285,11 @@ fn unresolved() -> Option<Vec<Told>> {
     Some(run(&scenario))
 }
 
-/// What `--check` reports of a policy that lacks the rule, a line at a time.
-pub(super) fn report(server: &Server) -> Vec<String> {
+/// What `--check` reports of a policy that lacks the rule, without times and white space.
+pub(super) fn report(server: &Server) -> String {
     let scenario = allowed(server, shop(server), "kv/data/billing/*").options(["--check"]);
     let report = scenario.run().stdout;
-    example(&scenario, &report).lines().map(str::to_owned).collect()
+    example(&scenario, &squeezed(&report))
 }
 
 /// A COMMAND that is no program, and a program without descriptors.

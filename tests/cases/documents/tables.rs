@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use vault_exec::check::FIELDS;
 use vault_exec::cli::{EXIT_CODES, definitions};
 use vault_exec::config::setting::{self, Setting};
 
@@ -30,6 +31,13 @@ fn the_exit_codes_are_those_of_the_code() {
     let rows = table(&document("README.md"), "| code | meaning | look at |");
     let codes: Vec<_> = rows.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
     assert_eq!(codes, EXIT_CODES);
+}
+
+#[test]
+fn the_fields_of_the_report_are_those_of_the_code() {
+    let expected: Vec<_> =
+        FIELDS.iter().map(|(of, name, what)| [format!("`{of}`"), format!("`{name}`"), (*what).into()]).collect();
+    assert_eq!(table(&document("docs/check.md"), "| of | field | what it holds |"), expected);
 }
 
 #[test]
