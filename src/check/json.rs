@@ -1,7 +1,6 @@
 //! The report for machines: one JSON object, the verdict first. [`FIELDS`](super::FIELDS) says what each member holds.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::report::{Outcome, Report, Row, Step};
 use crate::config::InEffect;
@@ -9,69 +8,121 @@ use crate::config::InEffect;
 /// The number that says what the members mean.
 const SCHEMA: u8 = 1;
 
+/// A value as it is written. `serde_json` would sort the members of an object.
+enum Node {
+    /// In one line.
+    Leaf(Value),
+    /// A member a line, in this order.
+    Object(Vec<(&'static str, Node)>),
+    /// An object after the other.
+    List(Vec<Node>),
+}
+
 impl Report {
     /// The report as JSON.
     pub(super) fn to_json(&self) -> String {
-        // Writing texts and numbers to memory cannot fail.
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut text = String::new();
+        self.node().write(&mut text, 0);
         text.push('\n');
         text
     }
-}
 
-impl Serialize for Report {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let failure = self.failure.as_ref();
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("schema", &SCHEMA)?;
-        map.serialize_entry("exit_code", &self.code())?;
-        map.serialize_entry("verdict", &self.verdict())?;
-        map.serialize_entry("failed_step", &failure.map(|it| it.step))?;
-        map.serialize_entry("cause", &failure.map(|it| &it.cause))?;
-        map.serialize_entry("remedy", &failure.and_then(|it| it.remedy.as_ref()))?;
-        map.serialize_entry("warnings", &self.warnings)?;
-        map.serialize_entry("settings", &self.settings)?;
-        map.serialize_entry("steps", &self.steps)?;
-        map.serialize_entry("variables", &self.variables)?;
-        map.end()
+    fn node(&self) -> Node {
+        let failure = self.failure();
+        Node::Object(vec![
+            leaf("schema", json!(SCHEMA)),
+            leaf("exit_code", json!(self.code())),
+            leaf("verdict", json!(self.verdict())),
+            leaf("failed_step", json!(failure.map(|it| it.step))),
+            leaf("cause", json!(failure.map(|it| &it.cause))),
+            leaf("explanation", json!(self.explanation)),
+            leaf("remedy", json!(failure.and_then(|it| it.remedy.as_ref()))),
+            leaf("warnings", json!(self.warnings)),
+            ("settings", Node::List(self.settings.iter().map(setting).collect())),
+            ("steps", Node::List(self.steps.iter().map(step).collect())),
+            ("variables", Node::List(self.variables.iter().map(variable).collect())),
+        ])
     }
 }
 
-impl Serialize for InEffect {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("name", self.name)?;
-        map.serialize_entry("value", &self.value)?;
-        map.serialize_entry("from", &self.from)?;
-        map.end()
-    }
+fn leaf(name: &'static str, value: Value) -> (&'static str, Node) {
+    (name, Node::Leaf(value))
 }
 
-impl Serialize for Step {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("step", self.name)?;
-        map.serialize_entry("outcome", self.outcome.word())?;
-        map.serialize_entry("elapsed_ms", &u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX))?;
-        if let Outcome::Failed(failure) = &self.outcome {
-            map.serialize_entry("exit_code", &failure.code)?;
-            map.serialize_entry("cause", &failure.cause)?;
-            map.serialize_entry("remedy", &failure.remedy)?;
-            map.serialize_entry("status", &failure.status)?;
+fn setting(setting: &InEffect) -> Node {
+    Node::Object(vec![
+        leaf("name", json!(setting.name)),
+        leaf("value", json!(setting.value)),
+        leaf("from", json!(setting.from)),
+    ])
+}
+
+fn step(step: &Step) -> Node {
+    let elapsed = u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
+    let mut members = vec![
+        leaf("step", json!(step.name)),
+        leaf("outcome", json!(step.outcome.word())),
+        leaf("elapsed_ms", json!(elapsed)),
+    ];
+    if let Outcome::Failed(failure) = &step.outcome {
+        members.extend([
+            leaf("exit_code", json!(failure.code)),
+            leaf("cause", json!(failure.cause)),
+            leaf("remedy", json!(failure.remedy)),
+            leaf("status", json!(failure.status)),
+        ]);
+    }
+    members.extend(step.facts.iter().map(|(name, fact)| leaf(name, fact.clone())));
+    members.push(leaf("details", json!(step.outcome.lines())));
+    Node::Object(members)
+}
+
+fn variable(row: &Row) -> Node {
+    Node::Object(vec![
+        leaf("name", json!(row.name)),
+        leaf("type", json!(row.kind)),
+        leaf("good", json!(row.good)),
+        leaf("state", json!(row.state)),
+    ])
+}
+
+impl Node {
+    fn write(&self, out: &mut String, depth: usize) {
+        match self {
+            Self::Leaf(value) => out.push_str(&value.to_string()),
+            Self::Object(members) => {
+                write_lines(out, ['{', '}'], depth, members, |(name, node), out| {
+                    out.extend(["\"", name, "\": "]);
+                    node.write(out, depth + 1);
+                });
+            }
+            Self::List(nodes) => write_lines(out, ['[', ']'], depth, nodes, |node, out| node.write(out, depth + 1)),
         }
-        self.facts.iter().try_for_each(|(name, fact): &(&str, Value)| map.serialize_entry(name, fact))?;
-        map.serialize_entry("details", &self.outcome.lines())?;
-        map.end()
     }
 }
 
-impl Serialize for Row {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("name", &self.name)?;
-        map.serialize_entry("type", &self.kind)?;
-        map.serialize_entry("good", &self.good)?;
-        map.serialize_entry("state", &self.state)?;
-        map.end()
+/// The items between brackets, each in lines of its own; without any, the brackets alone.
+fn write_lines<T>(
+    out: &mut String,
+    [open, close]: [char; 2],
+    depth: usize,
+    items: &[T],
+    write: impl Fn(&T, &mut String),
+) {
+    let new_line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    };
+    out.push(open);
+    for (n, item) in items.iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        new_line(out, depth + 1);
+        write(item, out);
     }
+    if !items.is_empty() {
+        new_line(out, depth);
+    }
+    out.push(close);
 }

@@ -22,6 +22,7 @@ use crate::steps;
 use crate::text::escaped;
 use crate::vault::Client;
 use crate::vault::kv::Version;
+use crate::vault::preflight::Explained;
 use crate::vault::token::{Revoked, Session, TokenInfo};
 
 pub use report::FIELDS;
@@ -52,7 +53,7 @@ pub fn run(mut request: Request, style: Style, environ: &Environ) -> Result<u8, 
     let mut settings = config::in_effect(environ, &request.flags);
     settings.retain(|setting| style.verbose || setting.from.is_some());
     let (steps, variables, warnings) = (Vec::new(), Vec::new(), Vec::new());
-    let mut report = Report { settings, steps, variables, warnings, would: String::new(), failure: None };
+    let mut report = Report { settings, steps, variables, warnings, would: String::new(), explanation: None };
     report.examine(request, environ)?;
     // https://no-color.org
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -124,19 +125,31 @@ impl Report {
             self.skip("login", if up { "the credential is at fault" } else { "Vault is not ready" });
             return Ok(None);
         }
+        if config.vault.namespace.is_some() && vault.is_community() {
+            self.warnings.push(
+                "VAULT_NAMESPACE has no effect: the server says that it is no enterprise edition, which alone has \
+                 namespaces; unset it, or check VAULT_ADDR"
+                    .into(),
+            );
+        }
         let begun = Instant::now();
-        let login = vault.login(&config.auth).map(|session| {
-            let (told, facts) = of_token(&session.info);
-            let facts = [vec![("method", json!(config.auth.name()))], facts].concat();
-            Found { said: format!("method {}{told}", config.auth.name()), facts, value: session }
-        });
-        let Some(session) = self.step("login", begun, login)? else {
+        let session = match vault.login(&config.auth) {
+            // Nothing was asked: what the token is good for shows below.
+            Ok(session) if session.is_handed_in() => Some(session),
+            login => self.step("login", begun, login.map(|session| logged_in(config, session)))?,
+        };
+        let Some(session) = session else {
             self.skip("read", "there is no token to read with");
             return Ok(None);
         };
-        let secret = self.read(config, &session)?;
-        if session.info == TokenInfo::default() {
-            self.look_up(&session)?;
+        let place = self.steps.len();
+        let (secret, refused) = self.read(config, &session)?;
+        let good = !session.is_handed_in() || self.judge_token(place, config, &session, refused)?;
+        if let Some(code @ (ABSENT | DENIED)) = refused.filter(|_| good) {
+            let begun = Instant::now();
+            let explained = session.explain(&config.location, code == DENIED);
+            self.explanation = Some(explained.said.clone());
+            self.note("preflight", begun, told(explained));
         }
         let content = match secret {
             Some(secret) => self.judge(config, &secret, sink, environ)?,
@@ -154,7 +167,8 @@ impl Report {
         Ok(content)
     }
 
-    fn read(&mut self, config: &Config, session: &Session) -> Result<Option<Version>, Error> {
+    /// Returns the secret, or the exit code for a read that failed.
+    fn read(&mut self, config: &Config, session: &Session) -> Result<(Option<Version>, Option<u8>), Error> {
         let begun = Instant::now();
         let location = &config.location;
         let secret = session.read(location);
@@ -178,26 +192,38 @@ impl Report {
             ];
             Found { said: format!("{}/{}{version}", location.mount, location.path), facts, value: secret }
         });
-        let secret = self.step("read", begun, found)?;
-        if let Some(code @ (ABSENT | DENIED)) = refused {
-            let begun = Instant::now();
-            let explained = session.explain(location, code == DENIED);
-            self.note("preflight", begun, Found::saying(explained));
-        }
-        Ok(secret)
+        Ok((self.step("read", begun, found)?, refused))
     }
 
-    /// What a token is that was handed in. After the read: it may be the token's only use, and a token that may not look
-    /// itself up is good enough for a real run, which does not ask.
-    fn look_up(&mut self, session: &Session) -> Result<(), Error> {
+    /// Says whether a token that was handed in may be good, which a real run learns from the read alone. It looks itself
+    /// up after the read, which may be its only use, and its step stands at `place`, before the read's. A token that may
+    /// not look itself up is good enough.
+    fn judge_token(
+        &mut self,
+        place: usize,
+        config: &Config,
+        session: &Session,
+        refused: Option<u8>,
+    ) -> Result<bool, Error> {
         let begun = Instant::now();
-        let said = match session.look_up() {
-            Ok(info) => info.to_string(),
-            Err(signal @ Error::Signal(_)) => return Err(signal),
-            Err(error) => format!("nothing is told of it: {error}"),
-        };
-        self.note("token", begun, Found::saying(said));
-        Ok(())
+        let method = config.auth.name();
+        let looked_up = session.look_up();
+        let both_denied = refused == Some(DENIED) && looked_up.as_ref().is_err_and(|it| it.exit_code() == DENIED);
+        match looked_up {
+            Err(error) if !both_denied && !matches!(error, Error::Signal(_)) => {
+                let good = match refused {
+                    None => "the read shows that it is good, nothing more is told of it".to_owned(),
+                    Some(_) => format!("whether it is good is not told: {error}"),
+                };
+                let facts = vec![("method", json!(method))];
+                self.note("login", begun, Found { said: format!("method {method}; {good}"), facts, value: () });
+            }
+            looked_up => {
+                self.step("login", begun, looked_up.map(|info| of_token(method, &info, ())))?;
+            }
+        }
+        self.move_last_to(place);
+        Ok(!both_denied)
     }
 
     /// What the variables come to, one by one and as a whole. Returns the bytes of the env file, where there is one and all
@@ -231,7 +257,8 @@ impl Report {
             Ok(payload) => {
                 let content = if let Some(Payload::File(_, bytes)) = payload { Some(bytes) } else { None };
                 let facts = vec![("variables", json!(count))];
-                (content, Ok(Found { said: format!("{count} variable{s}, all of them good"), facts, value: () }))
+                let good = if count == 1 { "good" } else { "all of them good" };
+                (content, Ok(Found { said: format!("{count} variable{s}, {good}"), facts, value: () }))
             }
         };
         self.step("secrets", begun, judged)?;
@@ -286,13 +313,27 @@ fn would(sink: &Sink) -> impl Fn(&str) -> String + use<> {
     move |variables| format!("{before}{variables}{after}")
 }
 
-/// What is known of a token, as the rest of a sentence and as facts.
-fn of_token(info: &TokenInfo) -> (String, Facts) {
-    if *info == TokenInfo::default() {
-        return (String::new(), Facts::new());
-    }
+/// The session of a login. Of the token of an answer that was refused as a whole nothing is known.
+fn logged_in<'a>(config: &Config, session: Session<'a>) -> Found<Session<'a>> {
+    let info = session.info.clone();
+    of_token(config.auth.name(), &info, session)
+}
+
+/// What is known of a token.
+fn of_token<T>(method: &'static str, info: &TokenInfo, value: T) -> Found<T> {
     let ttl = Some(info.ttl.as_secs()).filter(|seconds| *seconds > 0);
-    (format!("; {info}"), vec![("policies", json!(info.policies)), ("ttl_seconds", json!(ttl))])
+    let facts = vec![("method", json!(method)), ("policies", json!(info.policies)), ("ttl_seconds", json!(ttl))];
+    Found { said: format!("method {method}; {info}"), facts, value }
+}
+
+/// What the server tells of a read that failed.
+fn told(explained: Explained) -> Found<()> {
+    let facts = vec![
+        ("mount_type", json!(explained.mount_type)),
+        ("mount_version", json!(explained.mount_version)),
+        ("may_read", json!(explained.may_read)),
+    ];
+    Found { said: explained.said, facts, value: () }
 }
 
 /// The row of a variable that could be made; what its carrier says of it.

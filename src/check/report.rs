@@ -16,8 +16,8 @@ pub(super) struct Report {
     pub warnings: Vec<String>,
     /// What a real run would do where nothing is wrong.
     pub would: String,
-    /// Of the first step that failed.
-    pub failure: Option<Failure>,
+    /// What the server tells of a read that failed.
+    pub explanation: Option<String>,
 }
 
 /// A step, its time, and what came of it.
@@ -41,7 +41,6 @@ pub(super) enum Outcome {
 }
 
 /// Why a step failed.
-#[derive(Clone)]
 pub(super) struct Failure {
     pub step: &'static str,
     pub code: u8,
@@ -87,9 +86,16 @@ impl Failure {
 }
 
 impl Report {
+    /// Of the first step that failed, where a real run would end.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.steps
+            .iter()
+            .find_map(|step| if let Outcome::Failed(failure) = &step.outcome { Some(failure) } else { None })
+    }
+
     /// The exit code that a real run would have.
     pub fn code(&self) -> u8 {
-        self.failure.as_ref().map_or(0, |failure| failure.code)
+        self.failure().map_or(0, |failure| failure.code)
     }
 
     /// Notes how a step ended. A signal is no outcome but the end.
@@ -102,14 +108,15 @@ impl Report {
         let (outcome, facts, value) = match result {
             Ok(Found { said, facts, value }) => (Outcome::Ok(said), facts, Some(value)),
             Err(signal @ Error::Signal(_)) => return Err(signal),
-            Err(error) => {
-                let failure = Failure::of(name, &error);
-                self.failure.get_or_insert_with(|| failure.clone());
-                (Outcome::Failed(failure), Facts::new(), None)
-            }
+            Err(error) => (Outcome::Failed(Failure::of(name, &error)), Facts::new(), None),
         };
         self.push(name, begun.elapsed(), outcome, facts);
         Ok(value)
+    }
+
+    /// Moves the last step to `place`, where it belongs in the order of a run.
+    pub fn move_last_to(&mut self, place: usize) {
+        self.steps[place..].rotate_right(1);
     }
 
     /// Notes what no real run asks.
@@ -137,6 +144,7 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("report", "verdict", "What the run would do, as a sentence."),
     ("report", "failed_step", "The first step that failed; null without one."),
     ("report", "cause", "Why it failed, as a sentence; null without a failure."),
+    ("report", "explanation", "What the server tells of a failed read, as a sentence; null where it was not asked."),
     ("report", "remedy", "What to do about it; null where the cause says it for each of its parts."),
     ("report", "warnings", "List of sentences on what is not wrong, but deserves a look."),
     ("report", "settings", "List of settings in effect: without --verbose, those that are not defaults."),
@@ -166,6 +174,9 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("read", "version", "Version of the secret; null where it cannot be told."),
     ("read", "created_time", "When that version was written, RFC 3339; null where it cannot be told."),
     ("read", "age_seconds", "How long ago that was; null where it cannot be told."),
+    ("preflight", "mount_type", "Type of the engine that is mounted there; null where it is not told."),
+    ("preflight", "mount_version", "Version of a KV engine; null where it is not told."),
+    ("preflight", "may_read", "Whether a policy allows the read, asked after a denial; null where it is not told."),
     ("secrets", "variables", "How many variables would be handed over."),
     ("revoke", "revoked", "Whether the token of the login was revoked."),
     ("file", "path", "Path of the env file."),

@@ -126,18 +126,19 @@ impl Report {
 
     fn write_verdict(&self, page: &mut Page) {
         page.text.push('\n');
-        page.paragraph(&self.verdict(), if self.failure.is_some() { RED } else { GREEN });
-        let Some(failure) = &self.failure else { return };
+        page.paragraph(&self.verdict(), if self.failure().is_some() { RED } else { GREEN });
+        let Some(failure) = self.failure() else { return };
         let mut part = |name: &str, text: &str| {
             page.row(&[(name, "remedy".len(), BOLD)], &text.lines().collect::<Vec<_>>(), PLAIN);
         };
         part("cause", &failure.cause);
+        self.explanation.iter().for_each(|explanation| part("note", explanation));
         failure.remedy.iter().for_each(|remedy| part("remedy", remedy));
     }
 
     /// What the run would do, as a sentence.
     pub(super) fn verdict(&self) -> String {
-        let Some(failure) = &self.failure else { return self.would.clone() };
+        let Some(failure) = self.failure() else { return self.would.clone() };
         let code = failure.code.to_string();
         let meaning = EXIT_CODES.iter().find(|(number, _)| *number == code).map_or("", |(_, meaning)| meaning);
         format!("would fail with exit code {code} ({meaning}) at the step {}", failure.step)

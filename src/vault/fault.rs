@@ -259,7 +259,7 @@ fn denied(step: Step) -> String {
                 "{doubled}check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}"
             )
         }
-        Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up".into(),
+        Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up: hand in another one".into(),
         Step::Status | Step::Preflight | Step::Revoke => "check what stands between here and Vault".into(),
     }
 }

@@ -8,7 +8,7 @@ pub mod auth;
 mod fault;
 mod http;
 pub mod kv;
-mod preflight;
+pub mod preflight;
 pub mod retry;
 mod status;
 pub mod tls;

@@ -24,6 +24,19 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Whether the server says of itself that it is no enterprise edition. HashiCorp's Community edition has the root
+    /// namespace alone and takes no notice of another; `OpenBao` has namespaces and says nothing of editions.
+    /// [`GET sys/health`](https://developer.hashicorp.com/vault/api-docs/system/health), whose status is another in each
+    /// state of the node.
+    pub fn is_community(&self) -> bool {
+        let request = Request { in_namespace: false, ..Request::get("sys/health") };
+        let answer = self.http.call(&request).ok();
+        let said = answer.and_then(|answer| answer.document().ok());
+        said.is_some_and(|said| said.bool("enterprise") == Ok(false))
+    }
+}
+
 fn judge(answer: &Answer, scrubber: &Scrubber) -> Result<String, Fault> {
     let broken = |fault: json::Fault| fault::of_body(answer, &fault, scrubber);
     let status = answer.document().map_err(broken)?;

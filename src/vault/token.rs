@@ -42,7 +42,10 @@ pub struct TokenInfo {
 impl fmt::Display for TokenInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ttl = if self.ttl.is_zero() { "no end".to_owned() } else { Seconds(self.ttl).to_string() };
-        write!(f, "token with policies {}, TTL {ttl}", self.policies.join(", "))
+        match &self.policies[..] {
+            [] => write!(f, "token without policies, TTL {ttl}"),
+            policies => write!(f, "token with policies {}, TTL {ttl}", policies.join(", ")),
+        }
     }
 }
 
@@ -122,6 +125,11 @@ impl<'a> Session<'a> {
 }
 
 impl Session<'_> {
+    /// Whether the token was handed in, and no login has made it.
+    pub fn is_handed_in(&self) -> bool {
+        self.handed_in
+    }
+
     /// What the server says of the token; it costs one of its uses.
     /// [`GET auth/token/lookup-self`](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
     pub fn look_up(&self) -> Result<TokenInfo, Error> {

@@ -4,9 +4,10 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::dry_run::{assert_check, assert_fits, assert_snapshot};
+use crate::support::dry_run::{assert_check, assert_fits, assert_says, assert_snapshot};
 use crate::support::expect::Expect;
 use crate::support::on_both;
+use crate::support::raw::{Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
 
@@ -20,6 +21,7 @@ on_both! {
     a_token_handed_in_is_told_and_left_alone,
     a_token_that_may_not_look_itself_up_is_good_enough,
     the_read_comes_first_where_a_token_has_a_single_use,
+    a_namespace_that_the_server_has_is_no_warning,
     a_format_that_cannot_carry_a_value_is_told_with_the_reason,
     an_env_file_that_cannot_be_made_is_told,
     a_name_of_any_length_is_cut_in_the_report,
@@ -41,8 +43,8 @@ fn it_asks_what_a_real_run_asks_and_only_after_a_refusal_more(server: &Server) {
     let outcome = good.run().expect_requests([login, "read kv/data/{path}", revoke]);
     assert_eq!(outcome.connections(), 1);
     let denied = scenario(server).env("VAULT_PATH", "other/{name}").options(["--check"]);
-    let preflight = "read sys/internal/ui/mounts/kv/other/{name}";
-    denied.run().expect_requests([login, "read kv/data/other/{name}", preflight, revoke]);
+    let preflight = ["read sys/internal/ui/mounts/kv/other/{name}", "update sys/capabilities-self"];
+    denied.run().expect_requests([login, "read kv/data/other/{name}", preflight[0], preflight[1], revoke]);
 }
 
 fn an_env_file_is_told_and_not_written(server: &Server) {
@@ -78,9 +80,20 @@ fn a_token_that_may_not_look_itself_up_is_good_enough(server: &Server) {
 }
 
 fn the_read_comes_first_where_a_token_has_a_single_use(server: &Server) {
-    let scenario = scenario(server).token(&json!({"num_uses": 1})).options(["--check"]);
-    let outcome = scenario.run();
-    assert_eq!(outcome.code(), 0, "{}", outcome.describe());
+    let report = |text| {
+        let scenario = scenario(server).token(&json!({"num_uses": 1})).options(["--check", "--report", text]);
+        // Its use is gone, and the token with it.
+        let outcome = scenario.run();
+        assert_eq!(outcome.code(), 0, "{}", outcome.describe());
+        outcome.stdout
+    };
+    assert_says(&report("text"), "method token; the read shows that it is good, nothing more is told of it");
+    assert_says(&report("json"), "\"exit_code\": 0");
+}
+
+fn a_namespace_that_the_server_has_is_no_warning(server: &Server) {
+    let scenario = Scenario::in_namespace(server).secret(&json!({"DB_HOST": "db.example"})).kubernetes();
+    assert_check(scenario, 0, "good_namespace");
 }
 
 fn a_format_that_cannot_carry_a_value_is_told_with_the_reason(server: &Server) {
@@ -120,6 +133,30 @@ fn without_an_address_the_report_is_short() {
     assert_check(Scenario::offline().no_command(), 64, "passthrough_without_target");
     let bad = Scenario::offline().no_command().env("VAULT_LOG_LEVEL", "loud");
     assert_check(bad, 64, "settings_without_target");
+}
+
+#[test]
+fn a_namespace_that_the_server_cannot_have_is_a_warning() {
+    // As HashiCorp's Community edition answers, on a standby too.
+    for status in [200, 429] {
+        let said = json!({"initialized": true, "sealed": false, "version": "1.21.0", "enterprise": false});
+        let raw = Raw::start([("sys/health", vec![Reply::json(status, &said)])]);
+        assert_check(Scenario::against(&raw).env("VAULT_NAMESPACE", "team"), 0, "namespace_without_effect");
+        assert!(raw.requests().contains(&"GET sys/health".to_owned()));
+    }
+    let raw = Raw::start([("sys/health", vec![Reply::json(200, &json!({"enterprise": true}))])]);
+    let scenario = Scenario::against(&raw).env("VAULT_NAMESPACE", "team").options(["--check"]);
+    assert!(!scenario.run().stdout.contains("Warnings"));
+    let raw = Raw::start([]);
+    Scenario::against(&raw).options(["--check"]).run();
+    raw.expect_whole_run();
+}
+
+#[test]
+fn a_server_that_keeps_its_version_to_itself_is_ready_all_the_same() {
+    let status = json!({"initialized": true, "sealed": false, "version": ""});
+    let raw = Raw::start([(STATUS, vec![Reply::json(200, &status)])]);
+    assert_check(Scenario::against(&raw), 0, "version_redacted");
 }
 
 #[test]

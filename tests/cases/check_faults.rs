@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::support::dry_run::assert_check;
 use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::on_both;
+use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Listener, Server, skip};
+use crate::support::server::{Kind, Listener, Server, on, skip};
 
 on_both! {
     a_role_that_is_none_is_named,
@@ -18,6 +19,7 @@ on_both! {
     a_path_without_a_rule_is_explained_with_the_rule,
     a_path_without_a_secret_is_told_from_a_missing_mount,
     a_mount_that_is_missing_cannot_be_told_from_one_without_a_rule,
+    a_mount_that_is_missing_under_a_policy_that_allows_it_is_told,
     a_mount_of_version_1_is_told,
     a_doubled_data_is_told_whether_the_policy_allows_it_or_not,
     a_deleted_and_a_destroyed_version_are_told_apart,
@@ -74,6 +76,12 @@ fn a_mount_that_is_missing_cannot_be_told_from_one_without_a_rule(server: &Serve
     }
 }
 
+fn a_mount_that_is_missing_under_a_policy_that_allows_it_is_told(server: &Server) {
+    let scenario = scenario(server).env("VAULT_MOUNT_POINT", "nowhere");
+    allow(server, &scenario, &["nowhere/*"]);
+    assert_check(scenario, 66, "mount_missing");
+}
+
 fn a_mount_of_version_1_is_told(server: &Server) {
     let scenario = scenario(server).env("VAULT_MOUNT_POINT", "kv1");
     allow(server, &scenario, &["kv1/*"]);
@@ -118,6 +126,25 @@ fn missing_keys_denied_names_and_bad_names_are_told_one_by_one(server: &Server) 
 fn missing_keys_alone_are_absent(server: &Server) {
     let scenario = scenario(server).env("VAULT_KEYS", "DB_HOST:HOST,NONE").options(["--require", "DB_HOST"]);
     assert_check(scenario, 66, "keys_missing");
+}
+
+#[test]
+fn a_policy_that_demands_wrapping_is_told_from_one_that_lacks_the_rule() {
+    on(Kind::OpenBao, "a_policy_that_demands_wrapping", |server| {
+        let scenario = scenario(server);
+        let rule = "capabilities = [\"read\"] min_wrapping_ttl = \"1m\"";
+        let policy = format!("path \"kv/data/{}\" {{ {rule} }}", scenario.path());
+        server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+        assert_check(scenario, 77, "wrapping_demanded");
+    });
+}
+
+#[test]
+fn what_the_server_does_not_tell_of_a_mount_is_said_to_be_so() {
+    let mounts = "sys/internal/ui/mounts/kv/shop/app";
+    let denied = || Reply::json(403, &json!({"errors": ["permission denied"]}));
+    let raw = Raw::start([(READ, vec![denied()]), (mounts, vec![Reply::json(500, &json!({"errors": ["broken"]}))])]);
+    assert_check(Scenario::against(&raw), 77, "preflight_failed");
 }
 
 /// Both states of a server that is not ready, on a server of one's own.

@@ -115,9 +115,9 @@ fn rendered(json: &Value) -> String {
     table("Variables", "NAME | TYPE | STATE", rows("variables").iter().map(variable).collect());
     table("Warnings", "", rows("warnings").iter().map(|it| format!("  {}", text(it))).collect());
     lines.push(text(&json["verdict"]));
-    for part in ["cause", "remedy"] {
-        let causes = json[part].as_str().map(|it| it.replace('\n', "\n          "));
-        lines.extend(causes.map(|it| format!("  {part:6}  {it}")));
+    for (part, name) in [("cause", "cause"), ("explanation", "note"), ("remedy", "remedy")] {
+        let text = json[part].as_str().map(|it| it.replace('\n', "\n          "));
+        lines.extend(text.map(|it| format!("  {name:6}  {it}")));
     }
     lines.join("\n")
 }
@@ -138,12 +138,14 @@ pub(crate) fn squeezed(report: &str) -> String {
 
 /// Everything replaced that is another at each run, or that the two servers tell of themselves.
 fn normalised(scenario: &Scenario, report: &str) -> String {
-    let address = scenario.given_env().get("VAULT_ADDR").map(|it| it.to_string_lossy().into_owned());
+    let given = |name: &str| scenario.given_env().get(name).map(|it| it.to_string_lossy().into_owned());
+    let namespace = given("VAULT_NAMESPACE").filter(|it| it.starts_with("case-"));
     let names = ["{path}", "{folder}", "{name}"].map(|name| (scenario.expand(name), name));
     let folder = |path: &std::path::Path| path.parent().expect("a folder").display().to_string();
     let folders = [(folder(&child_program()), "{examples}"), (folder(&certs().ca.certificate_file), "{certs}")];
-    let address = [(address.unwrap_or_default(), "{addr}")];
-    let all = address.into_iter().chain(names).chain(folders).filter(|(text, _)| !text.is_empty());
+    let given = [(given("VAULT_ADDR"), "{addr}"), (namespace, "{namespace}")];
+    let given = given.map(|(text, name)| (text.unwrap_or_default(), name));
+    let all = given.into_iter().chain(names).chain(folders).filter(|(text, _)| !text.is_empty());
     let report = all.fold(report.to_owned(), |report, (text, name)| report.replace(&text, name));
     report.lines().map(timeless).collect::<Vec<_>>().join("\n")
 }
