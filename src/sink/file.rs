@@ -4,6 +4,7 @@
 //! a reader no moment without the old file or the new one. Everything goes through one descriptor of the
 //! directory, so that nobody can put another one in its place on the way.
 
+mod check;
 mod error;
 mod temporary;
 
@@ -17,12 +18,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
-use nix::unistd::{AccessFlags, faccessat, getegid, geteuid};
+use nix::unistd::{getegid, geteuid};
 use zeroize::Zeroizing;
 
+pub use self::check::check;
 use self::error::{Cause, Step};
 pub use self::error::{FileError, Kind};
-use self::temporary::{Temporary, remove_left_overs, shape};
+use self::temporary::{Temporary, remove_left_overs};
 
 /// The file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,33 +91,6 @@ struct Change {
 /// ```
 pub fn write(target: &Target, content: &[u8]) -> Result<Written, FileError> {
     prepare(target, content)?.commit()
-}
-
-/// Finds what would forbid writing `content` to the target, or anything at all where none is given, as far as that shows
-/// without changing anything.
-///
-/// # Errors
-///
-/// The first thing found that would forbid it.
-pub fn check(target: &Target, content: Option<&[u8]>) -> Result<(), FileError> {
-    let check = || {
-        let (directory, name) = open_directory(&target.path)?;
-        let written = look(&directory, name)?;
-        if written == Written::Replaced && content.is_some_and(|content| is_same(&directory, name, target, content)) {
-            return Ok(());
-        }
-        faccessat(&directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)
-            .map_err(Step::Create.failed())?;
-        // One without a name, gone with its descriptor: whether this user may give files away, only the kernel knows.
-        let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-        match openat(&directory, ".", flags, Mode::S_IRUSR | Mode::S_IWUSR) {
-            Ok(nameless) => shape(nameless, target),
-            // A file system that has no such thing.
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR) => Ok(()),
-            Err(errno) => Err(Cause::Os(Step::Create, errno)),
-        }
-    };
-    check().map_err(|cause| FileError::new(&target.path, cause))
 }
 
 /// Does everything that takes long or is likely to fail; the rename is left for [`Prepared::commit`].

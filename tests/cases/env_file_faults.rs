@@ -18,6 +18,7 @@ use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
 use crate::support::on_both;
 use crate::support::raw::{READ, Raw, Reply};
+use crate::support::readers::missing;
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
 use crate::support::system::{names, strace, with_own_mounts, without_privileges};
@@ -26,11 +27,14 @@ on_both! {
     the_token_is_revoked_before_the_file_has_its_name,
     a_signal_before_the_rename_leaves_the_old_file,
     a_signal_during_the_rename_leaves_the_new_file,
+    an_unchanged_file_needs_no_right_to_replace_it,
 }
 
 faults! { FAULTS, on_both;
     what_stands_in_the_way_is_named_and_left_alone: "env file: a directory, a link or a FIFO in the way, no such directory", Handover, 73, AtOnce;
-    a_disk_that_is_full_or_read_only_keeps_the_old_file: "env file: a disk that is full, or read-only", Handover, 73 | 74, AtOnce;
+    a_disk_that_is_full_or_read_only_keeps_the_old_file: "env file: a disk or a quota that is full, a disk that is read-only", Handover, 73 | 74, AtOnce;
+    a_file_that_cannot_be_replaced_is_told_by_the_dry_run_too: "env file: a mount point, another user's in a sticky directory, immutable", Handover, 73, AtOnce;
+    a_name_for_a_stream_is_no_file_and_the_remedy_is_a_dash: "env file: the name of a stream or device", Handover, 73, AtOnce;
     a_user_without_rights_is_refused_and_so_is_the_dry_run: "env file: no permission to write there, or to give it away", Handover, 73, AtOnce;
     a_standard_output_that_takes_nothing_is_an_error: "env file: a standard output that is full, closed, or without a reader", Handover, 74, AtOnce;
 }
@@ -73,38 +77,133 @@ fn what_stands_in_the_way_is_named_and_left_alone(server: &Server) {
     for (name, put, said) in obstacles {
         let scenario = scenario(server).env("VAULT_ENV_FILE", format!("{{folder}}/{name}"));
         put(&scenario.file(name));
-        let kind = |name: &str| fs::symlink_metadata(scenario.file(name)).ok().map(|it| (it.file_type(), it.len()));
-        let before = (names(&scenario.file("")), kind(name), kind("jwt"));
+        let found = |scenario: &Scenario| {
+            let kind = |name| fs::symlink_metadata(scenario.file(name)).ok().map(|it| (it.file_type(), it.len()));
+            (names(&scenario.file("")), kind(name), kind("jwt"))
+        };
+        let before = found(&scenario);
         let outcome = scenario.run().expect_failure(73, &format!("env file {{folder}}/{name}: {said}"));
         outcome.expect_requests(REQUESTS);
-        assert_eq!((names(&scenario.file("")), kind(name), kind("jwt")), before);
+        assert_eq!(found(&scenario), before);
+        let scenario = scenario.options(["--check"]);
+        let outcome = scenario.run().expect(Expect::done().code(73).any_stdout().stderr::<&str>([]));
+        assert_says(&outcome.stdout, &scenario.expand(&format!("env file {{folder}}/{name}: {said}")));
+        assert_eq!(found(&scenario), before);
     }
 }
 
-/// Runs it on a disk that `make` makes at `$DISK`, with an `app.env` on it that holds `old`, and expects that to be all
-/// that is there at the end.
+/// Runs it on a disk that `make` makes at `$DISK`, as `$AS` says where `make` sets that, with an `app.env` on it that holds
+/// `old`; it ends with this error, and all that is there at the end is that file. The dry run says the same.
 fn assert_refused_on_a_disk(scenario: Scenario, make: &str, code: i32, message: &str) {
-    let script =
-        format!("{make}; code=0; \"$0\" || code=$?; echo $(ls -A \"$DISK\") $(cat \"$DISK/app.env\"); exit $code");
+    // The program has to be where another user can reach it.
+    let reach = "AS=; chmod 0755 \"$FOLDER\"; chmod 0644 \"$VAULT_K8S_TOKEN_PATH\"; cp \"$0\" \"$FOLDER/copy\"";
+    let run =
+        "code=0; $AS \"$FOLDER/copy\" $CHECK || code=$?; echo $(ls -A \"$DISK\") $(cat \"$DISK/app.env\"); exit $code";
     fs::create_dir(scenario.file("disk")).expect("a directory");
-    let scenario = scenario.env("DISK", "{folder}/disk").env("VAULT_ENV_FILE", "{folder}/disk/app.env");
-    let scenario = scenario.program("unshare").options(["-m", "sh", "-euc", &script, PROGRAM]);
-    let error = format!("ERROR vault-exec: env file {{folder}}/disk/app.env: {message}");
-    scenario.run().expect(Expect::done().code(code).stdout("app.env old\n").stderr([error])).expect_requests(REQUESTS);
+    let scenario = scenario.env("FOLDER", "{folder}").env("DISK", "{folder}/disk");
+    let scenario = scenario.env("VAULT_ENV_FILE", "{folder}/disk/app.env");
+    let script = format!("{reach}; mount -t tmpfs -o size=64k none \"$DISK\"; {make}; {run}");
+    let scenario = scenario.program("unshare").options(["-m", "sh", "-euc", &script, PROGRAM]).env("CHECK", "");
+    let said = format!("env file {{folder}}/disk/app.env: {message}");
+    let wanted = Expect::done().code(code).stdout("app.env old\n").stderr([format!("ERROR vault-exec: {said}")]);
+    scenario.run().expect(wanted).expect_requests(REQUESTS);
+    let scenario = scenario.env("CHECK", "--check");
+    let outcome = scenario.run().expect(Expect::done().code(code).any_stdout().stderr::<&str>([]));
+    assert_says(&outcome.stdout, &scenario.expand(&said));
+    assert!(outcome.stdout.ends_with("\napp.env old\n"), "{}", outcome.stdout);
 }
+
+/// Whether this process may mount.
+fn may_mount() -> bool {
+    with_own_mounts("mount -t tmpfs none /mnt", &[]).is_some_and(|output| output.status.success())
+}
+
+const OLD: &str = "printf old >\"$DISK/app.env\"";
+
+/// As a user without privileges.
+const AS_NOBODY: &str = "AS='setpriv --reuid=65534 --regid=65534 --clear-groups'";
 
 fn a_disk_that_is_full_or_read_only_keeps_the_old_file(server: &Server) {
-    if with_own_mounts("mount -t tmpfs none /mnt", &[]).is_none_or(|output| !output.status.success()) {
+    if !may_mount() {
         return;
     }
-    let make = "mount -t tmpfs -o size=16k none \"$DISK\"; printf old >\"$DISK/app.env\"";
-    let large = scenario(server).secret(&json!({"A": "large-value".repeat(2000)}));
-    let said =
+    let large = || scenario(server).secret(&json!({"A": "large-value".repeat(8000)}));
+    let no_space =
         "No space left on device while writing a temporary file beside it; make the volume larger or free some of it";
-    assert_refused_on_a_disk(large, make, 74, said);
-    let read_only = format!("{make}; mount -o remount,bind,ro \"$DISK\"");
+    assert_refused_on_a_disk(large(), OLD, 74, no_space);
+    let read_only = format!("{OLD}; mount -o remount,bind,ro \"$DISK\"");
     let said = "Read-only file system while creating a temporary file beside it; choose a volume that is not read-only";
     assert_refused_on_a_disk(scenario(server), &read_only, 73, said);
+    let no_files = format!("mount -o remount,nr_inodes=2 \"$DISK\"; {OLD}");
+    let said =
+        "No space left on device while creating a temporary file beside it; make the volume larger or free some of it";
+    assert_refused_on_a_disk(scenario(server), &no_files, 74, said);
+    let quota =
+        "umount \"$DISK\"; mount -t tmpfs -o size=1m,mode=777,usrquota,usrquota_block_hardlimit=16k none \"$DISK\"";
+    if with_own_mounts("mount -t tmpfs -o usrquota none /mnt", &[]).is_some_and(|output| output.status.success()) {
+        let quota = format!("{quota}; {OLD}; {AS_NOBODY}");
+        let said = "Quota exceeded while writing a temporary file beside it; raise the quota or free some of it";
+        assert_refused_on_a_disk(large(), &quota, 74, said);
+    } else {
+        missing("quotas on tmpfs");
+    }
+}
+
+fn a_file_that_cannot_be_replaced_is_told_by_the_dry_run_too(server: &Server) {
+    if !may_mount() || without_privileges("true".as_ref()).is_none() {
+        return;
+    }
+    let mounted = format!("printf old >\"$FOLDER/other\"; {OLD}; mount --bind \"$FOLDER/other\" \"$DISK/app.env\"");
+    let said = "Device or resource busy while renaming a temporary file to it; the file is a mount point; mount its \
+                directory instead";
+    assert_refused_on_a_disk(scenario(server), &mounted, 73, said);
+    let not_permitted = "Operation not permitted while renaming a temporary file to it; the file in place is another \
+                         user's in a sticky directory, or immutable: remove it, or choose another directory";
+    let sticky = format!("{OLD}; chmod 0644 \"$DISK/app.env\"; chmod 1777 \"$DISK\"; {AS_NOBODY}");
+    assert_refused_on_a_disk(scenario(server), &sticky, 73, not_permitted);
+    let immutable = "mount -t tmpfs none /mnt; touch /mnt/a; chattr +i /mnt/a";
+    if !with_own_mounts(immutable, &[]).is_some_and(|output| output.status.success()) {
+        missing("immutable files on tmpfs");
+        return;
+    }
+    let file = format!("{OLD}; chattr +i \"$DISK/app.env\"");
+    assert_refused_on_a_disk(scenario(server), &file, 73, not_permitted);
+    let said = "Operation not permitted while creating a temporary file beside it; the directory is immutable, or this \
+                user may not write to it (in Kubernetes: fsGroup)";
+    assert_refused_on_a_disk(scenario(server), &format!("{OLD}; chattr +i \"$DISK\""), 73, said);
+}
+
+fn an_unchanged_file_needs_no_right_to_replace_it(server: &Server) {
+    if !may_mount() {
+        return;
+    }
+    let same = "printf \"export A='new-value'\\n\" >\"$DISK/app.env\"; chmod 0600 \"$DISK/app.env\"";
+    let script =
+        format!("mount -t tmpfs none \"$DISK\"; {same}; mount -o remount,bind,ro \"$DISK\"; exec \"$0\" $CHECK");
+    for check in ["", "--check"] {
+        let scenario = scenario(server).env("DISK", "{folder}/disk").env("VAULT_ENV_FILE", "{folder}/disk/app.env");
+        fs::create_dir(scenario.file("disk")).expect("a directory");
+        let scenario = scenario.program("unshare").options(["-m", "sh", "-euc", &script, PROGRAM]).env("CHECK", check);
+        scenario.run().expect(Expect::done().any_stdout());
+    }
+}
+
+fn a_name_for_a_stream_is_no_file_and_the_remedy_is_a_dash(server: &Server) {
+    let remedy = "is in the way; write - for standard output, or choose another path";
+    for (path, kind) in [
+        ("/dev/stdout", "a symbolic link"),
+        ("/dev/stderr", "a symbolic link"),
+        ("/dev/fd/1", "a symbolic link"),
+        ("/proc/self/fd/1", "a symbolic link"),
+        ("/dev/null", "a device"),
+    ] {
+        let scenario = scenario(server).env("VAULT_ENV_FILE", path);
+        let said = format!("env file {path}: {kind} {remedy}");
+        scenario.run().expect_failure(73, &said).expect_requests(REQUESTS);
+        let scenario = scenario.options(["--check"]);
+        let outcome = scenario.run().expect(Expect::done().code(73).any_stdout().stderr::<&str>([]));
+        assert_says(&outcome.stdout, &said);
+    }
 }
 
 #[test]
@@ -114,7 +213,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_not_the_end_by_sigxfsz() {
     let scenario = scenario.env("VAULT_ENV_FILE", "{folder}/app.env");
     scenario
         .run()
-        .expect_failure(74, "env file {folder}/app.env: File too large while writing a temporary file beside it");
+        .expect_failure(74, "env file {folder}/app.env: File too large while writing a temporary file beside it; raise the limit on the size of files (ulimit -f)");
     assert_eq!(names(&scenario.file("")), ["jwt"]);
     raw.expect_whole_run();
 }

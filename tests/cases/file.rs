@@ -117,21 +117,19 @@ fn whatever_is_no_regular_file_is_refused_and_stays() {
     let _socket = UnixListener::bind(at("socket")).unwrap();
     let before = names(directory.path());
 
-    for (path, kind) in [
-        (at("link"), "a symbolic link"),
-        (at("dangling"), "a symbolic link"),
-        (at("to-device"), "a symbolic link"),
-        (at("fifo"), "a FIFO"),
-        (at("directory"), "a directory"),
-        (at("socket"), "a socket"),
-        ("/dev/null".into(), "a device"),
+    let remove = "remove it or choose another path";
+    for (path, kind, remedy) in [
+        (at("link"), "a symbolic link", remove),
+        (at("dangling"), "a symbolic link", remove),
+        (at("to-device"), "a symbolic link", remove),
+        (at("fifo"), "a FIFO", remove),
+        (at("directory"), "a directory", remove),
+        (at("socket"), "a socket", remove),
+        ("/dev/null".into(), "a device", "write - for standard output, or choose another path"),
     ] {
         let error = file::write(&Target::new(&path), b"secret").unwrap_err();
         assert_eq!(error.kind(), Kind::CannotCreate);
-        assert_eq!(
-            error.to_string(),
-            format!("{}: {kind} is in the way; remove it or choose another path", path.display())
-        );
+        assert_eq!(error.to_string(), format!("{}: {kind} is in the way; {remedy}", path.display()));
     }
     assert_eq!(names(directory.path()), before);
     assert_eq!(fs::read(at("elsewhere")).unwrap(), b"precious");

@@ -94,6 +94,10 @@ impl fmt::Display for FileError {
         write!(f, "{}: ", crate::text::escaped(&self.path.to_string_lossy()))?;
         match self.cause {
             Cause::NoFileName => f.write_str("the path is that of a directory; add the file's name"),
+            // There a name stands for a stream or a device, which nobody means to remove.
+            Cause::InTheWay(kind) if self.path.starts_with("/dev") || self.path.starts_with("/proc") => {
+                write!(f, "{kind} is in the way; write - for standard output, or choose another path")
+            }
             Cause::InTheWay(kind) => write!(f, "{kind} is in the way; remove it or choose another path"),
             Cause::Os(step, errno) => {
                 write!(f, "{} while {}", errno.desc(), step.doing())?;
@@ -113,10 +117,19 @@ fn remedy(step: Step, errno: Errno) -> Option<&'static str> {
         (Step::SetOwner, Errno::EPERM | Errno::EINVAL) => {
             "only root, or a process with CAP_CHOWN, gives files to another user or group"
         }
+        (Step::Create, Errno::EPERM) => {
+            "the directory is immutable, or this user may not write to it (in Kubernetes: fsGroup)"
+        }
         (Step::Rename, Errno::EBUSY) => "the file is a mount point; mount its directory instead",
+        (Step::Rename, Errno::EPERM) => {
+            "the file in place is another user's in a sticky directory, or immutable: remove it, or choose another \
+             directory"
+        }
         (_, Errno::EACCES | Errno::EPERM) => "let this user write to the directory (in Kubernetes: fsGroup)",
         (_, Errno::EROFS) => "choose a volume that is not read-only",
-        (_, Errno::ENOSPC | Errno::EDQUOT) => "make the volume larger or free some of it",
+        (_, Errno::ENOSPC) => "make the volume larger or free some of it",
+        (_, Errno::EDQUOT) => "raise the quota or free some of it",
+        (_, Errno::EFBIG) => "raise the limit on the size of files (ulimit -f)",
         (_, Errno::ENAMETOOLONG) => "choose a shorter name",
         _ => return None,
     })

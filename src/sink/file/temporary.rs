@@ -21,7 +21,7 @@ use super::{Target, obstacle, open_existing};
 const ATTEMPTS: usize = 16;
 
 /// The hexadecimal digits at the end of a temporary file's name.
-const RANDOM_DIGITS: usize = 16;
+pub(super) const RANDOM_DIGITS: usize = 16;
 
 /// A file that is removed when it is dropped, unless it was renamed before.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ pub(super) fn remove_left_overs(directory: &OwnedFd, target_name: &OsStr, target
 }
 
 /// The beginning of every temporary name for the target: `.NAME.vault-exec.`
-fn prefix(target_name: &OsStr) -> OsString {
+pub(super) fn prefix(target_name: &OsStr) -> OsString {
     OsString::from_vec([b".", target_name.as_bytes(), b".vault-exec."].concat())
 }
 

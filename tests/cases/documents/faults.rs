@@ -166,6 +166,7 @@ const FILES: &[Make] = &[
         symlink("elsewhere", scenario.file("secrets/app.env")).expect("a link");
         scenario
     },
+    |server| env_file(server).env("VAULT_ENV_FILE", "/dev/stdout"),
     |server| {
         let scenario = env_file(server).inherit([Inherit::Unprivileged]);
         fs::set_permissions(scenario.file("secrets"), fs::Permissions::from_mode(0o555)).expect("a mode");
