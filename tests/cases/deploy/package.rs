@@ -337,3 +337,19 @@ fn a_release_is_made_of_what_is_committed_and_told_only() {
     let message = "there are changes that are not committed; commit or remove them";
     assert_eq!(outcome(release("[1.2.3] - 2026-02-01", false)), refused(message));
 }
+
+/// A word that nobody meant for a folder makes none.
+#[test]
+fn what_makes_a_release_tells_how_it_is_used_and_makes_nothing_of_other_words() {
+    for (script, words) in [("dist", &["--help", "--all"][..]), ("release", &["--help", "1.2.3"])] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("deploy").join(script);
+        fs::create_dir(folder.path().join("deploy")).unwrap();
+        fs::copy(super::deploy(script), &file).unwrap();
+        let [asked, refused] = [words[0], words[1]].map(|word| Command::new(&file).arg(word).output().unwrap());
+        let usage = String::from_utf8(asked.stdout).unwrap();
+        assert!(asked.status.success() && usage.starts_with(&format!("usage: deploy/{script}")), "{usage}");
+        assert_eq!((refused.status.code(), refused.stdout.as_slice()), (Some(64), b"".as_slice()), "{script}");
+        assert_eq!(names(folder.path()), ["deploy"], "{script}");
+    }
+}
