@@ -10,10 +10,12 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::kubernetes::memory::pairs;
 use super::{deploy, for_good, tool};
 use crate::support::expect::Expect;
 use crate::support::on_both;
 use crate::support::openbao;
+use crate::support::pod::cgroup::Cgroup;
 use crate::support::readers::Reader;
 use crate::support::scenario::{PROGRAM, Scenario};
 use crate::support::server::{Kind, Listener, Server, on};
@@ -236,6 +238,22 @@ fn the_token_of_the_comment_outlives_each_start() {
                 assert_eq!(renewed["auth"]["lease_duration"], 24 * 60 * 60, "{file}");
             }
         }
+    });
+}
+
+#[test]
+fn the_largest_secret_fits_into_the_memory_of_the_unit_that_writes_it() {
+    on(Kind::Embedded, "the_largest_secret_fits_into_the_memory_of_the_unit_that_writes_it", |server| {
+        let unit = Unit::read(STARTED_BY_IT[0]);
+        let mebibytes: u64 = unit.one("MemoryMax").strip_suffix('M').unwrap().parse().unwrap();
+        let Some(cgroup) = Cgroup::limited(mebibytes << 20) else { return };
+        let scenario = unit.scenario(server).secret(&pairs()).env("VAULT_KEYS", "");
+        let enter = "echo 0 >\"$0/cgroup.procs\" && exec \"$@\"";
+        let folder = cgroup.path().to_str().unwrap();
+        let scenario = scenario.program("/bin/sh").first(["-c", enter, folder, PROGRAM]);
+        scenario.run().expect(Expect::done());
+        // The program that is not optimised takes more.
+        assert!(cgroup.peak() < (mebibytes << 20) * 3 / 4, "{}", cgroup.peak());
     });
 }
 

@@ -50,6 +50,10 @@ const BLOCKS: &[(&str, How)] = &[
     ("kubectl kustomize deploy/kubernetes/overlays/shop", By(kustomize)),
     ("kubectl apply -k deploy/kubernetes/overlays/check", Elsewhere(CLUSTER)),
     ("kubectl apply -k deploy/kubernetes/overlays/shop", Elsewhere(CLUSTER)),
+    (
+        "cargo test --test it -- --nocapture cases::deploy::kubernetes::memory",
+        Elsewhere("is among the tests that run beside this one"),
+    ),
     ("kubectl --namespace shop rollout restart deployment/shop", Elsewhere(CLUSTER)),
     ("kubectl --namespace shop describe pod --selector app.kubernetes.io/name=shop", Elsewhere(CLUSTER)),
     ("docker compose logs --tail 20 shop", Elsewhere("needs a container that runs, and systemd as process 1")),
