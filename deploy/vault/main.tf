@@ -125,6 +125,17 @@ variable "reviewer_jwt" {
   sensitive   = true
 }
 
+variable "token_type" {
+  description = "Type of the token that a login gets: service, batch or default"
+  type        = string
+  default     = "service"
+
+  validation {
+    condition     = can(regex("^(service|batch|default)$", var.token_type))
+    error_message = "It is service, batch or default."
+  }
+}
+
 resource "vault_mount" "kv" {
   path    = var.mount
   type    = "kv"
@@ -152,8 +163,8 @@ resource "vault_kubernetes_auth_backend_config" "kubernetes" {
   disable_iss_validation = true
 }
 
-# A service token, because a batch token cannot be revoked. It lives a minute longer than a start may take
-# (VAULT_STARTUP_TIMEOUT), should the revoke be prevented.
+# A service token, because a batch token cannot be revoked: that one lives on until its three minutes are over. They are
+# a minute more than a start may take (VAULT_STARTUP_TIMEOUT), should the revoke be prevented.
 resource "vault_kubernetes_auth_backend_role" "shop" {
   backend                          = vault_auth_backend.kubernetes.path
   role_name                        = var.role
@@ -162,7 +173,7 @@ resource "vault_kubernetes_auth_backend_role" "shop" {
   audience                         = var.audience
   token_policies                   = [vault_policy.shop.name]
   token_no_default_policy          = false
-  token_type                       = "service"
+  token_type                       = var.token_type
   token_ttl                        = 180
   token_max_ttl                    = 180
 }

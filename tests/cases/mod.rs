@@ -33,6 +33,7 @@ mod refusals;
 mod restart;
 mod signals;
 mod sources;
+mod supply;
 mod tls;
 mod traces;
 mod usage;

@@ -37,6 +37,7 @@ pub(crate) mod system;
 pub(crate) mod tally;
 pub(crate) mod tap;
 pub(crate) mod tls_front;
+pub(crate) mod vault_client;
 
 mod token_review;
 

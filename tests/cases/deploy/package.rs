@@ -303,9 +303,17 @@ fn the_crate_holds_all_that_builds_tests_and_describes_it() {
     assert_eq!(warnings, ["warning: manifest has no documentation, homepage or repository"]);
 }
 
+/// What an older release says.
+const OLDER: &str = "- Advisories were checked against the RustSec database at 0122 of 2025-12-31.";
+
 /// Runs `deploy/release` in a repository where the newest changes are told under this heading, and where making the
 /// files is only said.
 fn release(heading: &str, committed: bool) -> Output {
+    let checked = "- Advisories were checked against the RustSec database at 0123 of 2026-01-31.";
+    release_with(&format!("{heading}\n\n{checked}"), committed)
+}
+
+fn release_with(changes: &str, committed: bool) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     fs::create_dir(file("deploy")).unwrap();
@@ -313,7 +321,8 @@ fn release(heading: &str, committed: bool) -> Output {
     fs::write(file("deploy/dist"), "#!/bin/sh\necho \"made in $1\"\n").unwrap();
     fs::set_permissions(file("deploy/dist"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     fs::write(file("Cargo.toml"), "[package]\nversion = \"1.2.3\"\n\n[other]\nversion = \"9.9.9\"\n").unwrap();
-    fs::write(file("CHANGELOG.md"), format!("# Changelog\n\n## {heading}\n\n## [1.2.2] - 2026-01-01\n")).unwrap();
+    fs::write(file("CHANGELOG.md"), format!("# Changelog\n\n## {changes}\n\n## [1.2.2] - 2026-01-01\n\n{OLDER}\n"))
+        .unwrap();
     let git = |arguments: &[&str]| done(Command::new("git").args(arguments).current_dir(folder.path()));
     git(&["init", "--quiet"]);
     if committed {
@@ -334,6 +343,24 @@ fn a_release_is_made_of_what_is_committed_and_told_only() {
     let refused = |message: &str| (Some(1), String::new(), format!("release: {message}\n"));
     let message = "CHANGELOG.md begins with Unreleased, Cargo.toml says 1.2.3; make them agree";
     assert_eq!(outcome(release("[Unreleased]", true)), refused(message));
+    let message = "CHANGELOG.md does not say for 1.2.3 what advisories were checked against; run `just audit FOLDER`";
+    assert_eq!(outcome(release_with("[1.2.3] - 2026-02-01", true)), refused(message));
     let message = "there are changes that are not committed; commit or remove them";
     assert_eq!(outcome(release("[1.2.3] - 2026-02-01", false)), refused(message));
+}
+
+/// A word that nobody meant for a folder makes none.
+#[test]
+fn what_makes_a_release_tells_how_it_is_used_and_makes_nothing_of_other_words() {
+    for (script, words) in [("dist", &["--help", "--all"][..]), ("release", &["--help", "1.2.3"])] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("deploy").join(script);
+        fs::create_dir(folder.path().join("deploy")).unwrap();
+        fs::copy(super::deploy(script), &file).unwrap();
+        let [asked, refused] = [words[0], words[1]].map(|word| Command::new(&file).arg(word).output().unwrap());
+        let usage = String::from_utf8(asked.stdout).unwrap();
+        assert!(asked.status.success() && usage.starts_with(&format!("usage: deploy/{script}")), "{usage}");
+        assert_eq!((refused.status.code(), refused.stdout.as_slice()), (Some(64), b"".as_slice()), "{script}");
+        assert_eq!(names(folder.path()), ["deploy"], "{script}");
+    }
 }

@@ -10,14 +10,17 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::kubernetes::memory::pairs;
 use super::{deploy, for_good, tool};
 use crate::support::expect::Expect;
 use crate::support::on_both;
 use crate::support::openbao;
+use crate::support::pod::cgroup::Cgroup;
 use crate::support::readers::Reader;
 use crate::support::scenario::{PROGRAM, Scenario};
 use crate::support::server::{Kind, Listener, Server, on};
 use crate::support::system::strace;
+use crate::support::vault_client;
 use vault_exec::sink::format::Format;
 
 pub(super) const FILES: &[&str] =
@@ -218,19 +221,39 @@ fn the_token_of_the_comment_outlives_each_start() {
             let scenario = Unit::read(file).scenario(server);
             let text = fs::read_to_string(deploy(file)).unwrap();
             let line = text.lines().find_map(|line| line.strip_prefix("#   bao ")).unwrap();
-            let mut bao = Command::new(openbao::program().unwrap());
-            bao.args(line.replace("-policy=shop", &format!("-policy={}", scenario.name)).split(' ')).env_clear();
-            bao.env("VAULT_ADDR", server.addr(Listener::Plain)).env("VAULT_TOKEN", server.root_token());
-            let output = bao.env("HOME", scenario.file("")).output().unwrap();
-            assert!(output.status.success(), "{bao:?}: {}", String::from_utf8_lossy(&output.stderr));
-            fs::write(scenario.file("credentials/vault-token"), &output.stdout).unwrap();
-            for _ in 0..2 {
-                assert_eq!(scenario.run().code(), 0, "{file}");
+            let other = vault_client::install(&scenario.file("")).map(|()| scenario.file("vault"));
+            for client in [Some(openbao::program().unwrap().clone()), other].into_iter().flatten() {
+                let mut client = Command::new(client);
+                let words = line.replace("-policy=shop", &format!("-policy={}", scenario.name));
+                client.args(words.split(' ')).env_clear().env("VAULT_TOKEN", server.root_token());
+                client.env("VAULT_ADDR", server.addr(Listener::Plain)).env("HOME", scenario.file(""));
+                let output = client.output().unwrap();
+                assert!(output.status.success(), "{client:?}: {}", String::from_utf8_lossy(&output.stderr));
+                fs::write(scenario.file("credentials/vault-token"), &output.stdout).unwrap();
+                for _ in 0..2 {
+                    assert_eq!(scenario.run().code(), 0, "{file}");
+                }
+                let token = json!({"token": String::from_utf8(output.stdout).unwrap().trim_end()});
+                let renewed = server.must("POST", "auth/token/renew", &token);
+                assert_eq!(renewed["auth"]["lease_duration"], 24 * 60 * 60, "{file}");
             }
-            let token = json!({"token": String::from_utf8(output.stdout).unwrap().trim_end()});
-            let renewed = server.must("POST", "auth/token/renew", &token);
-            assert_eq!(renewed["auth"]["lease_duration"], 24 * 60 * 60, "{file}");
         }
+    });
+}
+
+#[test]
+fn the_largest_secret_fits_into_the_memory_of_the_unit_that_writes_it() {
+    on(Kind::Embedded, "the_largest_secret_fits_into_the_memory_of_the_unit_that_writes_it", |server| {
+        let unit = Unit::read(STARTED_BY_IT[0]);
+        let mebibytes: u64 = unit.one("MemoryMax").strip_suffix('M').unwrap().parse().unwrap();
+        let Some(cgroup) = Cgroup::limited(mebibytes << 20) else { return };
+        let scenario = unit.scenario(server).secret(&pairs()).env("VAULT_KEYS", "");
+        let enter = "echo 0 >\"$0/cgroup.procs\" && exec \"$@\"";
+        let folder = cgroup.path().to_str().unwrap();
+        let scenario = scenario.program("/bin/sh").first(["-c", enter, folder, PROGRAM]);
+        scenario.run().expect(Expect::done());
+        // The program that is not optimised takes more.
+        assert!(cgroup.peak() < (mebibytes << 20) * 3 / 4, "{}", cgroup.peak());
     });
 }
 

@@ -50,6 +50,10 @@ const BLOCKS: &[(&str, How)] = &[
     ("kubectl kustomize deploy/kubernetes/overlays/shop", By(kustomize)),
     ("kubectl apply -k deploy/kubernetes/overlays/check", Elsewhere(CLUSTER)),
     ("kubectl apply -k deploy/kubernetes/overlays/shop", Elsewhere(CLUSTER)),
+    (
+        "cargo test --test it -- --nocapture cases::deploy::kubernetes::memory",
+        Elsewhere("is among the tests that run beside this one"),
+    ),
     ("kubectl --namespace shop rollout restart deployment/shop", Elsewhere(CLUSTER)),
     ("kubectl --namespace shop describe pod --selector app.kubernetes.io/name=shop", Elsewhere(CLUSTER)),
     ("docker compose logs --tail 20 shop", Elsewhere("needs a container that runs, and systemd as process 1")),
@@ -158,17 +162,29 @@ fn blocks_do_what_their_reader_expects() {
         if !reader.can(&script) && !missing("OpenBao in target/tools") {
             continue;
         }
-        let output = reader.follow(&script, !matches!(how, Laptop));
-        let [stdout, stderr] = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
-        let whole = format!("{}: {}\n{script}--- stdout\n{stdout}--- stderr\n{stderr}", block.document, output.status);
-        assert_eq!(output.status.code(), Some(0), "{whole}");
-        if matches!(how, Starts) {
-            let values = ["postgres://shop@db.shop.svc/shop", "API_KEY=k-0123456789", "arguments: --port 8080"];
-            assert!(values.iter().all(|value| stdout.contains(value)), "{whole}");
-        } else {
-            assert!(!stdout.is_empty(), "nothing was said\n{whole}");
+        follow(&reader, &block.document, &script, how);
+        // With the state of somebody who starts anew.
+        drop(reader);
+        let reader = Reader::new();
+        if let Some(script) = reader.with_vault(&script) {
+            follow(&reader, &block.document, &script, how);
         }
     }
+}
+
+/// Runs a block, which has to do what is said of it.
+fn follow(reader: &Reader, document: &str, script: &str, how: How) {
+    let output = reader.follow(script, !matches!(how, Laptop));
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    let whole = format!("{document}: {}\n{script}--- stdout\n{stdout}--- stderr\n{stderr}", output.status);
+    assert_eq!(output.status.code(), Some(0), "{whole}");
+    if matches!(how, Starts) {
+        let values = ["postgres://shop@db.shop.svc/shop", "API_KEY=k-0123456789", "arguments: --port 8080"];
+        assert!(values.iter().all(|value| stdout.contains(value)), "{whole}");
+    } else {
+        assert!(!stdout.is_empty(), "nothing was said\n{whole}");
+    }
+    reader.expect_operators_token(&whole);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::readers::tools;
 use crate::support::scenario::PROGRAM;
 use crate::support::server::{Kind, Listener, Server};
+use crate::support::vault_client;
 
 /// There is one at a time: what one changes, another one would read.
 pub(super) struct Reader {
@@ -57,7 +58,28 @@ impl Reader {
         reader.write("shop", "#!/bin/sh\necho arguments: \"$@\"\nexec env\n");
         fs::set_permissions(reader.file("shop"), fs::Permissions::from_mode(0o755)).expect("a mode");
         fs::create_dir(reader.file("secrets")).expect("a directory");
+        fs::create_dir(reader.file("bin")).expect("a directory");
         reader
+    }
+
+    /// The block as somebody types it who has `vault` and not `bao`; `None` where it has no such command, or where
+    /// `vault` cannot be had.
+    pub(super) fn with_vault(&self, block: &str) -> Option<String> {
+        let other = block.replace("bao ", "vault ");
+        if other == block || !self.can(block) {
+            return None;
+        }
+        vault_client::install(&self.file("bin"))?;
+        // Whoever has one has not the other.
+        self.write("bin/bao", "#!/bin/sh\necho 'bao: not found' >&2\nexit 127\n");
+        fs::set_permissions(self.file("bin/bao"), fs::Permissions::from_mode(0o755)).expect("a mode");
+        Some(other)
+    }
+
+    /// The token of the operator, who goes on working with it, still works.
+    pub(super) fn expect_operators_token(&self, whole: &str) {
+        let (status, _) = self.server.admin("GET", "auth/token/lookup-self", &serde_json::Value::Null);
+        assert_eq!(status, 200, "the operator's own token is gone\n{whole}");
     }
 
     fn file(&self, name: &str) -> std::path::PathBuf {
@@ -84,7 +106,7 @@ impl Reader {
 
     /// Runs it, each line as long as nothing fails; `set`: with Vault's settings.
     pub(super) fn follow(&self, block: &str, set: bool) -> Output {
-        let programs = [Path::new(PROGRAM).parent().expect("a folder"), &tools().join("bin")];
+        let programs = [&self.file("bin"), Path::new(PROGRAM).parent().expect("a folder"), &tools().join("bin")];
         let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);
         let path = std::env::join_paths(programs.into_iter().chain(system)).expect("paths");
         let mut shell = Command::new("sh");

@@ -7,7 +7,7 @@ use crate::support::readers::missing;
 use crate::support::unique;
 
 /// A group of its own; dropping it removes it.
-pub(super) struct Cgroup {
+pub(crate) struct Cgroup {
     path: PathBuf,
     peak: &'static str,
 }
@@ -20,7 +20,7 @@ const VERSIONS: [[&str; 3]; 2] = [
 
 impl Cgroup {
     /// `None` where this machine lets nobody make one.
-    pub(super) fn limited(bytes: u64) -> Option<Self> {
+    pub(crate) fn limited(bytes: u64) -> Option<Self> {
         let made = VERSIONS.into_iter().find_map(|[folder, limit, peak]| {
             let path = Path::new(folder).join(format!("vault-exec-{}-{}", std::process::id(), unique()));
             fs::create_dir(&path).ok()?;
@@ -35,12 +35,12 @@ impl Cgroup {
         made
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The most that it has held.
-    pub(super) fn peak(&self) -> u64 {
+    pub(crate) fn peak(&self) -> u64 {
         fs::read_to_string(self.path.join(self.peak)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 }

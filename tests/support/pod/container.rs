@@ -74,9 +74,10 @@ pub(crate) struct Ended {
     pub(crate) message: String,
     /// The environment that it was given.
     pub(crate) given: BTreeMap<String, String>,
-    /// The most memory that it took and the memory that its manifest requests, in bytes.
+    /// The most memory that it took, and the memory that its manifest requests and limits it to, in bytes.
     pub(crate) memory: u64,
     pub(crate) requested: u64,
+    pub(crate) limited: u64,
 }
 
 impl Ended {
@@ -115,6 +116,7 @@ impl Container<'_> {
             given: self.env,
             memory: cgroup.map_or(0, |it| it.peak()),
             requested: self.memory[0],
+            limited: self.memory[1],
         })
     }
 

@@ -2,7 +2,7 @@
 //! root of its own, and gives back how each ended. What it does not know it refuses, so that no field of a manifest is
 //! passed over.
 
-mod cgroup;
+pub(crate) mod cgroup;
 mod container;
 mod env;
 pub(crate) mod manifests;

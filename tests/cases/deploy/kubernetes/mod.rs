@@ -2,6 +2,7 @@
 //! run.
 
 mod manifests;
+pub(super) mod memory;
 mod pods;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,8 @@ on_both!(
     every_way_starts_the_application_with_the_variables_of_the_secret,
     a_check_tells_that_a_start_would_go_well,
     each_check_ends_with_the_code_of_its_own_way_and_says_why_in_its_log,
+    whoever_writes_the_secret_sets_what_the_settings_name_and_nothing_else,
+    what_the_manifest_sets_itself_is_not_overwritten,
     a_required_key_that_is_missing_is_what_kubectl_describe_shows,
     a_token_for_another_audience_is_denied,
 );
@@ -90,6 +92,43 @@ fn each_check_ends_with_the_code_of_its_own_way_and_says_why_in_its_log(server: 
         assert_eq!((pod.last().code, pod.last().message.as_str()), (code, ""), "{pod:?}");
         assert_eq!(report.contains("a single quote"), code != 0, "{report}");
     }
+}
+
+/// Writes these keys into the secret beside its own.
+fn write_beside(vault: &Vault, beside: &Value) {
+    let mut data = json!(secret());
+    data.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+    vault.server.must_in(&vault.namespace, "POST", "kv/data/shop/prod", &json!({"data": data}));
+}
+
+fn whoever_writes_the_secret_sets_what_the_settings_name_and_nothing_else(server: &Server) {
+    let vault = Vault::prepared(server);
+    let beside = json!({
+        "AUTH_REQUIRED": "false", "LD_PRELOAD": "/tmp/x.so", "OF_A_PROGRAM_THAT_NOBODY_LISTED": "--exec=id",
+    });
+    write_beside(&vault, &beside);
+    let required = json!([{
+        "op": "add", "path": "/spec/template/spec/containers/0/env", "value": [{"name": "AUTH_REQUIRED", "value": "true"}],
+    }]);
+    for (folder, patches) in
+        [("wrapper", vec![patch("Deployment", &required)]), ("env-file-key", vec![]), ("env-file-sourced", vec![])]
+    {
+        let Some(pod) = vault.run(folder, &patches) else { return };
+        let mut added = added(pod.last());
+        added.remove("PWD");
+        assert_eq!(added, secret(), "{folder}");
+    }
+}
+
+fn what_the_manifest_sets_itself_is_not_overwritten(server: &Server) {
+    let vault = Vault::prepared(server);
+    let of_its_own = json!([{
+        "op": "add", "path": "/spec/template/spec/containers/0/env", "value": [{"name": "API_KEY", "value": "mine"}],
+    }]);
+    let Some(pod) = vault.run("wrapper", &[patch("Deployment", &of_its_own)]) else { return };
+    assert_eq!(pod.last().code, 65, "{pod:?}");
+    assert!(pod.last().message.contains("already in the environment: API_KEY"), "{pod:?}");
+    vault.expect_no_trace(&pod);
 }
 
 fn a_required_key_that_is_missing_is_what_kubectl_describe_shows(server: &Server) {

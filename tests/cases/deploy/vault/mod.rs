@@ -1,5 +1,6 @@
 //! `deploy/vault`: what it sets up on a real server, seen from a pod.
 
+mod clients;
 mod configuration;
 mod refused;
 
@@ -210,23 +211,6 @@ fn terraform_would_make_the_same() {
                 let made = made[&name].as_str().map_or_else(|| made[&name].clone(), |it| json!(it.trim_end()));
                 assert_eq!(made, value, "{type_}.{name}");
             }
-        }
-    });
-}
-
-#[test]
-fn either_client_will_do_and_so_does_one_by_its_path() {
-    on(Kind::OpenBao, "either_client_will_do_and_so_does_one_by_its_path", |server| {
-        let site = Site::new(server);
-        let program = openbao::program().unwrap();
-        fs::create_dir(site.file("other")).unwrap();
-        symlink(program, site.file("other/vault")).unwrap();
-        let other = format!("{}:/usr/bin:/bin", site.file("other").display());
-        for changes in
-            [&[("PATH", other.as_str())][..], &[("PATH", "/usr/bin:/bin"), ("CLI", program.to_str().unwrap())]]
-        {
-            let (code, stdout, stderr) = said(&site.setup("sh", changes));
-            assert_eq!((code, stdout.lines().count(), stderr.as_str()), (0, 5, ""));
         }
     });
 }

@@ -1,5 +1,7 @@
 //! What `deploy/vault/setup.sh` refuses to do.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -9,7 +11,7 @@ use super::{READER, ROLE, RULE, Site, deploy, expected_role, said, script};
 use crate::support::openbao;
 use crate::support::readers::missing;
 use crate::support::server::{Kind, Listener, Server, on, skip};
-use crate::support::tally;
+use crate::support::{tally, vault_client};
 
 /// Settings that are refused, each with the variable of `main.tf` that is for the same, and the line.
 const REFUSED: &[(&str, &str, &[&str], &str)] = &[
@@ -38,6 +40,7 @@ const REFUSED: &[(&str, &str, &[&str], &str)] = &[
         &["a,b", "@/etc/passwd", "a b", "*"],
         "one audience, without @ in front, comma, space",
     ),
+    ("TOKEN_TYPE", "token_type", &["batch,service", "Batch", "renewable"], "service, batch or default"),
     ("K8S_HOST", "kubernetes_host", &["vault", "@file", "-", "ftp://a"], "a URL begins with https:// or http://"),
     ("K8S_HOST", "kubernetes_host", &["https://a b", "https://", "https://a,b"], "a URL without space, comma or *"),
 ];
@@ -58,6 +61,45 @@ fn a_setting_that_would_mean_more_than_it_says_is_refused() {
         }
         site.setup_says("sh", ["made"; 4]);
     });
+}
+
+/// It is what an administrator tries first.
+#[test]
+fn help_is_printed_and_arguments_are_refused_and_neither_asks_a_server() {
+    let asked = |arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        command.arg(deploy("vault/setup.sh")).args(arguments).env_clear().env("PATH", "/usr/bin:/bin");
+        // A client that would be seen.
+        command.env("CLI", "/bin/false");
+        said(&command.output().unwrap())
+    };
+    let (code, help, stderr) = asked(&["--help"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!(asked(&["-h"]), (0, help.clone(), String::new()));
+    let line = "setup.sh: it takes no arguments; settings are environment variables, which --help lists\n";
+    for arguments in [&["shop"][..], &["--dry-run"], &[""], &["--help", "shop"], &["VAULT_ROLE=shop"]] {
+        assert_eq!(asked(arguments), (64, String::new(), line.to_owned()), "{arguments:?}");
+    }
+
+    // Each variable that the script reads, with its default.
+    let text = fs::read_to_string(deploy("vault/setup.sh")).unwrap();
+    let mut read = BTreeMap::new();
+    for part in text.split("${").skip(1) {
+        let name: String = part.chars().take_while(|it| it.is_ascii_uppercase() || *it == '_' || *it == '8').collect();
+        let default = part[name.len()..].strip_prefix(":-").and_then(|it| it.split('}').next());
+        let default = default.filter(|it| !it.starts_with('$'));
+        if !name.is_empty() {
+            let known = read.entry(name).or_insert(default);
+            *known = known.or(default);
+        }
+    }
+    assert!(read.len() > 10, "{read:?}");
+    for (name, default) in read {
+        let row = help.lines().find(|line| line.split_whitespace().next() == Some(&name));
+        let row = row.unwrap_or_else(|| panic!("{name} is not in the help:\n{help}"));
+        let shown = row.rsplit_once('[').unwrap_or_else(|| panic!("no default: {row}")).1;
+        assert!(default.is_none_or(|it| shown.strip_suffix(']').is_some_and(|shown| shown.ends_with(it))), "{row}");
+    }
 }
 
 #[test]
@@ -185,9 +227,14 @@ fn a_server_that_takes_no_requests_is_told_with_its_address() {
     let Some(server) = Server::fresh(Kind::OpenBao) else { return skip(test) };
     let folder = tempfile::tempdir().unwrap();
     symlink(openbao::program().unwrap(), folder.path().join("bao")).unwrap();
+    let clients = ["bao"].into_iter().chain(vault_client::install(folder.path()).map(|()| "vault"));
+    let clients: Vec<_> = clients.collect();
     let told = |cause: &str| {
         let line = format!("setup.sh: vault at {}: {cause}\n", server.addr(Listener::Plain));
-        assert_eq!(said(&script("sh", &server, folder.path()).output().unwrap()), (1, String::new(), line));
+        for client in &clients {
+            let output = script("sh", &server, folder.path()).env("CLI", client).output().unwrap();
+            assert_eq!(said(&output), (1, String::new(), line.clone()), "{client}");
+        }
     };
     told("not initialised; run `operator init` on it");
     server.initialise();
