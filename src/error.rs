@@ -70,7 +70,7 @@ pub enum Error {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<SettingFault>),
     /// The JWT or token file gave no credential.
-    #[error("{what} {path}: {cause}; {remedy}")]
+    #[error("{what} {path}: {cause}; {remedy}{effort}")]
     Credential {
         /// `JWT file` or `token file`.
         what: &'static str,
@@ -80,6 +80,8 @@ pub enum Error {
         cause: String,
         /// What to do.
         remedy: &'static str,
+        /// How long it was waited for.
+        effort: Effort,
     },
     /// Vault, or what stands in its place, did not do what was asked.
     #[error("vault at {at}: {during}{fault}{effort}")]
@@ -144,8 +146,8 @@ impl Error {
             Self::Vault { at, during, fault, effort } => {
                 (format!("vault at {at}: {during}{}{effort}", fault.cause), Some(fault.remedy.clone()))
             }
-            Self::Credential { what, path, cause, remedy } => {
-                (format!("{what} {path}: {cause}"), Some((*remedy).to_owned()))
+            Self::Credential { what, path, cause, remedy, effort } => {
+                (format!("{what} {path}: {cause}{effort}"), Some((*remedy).to_owned()))
             }
             Self::Secrets { from, problems, .. } => (format!("secret {from}:\n{}", problems.join("\n")), None),
             Self::Settings(_) | Self::Signal(_) => (text, None),
@@ -215,17 +217,23 @@ pub struct Fault {
     pub status: Option<u16>,
 }
 
-/// Whether trying again can help.
+/// Whether trying again can help, and how that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// No: the same question gets the same answer.
     Never,
     /// Only by somebody's act, which `VAULT_WAIT` waits for.
     InWait,
-    /// Yes, after the usual pause.
+    /// Yes, after the usual pause; it is one of the tries of `VAULT_MAX_RETRIES`.
     Soon,
-    /// Yes, after the pause the server asked for.
+    /// The same, after at least this pause, which the server asked for.
     After(Duration),
+    /// Yes, as a rule within a second: after short pauses, at least this one, and only then as [`Retry::Soon`].
+    Quick(Duration),
+    /// Perhaps: the cause can be one that passes or one that stays. Tried twice more at most.
+    Again,
+    /// Yes, the server lives and asks for patience: after growing pauses, at least this one, until the budget ends.
+    Patience(Duration),
 }
 
 impl fmt::Display for Fault {

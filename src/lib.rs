@@ -33,7 +33,7 @@
 //! client.status()?;
 //! let session = client.login(&Method::Token(TokenSource::Given(Secret::new("hvs.example"))))?;
 //! let secret = session.read(&Location { mount: "kv".into(), path: "shop/prod".into(), version: None })?;
-//! println!("version {} of {}", secret.number, secret.created);
+//! println!("{secret}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

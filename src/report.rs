@@ -55,9 +55,9 @@ pub fn done(
         Revoked::No(reason) => format!("not revoked ({reason})"),
     };
     log::info!(
-        variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_str(),
+        variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_deref(),
         token = token.as_str(), elapsed_ms = times.elapsed_ms();
-        "{count} variable{s} from {path} version {} of {}; {times}; token {token}{more}", secret.number, secret.created
+        "{count} variable{s} from {path} {secret}; {times}; token {token}{more}"
     );
 }
 

@@ -91,6 +91,20 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
+/// `text`, if it is a point in time as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) writes it in UTC.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::text::time;
+///
+/// assert_eq!(time("2026-01-02T03:04:05.678901234Z"), Some("2026-01-02T03:04:05.678901234Z"));
+/// assert_eq!(time("a-secret"), None);
+/// ```
+pub fn time(text: &str) -> Option<&str> {
+    humantime::parse_rfc3339(text).is_ok().then_some(text)
+}
+
 fn push_escaped(c: char, out: &mut String) {
     // Bidirectional marks: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

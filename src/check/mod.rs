@@ -120,7 +120,7 @@ impl Report {
         let begun = Instant::now();
         let vault = Client::new(&config.vault, config.policy(begun), waiter.clone());
         let up = self.step("status", begun, vault.status().map(ready))?.is_some();
-        let credential = self.step("credential", Instant::now(), config.auth.inspect().map(Found::saying))?;
+        let credential = self.step("credential", Instant::now(), vault.inspect(&config.auth).map(Found::saying))?;
         if !up || credential.is_none() {
             self.skip("login", if up { "the credential is at fault" } else { "Vault is not ready" });
             return Ok(None);
@@ -176,10 +176,10 @@ impl Report {
         let found = secret.map(|secret| {
             // A document with a duplicate key is not read as far as its version.
             let known = secret.data.is_ok();
-            let age = age(&secret.created);
+            let age = secret.created.as_deref().and_then(age);
             let version = if known {
                 let age = age.map(|age| format!(" ({} old)", in_largest_unit(age))).unwrap_or_default();
-                format!(" version {} of {}{age}", secret.number, secret.created)
+                format!(" {secret}{age}")
             } else {
                 String::new()
             };
@@ -187,7 +187,7 @@ impl Report {
                 ("mount", json!(location.mount)),
                 ("path", json!(location.path)),
                 ("version", json!(known.then_some(secret.number))),
-                ("created_time", json!(known.then_some(&secret.created))),
+                ("created_time", json!(secret.created)),
                 ("age_seconds", json!(age.map(|age| age.as_secs()))),
             ];
             Found { said: format!("{}/{}{version}", location.mount, location.path), facts, value: secret }

@@ -7,11 +7,17 @@ use super::{setting, value};
 use crate::process::environ::Environ;
 use crate::secret::Secret;
 use crate::text::escaped;
-use crate::vault::auth::{Kubernetes, Method, TokenSource};
+use crate::vault::auth::{Kubernetes, Method, TokenSource, json_is};
 
-/// Nothing only where a fault has been noted.
-pub(super) fn read(reader: &mut Reader, environ: &Environ) -> Option<Method> {
-    let token = reader.parse(&setting::TOKEN, |text| value::token(text).map(Secret::new));
+/// Returns `None` only if a fault was recorded.
+pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<String>) -> Option<Method> {
+    let token = reader.parse(&setting::TOKEN, |text| {
+        if text.starts_with('{') {
+            let (what, remedy) = json_is(text.as_bytes());
+            return Err(format!("{what}; {remedy}"));
+        }
+        value::token(text).map(Secret::new).map_err(str::to_owned)
+    });
     let given = |token: Option<Secret>| token.map(TokenSource::Given);
     let file = reader.find(&setting::TOKEN_FILE).map(|found| TokenSource::File(found.text.into()));
     let home = environ
@@ -26,7 +32,13 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ) -> Option<Method> {
     let in_pod = environ.get("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) || jwt.exists();
     // Their syntax is judged whether they are used or not.
     let role = reader.parse(&setting::ROLE, value::segments);
-    let mount = reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
+    let mut mount =
+        reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
+    if let Some(rest) = mount.strip_prefix("auth/") {
+        warnings
+            .push(format!("VAULT_K8S_AUTH_MOUNT_POINT is taken for {rest}: leave auth/ out, it is added by itself"));
+        mount = rest.to_owned();
+    }
     let revoke = reader.parse(&setting::REVOKE, value::boolean).unwrap_or(true);
     let faults_before = reader.faults.len();
     let method = reader.parse(&setting::AUTH_METHOD, |text| match text {

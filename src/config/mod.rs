@@ -262,7 +262,7 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
         _ => Err("unknown; write overwrite, keep or error"),
     });
     let namespace = reader.parse(&setting::NAMESPACE, value::segments);
-    let auth = auth::read(reader, environ);
+    let auth = auth::read(reader, environ, &mut warnings);
     let mut time = |setting, parse: fn(&str) -> Result<Duration, &'static str>, default| {
         reader.parse(setting, parse).unwrap_or(default)
     };

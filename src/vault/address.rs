@@ -21,7 +21,7 @@ impl Address {
     /// # Errors
     ///
     /// What is wrong with it and what to write instead: no URL, another scheme, user or password, a query or fragment, a port
-    /// that is none, a path that ends with `/v1`.
+    /// that is none, a path that ends with `/v1`, or that has an empty part, `.` or `..`.
     ///
     /// # Examples
     ///
@@ -68,6 +68,12 @@ impl Address {
         }
         if uri.path().ends_with("/v1") {
             return Err("a URL that ends with /v1; leave that out, it is added to every request");
+        }
+        // Servers clean a path before they look at it, or look at it as it is: either is another path than this one.
+        if uri.path().trim_start_matches('/').split('/').any(|part| matches!(part, "." | ".."))
+            || uri.path().contains("//")
+        {
+            return Err("a URL with a part of its path that is empty, . or ..; write it without these");
         }
         let scheme_end = if https { 5 } else { 4 };
         let path = uri.path().trim_end_matches('/');
@@ -141,6 +147,9 @@ mod tests {
             ("https://vault/?a=b", "a URL with a query"),
             ("https://vault/#x", "a URL with a query"),
             ("https://vault/v1/", "a URL that ends with /v1"),
+            ("https://vault/./", "a URL with a part of its path"),
+            ("https://vault/a/../b", "a URL with a part of its path"),
+            ("https://vault//a", "a URL with a part of its path"),
             ("https://vault:0", "a port that is none"),
             ("https://vault:99999", "a port that is none"),
             ("http://[::1]x:1", "a port that is none"),

@@ -1,5 +1,11 @@
 //! The one judge of what an answer, or the lack of one, comes to: exit code, sentence, and whether to try again.
 
+mod login;
+mod read;
+mod redirect;
+mod status;
+mod text;
+
 use std::io::ErrorKind;
 
 use nix::errno::Errno;
@@ -7,14 +13,17 @@ use nix::errno::Errno;
 use super::http::{Answer, Encoded, Limit, NoAnswer, Unresolved};
 use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
-use crate::json::{self, Object};
+use crate::json;
 use crate::text::{Scrubber, escaped};
+pub use read::{doubled, rule};
 
 /// What was asked, with the names that its remedies speak of.
 #[derive(Clone, Copy)]
 pub enum Step<'a> {
     /// `sys/seal-status`
     Status,
+    /// The file with the JWT or token.
+    Credential,
     /// A login at an auth mount.
     Login {
         /// The auth method's mount.
@@ -46,6 +55,7 @@ impl Step<'_> {
     pub fn name(self) -> &'static str {
         match self {
             Self::Status => "status",
+            Self::Credential => "credential",
             Self::Login { .. } => "login",
             Self::Read { .. } => "read",
             Self::LookUp => "token",
@@ -58,6 +68,7 @@ impl Step<'_> {
     pub fn subject(self) -> String {
         match self {
             Self::Status => "the status check".into(),
+            Self::Credential => "the credential".into(),
             Self::Login { mount, role } => format!("the login at auth/{mount} with role {role}"),
             Self::Read { mount, path, version: None, .. } => format!("the read of {mount}/{path}"),
             Self::Read { mount, path, version: Some(version), .. } => {
@@ -68,6 +79,21 @@ impl Step<'_> {
             Self::Revoke => "the revoke of the login's token".into(),
         }
     }
+}
+
+/// A request, as far as its answer is judged by it.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The step that it belongs to.
+    pub step: Step<'a>,
+    /// The base URL.
+    pub at: &'a str,
+    /// What stands behind `/v1/`.
+    pub path: &'a str,
+    /// The namespace that it is sent in, if any.
+    pub namespace: Option<&'a str>,
+    /// What is known to be secret.
+    pub scrubber: &'a Scrubber,
 }
 
 const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that no proxy answers in its place";
@@ -159,7 +185,7 @@ fn late(Limit { setting, length }: Limit) -> Fault {
 }
 
 /// Judges a complete answer whose body could not be read as the step needs it.
-pub fn of_body(answer: &Answer, fault: &json::Fault, scrubber: &Scrubber) -> Fault {
+pub fn of_body(case: &Case, answer: &Answer, fault: &json::Fault) -> Fault {
     if answer.ends_with_connection && matches!(fault, json::Fault::Syntax { cut_short: true, .. }) {
         return unreachable(CUT_SHORT.into());
     }
@@ -167,165 +193,37 @@ pub fn of_body(answer: &Answer, fault: &json::Fault, scrubber: &Scrubber) -> Fau
         let remedy = "raise the time limit, or the CPU limit of the container";
         return Fault { remedy: remedy.into(), ..late(answer.limit) };
     }
-    let said = scrubber.clean(&[&fault.to_string()]);
-    // It can name a key of the answer.
-    Fault { status: Some(answer.status), ..not_vault(format!("{}: {said}", outline(answer, scrubber))) }
+    let known = match (fault, answer.document()) {
+        (json::Fault::Shape { .. }, Ok(said)) => read::of_another_shape(case, &said),
+        _ => None,
+    };
+    let judged = known.unwrap_or_else(|| {
+        // It can name a key of the answer.
+        let what = case.scrubber.clean(&[&fault.to_string()]);
+        not_vault(format!("{}: {what}", outline(answer, case.scrubber)))
+    });
+    Fault { status: Some(answer.status), ..judged }
+}
+
+/// Whether a login was refused because the JWT is too young for the server's clock.
+pub fn is_too_early(fault: &Fault) -> bool {
+    fault.status.and_then(|status| text::meaning(status, &fault.cause)) == Some(text::Meaning::NotYetValid)
 }
 
 /// Judges a complete answer with another status than the step wants.
-pub fn of_status(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
-    Fault { status: Some(answer.status), ..judge(step, answer, scrubber) }
-}
-
-fn judge(step: Step, answer: &Answer, scrubber: &Scrubber) -> Fault {
-    let said = answer.document();
-    // Vault's own errors have this shape; a proxy's have not.
-    let from_vault = said.as_ref().is_ok_and(|o| o.get("errors").is_some() || o.get("data").is_some());
-    let texts = said.as_ref().map(|o| scrubber.clean(&o.strings("errors"))).unwrap_or_default();
-    let reason = if texts.is_empty() { String::new() } else { format!(": {texts}") };
-    let cause = format!("{} was answered with {}{reason}", step.subject(), answer.status);
-    let fault = |code, remedy: String| Fault { code, cause: cause.clone(), remedy, retry: Retry::Never, status: None };
-    match answer.status {
-        300..400 => Fault {
-            remedy: "redirects are not followed; point VAULT_ADDR at the active service".into(),
-            retry: if of_a_standby(step, answer) { Retry::InWait } else { Retry::Never },
-            ..not_vault(format!(
-                "{} was redirected to {} ({})",
-                step.subject(),
-                target(&answer.location, scrubber),
-                answer.status
-            ))
-        },
-        408 | 412 | 429 | 500 | 502.. => Fault {
-            code: Code::NotReady,
-            remedy: not_ready(answer.status).into(),
-            retry: answer.retry_after.map_or(Retry::Soon, Retry::After),
-            cause,
-            status: None,
-        },
-        401 | 403 => fault(Code::Denied, denied(step)),
-        400 if from_vault => fault(Code::Config, refused(step)),
-        404 if from_vault => absent(step, said.ok().as_ref(), cause, &texts, scrubber),
-        _ if answer.status == 400 && answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
-            fault(Code::NotVault, "the port speaks TLS: write https:// in VAULT_ADDR".into())
-        }
-        _ => not_vault(format!("{} got {}", step.subject(), outline(answer, scrubber))),
+pub fn of_status(case: &Case, answer: &Answer) -> Fault {
+    let mut fault = status::judge(case, answer);
+    let refused = matches!(fault.code, Code::Denied | Code::Config | Code::Absent);
+    if let (true, Step::Login { .. } | Step::Read { .. }, Some(namespace)) = (refused, case.step, case.namespace) {
+        fault.remedy = format!("{}; VAULT_NAMESPACE is {}", fault.remedy, escaped(namespace));
     }
+    Fault { status: Some(answer.status), ..fault }
 }
 
 /// What an answer looks like, without a byte of its body.
 fn outline(answer: &Answer, scrubber: &Scrubber) -> String {
     let kind = scrubber.clean(&[if answer.content_type.is_empty() { "no content type" } else { &answer.content_type }]);
     format!("an answer that is not Vault's (status {}, {kind}, {} bytes)", answer.status, answer.body.len())
-}
-
-/// Host of a redirect's target; the rest of it is the server's to say and ours to keep out of the log.
-fn target(location: &str, scrubber: &Scrubber) -> String {
-    let uri = location.parse::<ureq::http::Uri>().ok();
-    let host = uri.as_ref().and_then(|u| u.authority()).map(|a| a.as_str().rsplit('@').next().unwrap_or_default());
-    host.map_or_else(|| "another path".into(), |host| scrubber.clean(&[host]))
-}
-
-/// Whether a node that does not lead sends the login on as it came. A single node that was restarted does so too for a
-/// moment, to itself.
-fn of_a_standby(step: Step, answer: &Answer) -> bool {
-    let Step::Login { mount, .. } = step else { return false };
-    let uri = answer.location.parse::<ureq::http::Uri>().ok();
-    answer.status == 307 && uri.is_some_and(|uri| uri.path().ends_with(&format!("/v1/auth/{mount}/login")))
-}
-
-fn not_ready(status: u16) -> &'static str {
-    match status {
-        429 => "a rate limit: raise the quota, or let VAULT_MAX_RETRIES and VAULT_RETRY_DELAY allow for it",
-        412 => "the node has not caught up yet: try again, or address the active one",
-        502 | 504 => "the proxy in front of Vault got no answer from it: look there first",
-        _ => "look at the server's log: it may be starting, sealed or without a leader",
-    }
-}
-
-fn denied(step: Step) -> String {
-    match step {
-        Step::Login { mount, .. } if mount.starts_with("auth/") => {
-            "leave auth/ out of VAULT_K8S_AUTH_MOUNT_POINT: it is added by itself".into()
-        }
-        Step::Login { mount, role } => format!(
-            "check that auth/{mount} is enabled and that its role {role} allows this service account, namespace and audience"
-        ),
-        Step::Read { mount, path, handed_in, .. } => {
-            let doubled = doubled(mount, path).map(|hint| format!("{hint}; else ")).unwrap_or_default();
-            let token = if handed_in { "that the token is right and not expired, " } else { "" };
-            let rule = rule(mount, path);
-            format!(
-                "{doubled}check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}"
-            )
-        }
-        Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up: hand in another one".into(),
-        Step::Status | Step::Preflight | Step::Revoke => "check what stands between here and Vault".into(),
-    }
-}
-
-/// What to leave out where a setting holds a part of the URL that is added by itself.
-pub fn doubled(mount: &str, path: &str) -> Option<String> {
-    if path.starts_with("data/") {
-        Some("leave data/ out of VAULT_PATH: it is added by itself".into())
-    } else if mount.ends_with("/data") {
-        Some("leave /data out of VAULT_MOUNT_POINT: it is added by itself".into())
-    } else if path.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/')) {
-        Some(format!("leave {mount}/ out of VAULT_PATH: the mount is added by itself"))
-    } else {
-        None
-    }
-}
-
-/// The rule of a policy that allows the read.
-pub fn rule(mount: &str, path: &str) -> String {
-    format!("path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}")
-}
-
-fn refused(step: Step) -> String {
-    match step {
-        Step::Login { mount, role } => {
-            format!(
-                "check VAULT_ROLE ({role}), VAULT_K8S_AUTH_MOUNT_POINT ({mount}) and the role's settings on the server"
-            )
-        }
-        Step::Read { .. } => "check VAULT_MOUNT_POINT, VAULT_PATH and VAULT_NAMESPACE".into(),
-        Step::Status | Step::LookUp | Step::Preflight | Step::Revoke => NOT_VAULT.into(),
-    }
-}
-
-fn absent(step: Step, said: Option<&Object>, cause: String, texts: &str, scrubber: &Scrubber) -> Fault {
-    let fault =
-        |code, cause, remedy: &str| Fault { code, cause, remedy: remedy.to_owned(), retry: Retry::Never, status: None };
-    let Step::Read { mount, path, version, .. } = step else {
-        let remedy = match step {
-            Step::Status => "check the path in VAULT_ADDR",
-            _ => "check VAULT_NAMESPACE and VAULT_K8S_AUTH_MOUNT_POINT, and the path in VAULT_ADDR",
-        };
-        return fault(Code::Config, cause, remedy);
-    };
-    // A deleted or destroyed version answers 404 with the whole envelope.
-    if let Some(metadata) = said.and_then(|o| o.object(&["data", "metadata"]).ok()) {
-        let number = metadata.number("version").unwrap_or_default();
-        let destroyed = metadata.bool("destroyed").unwrap_or_default();
-        let (what, remedy) = if destroyed {
-            ("destroyed".into(), "write a new version, or pin another one with VAULT_SECRET_VERSION")
-        } else {
-            let at = scrubber.clean(&[metadata.string("deletion_time").unwrap_or_default()]);
-            (
-                format!("deleted at {at}"),
-                "undelete it, write a new version, or pin another one with VAULT_SECRET_VERSION",
-            )
-        };
-        return fault(Code::Absent, format!("{mount}/{path} version {number} was {what}"), remedy);
-    }
-    let what = version.map_or_else(|| "nothing".to_owned(), |version| format!("no version {version}"));
-    let said = if texts.is_empty() { String::new() } else { format!(" ({texts})") };
-    let remedy = doubled(mount, path).unwrap_or_else(|| {
-        "check VAULT_PATH, VAULT_SECRET_VERSION and VAULT_NAMESPACE, and that VAULT_MOUNT_POINT is a KV version 2 mount"
-            .into()
-    });
-    fault(Code::Absent, format!("{what} at {mount}/{path}{said}"), &remedy)
 }
 
 #[cfg(test)]

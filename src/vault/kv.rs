@@ -1,12 +1,14 @@
 //! The KV version 2 engine: one path, one version.
 
+use std::fmt;
+
 use super::encode;
 use super::fault::{self, Step};
-use super::http::{Answer, Request};
+use super::http::Answer;
 use super::token::Session;
 use crate::error::Error;
 use crate::json::{Fault, Object};
-use crate::text::Scrubber;
+use crate::text::{self, Scrubber};
 
 /// Which secret to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +27,16 @@ pub struct Version {
     pub data: Result<Object, String>,
     /// Its number.
     pub number: u64,
-    /// When it was written, RFC 3339.
-    pub created: String,
+    /// When it was written, RFC 3339; none where the server says nothing of the kind.
+    pub created: Option<String>,
+}
+
+/// `version 7 of 2026-01-02T03:04:05Z`, or without the time.
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "version {}", self.number)?;
+        self.created.iter().try_for_each(|created| write!(f, " of {created}"))
+    }
 }
 
 impl Session<'_> {
@@ -45,13 +55,14 @@ impl Session<'_> {
         let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
         let url = format!("{}/data/{}{query}", encode(mount), encode(path));
         self.client.step(step, || {
-            let answer = self.client.ask(step, &Request { token: Some(&self.token), ..Request::get(&url) })?;
+            let request = self.get(&url);
+            let answer = self.client.ask(step, &request)?;
             match envelope(&answer, &self.client.scrubber) {
                 // Around the secret it would be the server's fault.
                 Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
-                    Ok(Version { data: Err(path.join(".")), number: 0, created: String::new() })
+                    Ok(Version { data: Err(path.join(".")), number: 0, created: None })
                 }
-                read => read.map_err(|fault| fault::of_body(&answer, &fault, &self.client.scrubber)),
+                read => read.map_err(|fault| fault::of_body(&self.client.case(step, &request), &answer, &fault)),
             }
         })
     }
@@ -63,6 +74,6 @@ fn envelope(answer: &Answer, scrubber: &Scrubber) -> Result<Version, Fault> {
     scrubber.learn_all(data.leaves());
     let metadata = answer.object(&["data", "metadata"])?;
     let number = metadata.number("version")?;
-    let created = scrubber.clean(&[metadata.string("created_time")?]);
+    let created = text::time(&metadata.string("created_time")?).map(str::to_owned);
     Ok(Version { data: Ok(data), number, created })
 }

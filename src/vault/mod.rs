@@ -21,6 +21,7 @@ use crate::error::{Code, Error, Fault};
 use crate::process::wait::Waiter;
 use crate::text::Scrubber;
 use address::Address;
+use fault::Case;
 pub(crate) use fault::Step;
 #[cfg(any(test, fuzzing))]
 pub(crate) use http::retry_after;
@@ -77,6 +78,7 @@ pub struct Client {
     policy: Policy,
     scrubber: Scrubber,
     at: String,
+    namespace: Option<String>,
 }
 
 impl Client {
@@ -95,7 +97,8 @@ impl Client {
     }
 
     fn with(http: Http, options: &Options, policy: Policy, waiter: Arc<Waiter>) -> Self {
-        Self { http, waiter, policy, scrubber: Scrubber::default(), at: options.address.to_string() }
+        let (at, namespace) = (options.address.to_string(), options.namespace.clone());
+        Self { http, waiter, policy, scrubber: Scrubber::default(), at, namespace }
     }
 
     /// The address, for messages.
@@ -129,8 +132,14 @@ impl Client {
         let answer = self.http.call(request).map_err(|none| fault::of_transport(&none, &self.scrubber))?;
         match answer.status {
             200 | 204 => Ok(answer),
-            _ => Err(fault::of_status(step, &answer, &self.scrubber)),
+            _ => Err(fault::of_status(&self.case(step, request), &answer)),
         }
+    }
+
+    /// What the answer to `request` is judged by.
+    fn case<'a>(&'a self, step: Step<'a>, request: &Request<'a>) -> Case<'a> {
+        let namespace = self.namespace.as_deref().filter(|_| request.in_namespace);
+        Case { step, at: &self.at, path: request.path, namespace, scrubber: &self.scrubber }
     }
 }
 

@@ -26,8 +26,7 @@ impl Session<'_> {
     pub fn explain(&self, location: &Location, denied: bool) -> Explained {
         let Location { mount, path, .. } = location;
         let url = format!("sys/internal/ui/mounts/{}/{}", encode(mount), encode(path));
-        let request = Request { token: Some(&self.token), ..Request::get(&url) };
-        let answer = match self.client.ask(Step::Preflight, &request) {
+        let answer = match self.client.ask(Step::Preflight, &self.get(&url)) {
             Ok(answer) => answer,
             Err(fault) => {
                 let said = match fault.status {
@@ -74,8 +73,7 @@ impl Session<'_> {
     /// [`POST sys/capabilities-self`](https://openbao.org/api-docs/system/capabilities-self/)
     fn may_read(&self, Location { mount, path, .. }: &Location) -> Option<bool> {
         let body = serde_json::json!({"paths": [format!("{mount}/data/{path}")]}).to_string();
-        let request =
-            Request { token: Some(&self.token), body: Some(body.as_bytes()), ..Request::get("sys/capabilities-self") };
+        let request = Request { body: Some(body.as_bytes()), ..self.get("sys/capabilities-self") };
         let answer = self.client.ask(Step::Preflight, &request).ok()?;
         let data = answer.document().ok()?.object(&["data"]).ok()?;
         let capabilities = data.strings(&format!("{mount}/data/{path}"));

@@ -13,8 +13,17 @@ use crate::process::wait::Waiter;
 /// No pause is longer, unless the server asks for it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// The pauses of a poll: the first, and the longest that it doubles to.
+const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+
 /// What the last poll of a wait has at least before the budget ends.
 const LAST_POLL: Duration = Duration::from_millis(250);
+
+/// After so many short pauses a fault that should have passed by then is one like any other.
+const QUICK_TRIES: u32 = 4;
+
+/// How often a fault that may stay is tried again, and the first pause.
+const AGAIN: (u32, Duration) = (2, Duration::from_secs(1));
 
 /// What the settings allow.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +73,43 @@ pub enum GivenUp {
     Signal(Signal),
 }
 
+/// How far a step has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    /// All that were made.
+    made: u32,
+    /// Of those that `VAULT_MAX_RETRIES` counts, how many failed.
+    counted: u32,
+    /// The same of each other kind.
+    quick: u32,
+    patient: u32,
+    polls: u32,
+    /// Until when, and for how long in all, this step is polled.
+    wait: Option<(Instant, Duration)>,
+}
+
+/// The kind of a further try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One of a wait's.
+    Poll,
+    /// One of so many.
+    Counted(u32),
+    Quick,
+    Patient,
+}
+
+impl Tries {
+    fn note(&mut self, kind: Kind) {
+        *match kind {
+            Kind::Poll => &mut self.polls,
+            Kind::Counted(_) => &mut self.counted,
+            Kind::Quick => &mut self.quick,
+            Kind::Patient => &mut self.patient,
+        } += 1;
+    }
+}
+
 impl Policy {
     /// Tries `attempt` until it succeeds, its fault is final, or a limit is reached; says every further try in one
     /// warning with step, cause, number and pause.
@@ -78,60 +124,101 @@ impl Policy {
         mut attempt: impl FnMut() -> Result<T, Fault>,
     ) -> Result<T, GivenUp> {
         let start = clock.now();
-        let patient = matches!(step, Step::Status | Step::Login { .. });
-        // The last poll needs some time itself where the wait is as long as the budget.
-        let latest = self.budget.0.checked_sub(LAST_POLL).unwrap_or(start);
-        let wait =
-            self.wait.filter(|(until, _)| patient && start < *until).map(|(until, total)| (until.min(latest), total));
-        let mut pauses = if wait.is_some() { poll_pauses() } else { retry_pauses(self.delay) };
+        let mut tries = Tries { wait: self.wait_for(step, start), ..Tries::default() };
         let mut last_cause = String::new();
-        for tries in 1.. {
+        loop {
             // In the pause, or in the step before this one, whose answer was waited for.
-            if let Some(signal) = clock.caught() {
-                return Err(GivenUp::Signal(signal));
-            }
+            clock.caught().map_or(Ok(()), |signal| Err(GivenUp::Signal(signal)))?;
             let fault = match attempt() {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
-            if let Some(signal) = clock.caught() {
-                return Err(GivenUp::Signal(signal));
-            }
+            clock.caught().map_or(Ok(()), |signal| Err(GivenUp::Signal(signal)))?;
+            tries.made += 1;
             let now = clock.now();
-            let give_up =
-                |fault, stopped_by| Err(GivenUp::Fault(fault, Effort { tries, spent: now - start, stopped_by }));
-            let pause = match fault.retry {
-                Retry::Never => return give_up(fault, None),
-                Retry::InWait if wait.is_none() => return give_up(fault, None),
-                _ if wait.is_none() && tries > self.retries => return give_up(fault, None),
-                Retry::After(least) => next_pause(&mut pauses, least),
-                // The last poll is at the very end of the wait.
-                Retry::InWait | Retry::Soon => wait
-                    .map_or(Duration::MAX, |(until, _)| until.saturating_duration_since(now))
-                    .min(next_pause(&mut pauses, Duration::ZERO)),
+            let (kind, pause) = match self.decide(&tries, fault.retry, now, spread()) {
+                Ok(next) => next,
+                Err(stopped_by) => {
+                    return Err(GivenUp::Fault(fault, Effort { tries: tries.made, spent: now - start, stopped_by }));
+                }
             };
-            match wait {
-                Some((until, total)) if now >= until || now + pause > until => {
-                    return give_up(fault, Some(Stop::Wait(total)));
-                }
-                _ if now + pause >= self.budget.0 => {
-                    return give_up(fault, Some(Stop::Budget { limit: self.budget.1, pause }));
-                }
-                Some((_, total)) if fault.cause != last_cause => log::warn!(
-                    step = step.name(), attempt = tries, status = fault.status;
-                    "{}: {}; waiting up to {} (VAULT_WAIT)", step.name(), fault.cause, Seconds(total)
-                ),
-                Some(_) => {}
-                None => log::warn!(
-                    step = step.name(), attempt = tries, status = fault.status, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                    "{}: {}; try {tries} of {}, the next in {}", step.name(), fault.cause, u64::from(self.retries) + 1, Seconds(pause)
-                ),
+            if kind != Kind::Poll || fault.cause != last_cause {
+                warn(step, &fault, &tries, kind, pause);
             }
+            tries.note(kind);
             last_cause = fault.cause;
             clock.pause(now + pause);
         }
-        unreachable!("the tries are not counted to their end")
     }
+
+    /// Until when `step`, which begins at `start`, is polled.
+    fn wait_for(&self, step: Step, start: Instant) -> Option<(Instant, Duration)> {
+        let waits = matches!(step, Step::Status | Step::Credential | Step::Login { .. } | Step::Read { .. });
+        // The last poll needs some time itself where the wait is as long as the budget.
+        let latest = self.budget.0.checked_sub(LAST_POLL).unwrap_or(start);
+        self.wait.filter(|(until, _)| waits && start < *until).map(|(until, total)| (until.min(latest), total))
+    }
+
+    /// Whether a fault at `now` is tried again after these `tries`, as which kind of try, and after which pause. The
+    /// error is the limit that forbids it, none where that is the fault's own nature or the number of tries.
+    fn decide(&self, tries: &Tries, retry: Retry, now: Instant, spread: f64) -> Result<(Kind, Duration), Option<Stop>> {
+        let least = match retry {
+            Retry::After(least) | Retry::Quick(least) | Retry::Patience(least) => least,
+            Retry::Never | Retry::InWait | Retry::Soon | Retry::Again => Duration::ZERO,
+        };
+        let usual = (self.delay, LONGEST_PAUSE);
+        let next = match (retry, tries.wait) {
+            (Retry::Never, _) => return Err(None),
+            // Without a pause, a server that asks for patience would be asked without end.
+            (Retry::Patience(_), _) => {
+                (Kind::Patient, pause((self.delay.max(POLL.0), usual.1), tries.patient, least, spread))
+            }
+            (_, Some((until, total))) => {
+                let pause = pause(POLL, tries.polls, least, spread);
+                // The last poll is at the very end of the wait.
+                let pause = if least.is_zero() { pause.min(until.saturating_duration_since(now)) } else { pause };
+                if now >= until || now + pause > until {
+                    return Err(Some(Stop::Wait(total)));
+                }
+                (Kind::Poll, pause)
+            }
+            (Retry::InWait, None) => return Err(None),
+            (Retry::Quick(_), None) if self.retries > 0 && tries.quick < QUICK_TRIES => {
+                (Kind::Quick, pause(POLL, tries.quick, least, spread))
+            }
+            (_, None) => {
+                let most = if retry == Retry::Again { self.retries.min(AGAIN.0) } else { self.retries };
+                if tries.counted >= most {
+                    return Err(None);
+                }
+                let pause = match retry {
+                    Retry::Again => doubled((self.delay.min(AGAIN.1), LONGEST_PAUSE), tries.counted),
+                    _ => pause(usual, tries.counted, least, spread),
+                };
+                (Kind::Counted(most), pause)
+            }
+        };
+        if now + next.1 >= self.budget.0 {
+            return Err(Some(Stop::Budget { limit: self.budget.1, pause: next.1 }));
+        }
+        Ok(next)
+    }
+}
+
+fn warn(step: Step, fault: &Fault, tries: &Tries, kind: Kind, pause: Duration) {
+    let next = match (kind, tries.wait) {
+        (Kind::Poll, Some((_, total))) => format!("waiting up to {} (VAULT_WAIT)", Seconds(total)),
+        (Kind::Counted(most), _) => {
+            let (number, of) = (u64::from(tries.counted) + 1, u64::from(most) + 1);
+            format!("try {number} of {of}, the next in {}", Seconds(pause))
+        }
+        _ => format!("the next try in {}", Seconds(pause)),
+    };
+    let pause = (kind != Kind::Poll).then(|| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+    log::warn!(
+        step = step.name(), attempt = tries.made, status = fault.status, pause_ms = pause;
+        "{}: {}; {next}", step.name(), fault.cause
+    );
 }
 
 /// Tries `attempt` until `end` without a word, as long as its fault may pass, after the pauses of a wait. A signal ends a
@@ -141,55 +228,47 @@ impl Policy {
 ///
 /// The last fault.
 pub fn persist<T>(end: Instant, clock: &impl Clock, mut attempt: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
-    let mut pauses = poll_pauses();
-    loop {
+    for number in 0.. {
         let fault = match attempt() {
             Ok(done) => return Ok(done),
             Err(fault) => fault,
         };
-        let pause = match fault.retry {
+        let least = match fault.retry {
             Retry::Never | Retry::InWait => return Err(fault),
-            Retry::Soon => next_pause(&mut pauses, Duration::ZERO),
-            Retry::After(least) => next_pause(&mut pauses, least),
+            Retry::Soon | Retry::Again => Duration::ZERO,
+            Retry::After(least) | Retry::Quick(least) | Retry::Patience(least) => least,
         };
-        let until = clock.now() + pause;
+        let until = clock.now() + pause(POLL, number, least, spread());
         if until >= end || clock.caught().is_some() {
             return Err(fault);
         }
         clock.pause(until);
     }
+    unreachable!("the tries are not counted to their end")
 }
 
-/// The next of `pauses`: half of it, or the server's own wish where that is longer, and the jitter above. Who obeyed the
-/// wish to the second would come back together with everybody else who was told the same; and a wish of zero, which
-/// OpenBao's rate limit sends, is no reason to use up all tries at once.
-fn next_pause(pauses: &mut ExponentialBackoff, least: Duration) -> Duration {
-    let half = pauses.current_interval.mul_f64(2.0 / 3.0);
-    let whole = pauses.next_backoff().unwrap_or_default();
-    half.max(least) + whole.saturating_sub(half)
+/// Pause number `number`, from 0 on: the first one doubled so often and spread, or the server's own wish where that is
+/// longer, and the spread above. Who obeyed the wish to the second would come back together with everybody else who was
+/// told the same; and a wish of zero, which OpenBao's rate limit sends, is no reason to use up all tries at once.
+fn pause(first_and_longest: (Duration, Duration), number: u32, least: Duration, spread: f64) -> Duration {
+    let whole = doubled(first_and_longest, number);
+    (whole / 2).max(least) + whole.mul_f64((spread - 0.5).max(0.0))
 }
 
-/// min(60 s, delay · 2ⁿ) × uniform[0.5, 1]. `backoff` spreads around a middle, so the middle is three quarters of the
-/// pause and the spread a third of that.
-fn retry_pauses(delay: Duration) -> ExponentialBackoff {
-    pauses(delay.min(LONGEST_PAUSE), LONGEST_PAUSE)
+/// min(longest, first · 2ⁿ)
+fn doubled((first, longest): (Duration, Duration), number: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(number)).min(longest)
 }
 
-/// 250 ms doubling to 2 s, with the same jitter.
-fn poll_pauses() -> ExponentialBackoff {
-    pauses(Duration::from_millis(250), Duration::from_secs(2))
-}
-
-fn pauses(first: Duration, longest: Duration) -> ExponentialBackoff {
-    ExponentialBackoff {
-        current_interval: first.mul_f64(0.75),
-        initial_interval: first.mul_f64(0.75),
-        max_interval: longest.mul_f64(0.75),
-        multiplier: 2.0,
+/// uniform[0.5, 1]. `backoff` spreads around a middle, so the middle is three quarters and the spread a third of that.
+fn spread() -> f64 {
+    let middle = Duration::from_millis(750);
+    let mut one = ExponentialBackoff {
+        current_interval: middle,
         randomization_factor: 1.0 / 3.0,
-        max_elapsed_time: None,
         ..ExponentialBackoff::default()
-    }
+    };
+    one.next_backoff().unwrap_or(middle).as_secs_f64()
 }
 
 #[cfg(test)]
@@ -312,10 +391,85 @@ mod tests {
         }
     }
 
+    /// What is decided in the middle of the spread, after so many failures of the kind, with three retries, a delay of 4 s
+    /// and a budget of an hour.
+    fn decided(retry: Retry, failed: u32, wait: Option<u64>) -> Result<(Kind, f64), Option<Stop>> {
+        let clock = Frozen::new();
+        let policy = clock.policy(3, 4, 0, 3600);
+        let wait = wait.map(Duration::from_secs).map(|wait| (clock.start + wait, wait));
+        let tries = Tries { counted: failed, quick: failed, patient: failed, polls: failed, wait, ..Tries::default() };
+        policy.decide(&tries, retry, clock.now(), 0.75).map(|(kind, pause)| (kind, pause.as_secs_f64()))
+    }
+
     #[test]
-    fn a_wait_polls_status_and_login_beyond_the_number_of_tries_and_nothing_else() {
-        for step in [Step::Status, Step::Login { mount: "m", role: "r" }] {
-            for retry in [Retry::InWait, Retry::Soon] {
+    fn each_kind_of_fault_has_its_own_pauses_and_its_own_end() {
+        use Kind::{Counted, Patient, Poll, Quick};
+        let second = Duration::from_secs(1);
+        let (wait, is_over) = (Some(30), Err(Some(Stop::Wait(Duration::ZERO))));
+        for (retry, failed, wait, next) in [
+            (Retry::Never, 0, None, Err(None)),
+            (Retry::Never, 0, wait, Err(None)),
+            (Retry::InWait, 0, None, Err(None)),
+            (Retry::InWait, 0, wait, Ok((Poll, 0.1875))),
+            (Retry::InWait, 9, wait, Ok((Poll, 1.5))),
+            (Retry::InWait, 9, Some(1), Ok((Poll, 1.0))),
+            (Retry::InWait, 0, Some(0), is_over),
+            (Retry::Soon, 0, None, Ok((Counted(3), 3.0))),
+            (Retry::Soon, 2, None, Ok((Counted(3), 12.0))),
+            (Retry::Soon, 3, None, Err(None)),
+            (Retry::Soon, 3, wait, Ok((Poll, 1.5))),
+            (Retry::After(9 * second), 0, None, Ok((Counted(3), 10.0))),
+            (Retry::After(9 * second), 0, wait, Ok((Poll, 9.0625))),
+            (Retry::After(9 * second), 0, Some(5), Err(Some(Stop::Wait(5 * second)))),
+            (Retry::Quick(Duration::ZERO), 0, None, Ok((Quick, 0.1875))),
+            (Retry::Quick(Duration::ZERO), 3, None, Ok((Quick, 1.5))),
+            (Retry::Quick(second), 0, None, Ok((Quick, 1.0625))),
+            (Retry::Quick(second), 0, wait, Ok((Poll, 1.0625))),
+            (Retry::Again, 0, None, Ok((Counted(2), 1.0))),
+            (Retry::Again, 1, None, Ok((Counted(2), 2.0))),
+            (Retry::Again, 2, None, Err(None)),
+            (Retry::Again, 2, wait, Ok((Poll, 0.75))),
+            (Retry::Patience(Duration::ZERO), 0, None, Ok((Patient, 3.0))),
+            (Retry::Patience(Duration::ZERO), 3, None, Ok((Patient, 24.0))),
+            (Retry::Patience(Duration::ZERO), 99, None, Ok((Patient, 45.0))),
+            (Retry::Patience(90 * second), 99, None, Ok((Patient, 105.0))),
+            (Retry::Patience(Duration::ZERO), 3, wait, Ok((Patient, 24.0))),
+        ] {
+            assert_eq!(decided(retry, failed, wait), next, "{retry:?} after {failed}, {wait:?}");
+        }
+        let after_the_quick_ones = Tries { quick: QUICK_TRIES, ..Tries::default() };
+        let clock = Frozen::new();
+        let decide = |retries| {
+            let policy = clock.policy(retries, 4, 0, 3600);
+            policy.decide(&after_the_quick_ones, Retry::Quick(Duration::ZERO), clock.now(), 0.75)
+        };
+        assert_eq!(decide(1), Ok((Counted(1), Duration::from_secs(3))));
+        assert_eq!(decide(0), Err(None));
+    }
+
+    #[test]
+    fn without_retries_nothing_is_tried_again_but_what_asks_for_patience() {
+        for (retry, tried) in [(Retry::Quick(Duration::ZERO), 1), (Retry::Again, 1), (Retry::Soon, 1)] {
+            let clock = Frozen::new();
+            assert_eq!(clock.run(clock.policy(0, 4, 0, 3600), READ, retry).0, tried, "{retry:?}");
+        }
+        let clock = Frozen::new();
+        let (tries, stop, spent) = clock.run(clock.policy(0, 0, 0, 120), READ, Retry::Patience(Duration::ZERO));
+        assert!(matches!(stop, Some(Stop::Budget { .. })), "{stop:?}");
+        // 250 ms doubling to a minute: the eleventh pause does not fit.
+        assert!((9..=11).contains(&tries) && spent < Duration::from_secs(120), "{tries} in {spent:?}");
+    }
+
+    #[test]
+    fn pauses_of_no_length_stay_so_where_the_cause_may_be_one_that_stays() {
+        let clock = Frozen::new();
+        assert_eq!(clock.run(clock.policy(3, 0, 0, 3600), READ, Retry::Again), (3, None, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_wait_polls_up_to_the_read_beyond_the_number_of_tries() {
+        for step in [Step::Status, Step::Credential, Step::Login { mount: "m", role: "r" }, READ] {
+            for retry in [Retry::InWait, Retry::Soon, Retry::Again] {
                 let clock = Frozen::new();
                 let (tries, stop, spent) = clock.run(clock.policy(0, 5, 30, 60), step, retry);
                 assert_eq!(stop, Some(Stop::Wait(Duration::from_secs(30))));
@@ -325,7 +479,7 @@ mod tests {
             }
         }
         let clock = Frozen::new();
-        assert_eq!(clock.run(clock.policy(0, 5, 30, 60), READ, Retry::Soon).0, 1);
+        assert_eq!(clock.run(clock.policy(0, 5, 30, 60), Step::LookUp, Retry::Soon).0, 1);
         assert_eq!(clock.run(clock.policy(0, 5, 30, 60), Step::Status, Retry::Never).0, 1);
     }
 

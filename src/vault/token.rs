@@ -24,6 +24,8 @@ pub struct Session<'a> {
     pub(super) client: &'a Client,
     pub(super) token: Secret,
     pub(super) handed_in: bool,
+    /// The state that a node has to have reached to know the token.
+    index: Option<String>,
     /// What is known of the token.
     pub info: TokenInfo,
     /// Nothing as long as a revoke is owed.
@@ -63,14 +65,19 @@ impl<'a> Session<'a> {
     pub(super) fn handed_in(client: &'a Client, token: Secret) -> Self {
         client.scrubber.learn(token.expose());
         let revoked = Cell::new(Some(Revoked::No("it was handed in")));
-        Self { client, token, handed_in: true, info: TokenInfo::default(), revoked }
+        Self { client, token, handed_in: true, index: None, info: TokenInfo::default(), revoked }
     }
 
-    /// The session that a login's answer opens; none if it holds no token, as a login that needs MFA. `revoke` is the
-    /// setting.
+    /// The session that a login's answer opens; none if it holds no token, as a login that needs MFA. `index` is the
+    /// answer's, `revoke` the setting.
     ///
     /// The token is taken out before anything else is judged, so that it is revoked whatever else is wrong.
-    pub(super) fn from_login(client: &'a Client, answer: &Object, revoke: bool) -> Result<Option<Self>, json::Fault> {
+    pub(super) fn from_login(
+        client: &'a Client,
+        answer: &Object,
+        index: &str,
+        revoke: bool,
+    ) -> Result<Option<Self>, json::Fault> {
         let auth = answer.object(&["auth"])?;
         let token = auth.string("client_token")?;
         if token.is_empty() {
@@ -78,8 +85,11 @@ impl<'a> Session<'a> {
         }
         client.scrubber.learn(&token);
         let token = Secret::from(token);
+        // What is no index is not sent back, where it could only spoil the request.
+        let index =
+            Some(index.to_owned()).filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic()));
         let mut session =
-            Self { client, token, handed_in: false, info: TokenInfo::default(), revoked: Cell::new(None) };
+            Self { client, token, handed_in: false, index, info: TokenInfo::default(), revoked: Cell::new(None) };
         if !revoke {
             session.revoked.set(Some(Revoked::No("VAULT_REVOKE is false")));
         } else if auth.string("token_type")?.as_str() == "batch" {
@@ -98,7 +108,7 @@ impl<'a> Session<'a> {
         let token = Secret::new(token_in(answer)?);
         client.scrubber.learn(token.expose());
         let revoked = Cell::new(Some(Revoked::No("VAULT_REVOKE is false")).filter(|_| !revoke));
-        Some(Self { client, token, handed_in: false, info: TokenInfo::default(), revoked })
+        Some(Self { client, token, handed_in: false, index: None, info: TokenInfo::default(), revoked })
     }
 
     /// Revokes the token where that is owed, within two seconds at most, and says what became of it. A failure is a
@@ -111,7 +121,7 @@ impl<'a> Session<'a> {
             }
             return revoked;
         }
-        let revoked = match self.client.revoke_self(&self.token) {
+        let revoked = match self.client.revoke_self(self) {
             Ok(()) => Revoked::Yes,
             Err(fault) => {
                 let ttl = Seconds(self.info.ttl);
@@ -130,13 +140,19 @@ impl Session<'_> {
         self.handed_in
     }
 
+    /// A GET of `path` with the token.
+    pub(super) fn get<'r>(&'r self, path: &'r str) -> Request<'r> {
+        Request { token: Some(&self.token), index: self.index.as_deref(), ..Request::get(path) }
+    }
+
     /// What the server says of the token; it costs one of its uses.
     /// [`GET auth/token/lookup-self`](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
     pub fn look_up(&self) -> Result<TokenInfo, Error> {
-        let request = Request { token: Some(&self.token), ..Request::get("auth/token/lookup-self") };
+        let request = self.get("auth/token/lookup-self");
         self.client.step(Step::LookUp, || {
             let answer = self.client.ask(Step::LookUp, &request)?;
-            let broken = |fault: json::Fault| fault::of_body(&answer, &fault, &self.client.scrubber);
+            let case = self.client.case(Step::LookUp, &request);
+            let broken = |fault: json::Fault| fault::of_body(&case, &answer, &fault);
             let said = answer.document().map_err(broken)?;
             let token = said.object(&["data"]).map_err(broken)?;
             Ok(TokenInfo {
@@ -169,22 +185,21 @@ impl Drop for Session<'_> {
 impl Client {
     /// As often as its time limit allows: a token that is left behind may be good for weeks, and an application that
     /// starts two seconds late is not late.
-    fn revoke_self(&self, token: &Secret) -> Result<(), Fault> {
+    fn revoke_self(&self, session: &Session) -> Result<(), Fault> {
         let left = self.policy.budget.0.saturating_duration_since(Instant::now());
         let within = LONGEST_REVOKE.min(left + Duration::from_secs(1));
         let end = Instant::now() + within;
         retry::persist(end, &*self.waiter, || {
             let request = Request {
-                token: Some(token),
                 body: Some(b"{}"),
                 within: Some((end, within)),
                 grace: GRACE,
-                ..Request::get("auth/token/revoke-self")
+                ..session.get("auth/token/revoke-self")
             };
             let answer = self.ask(Step::Revoke, &request)?;
             // Vault says nothing, or something in JSON. A page in its place means that the request never got there.
             let said = if answer.status == 204 { Ok(()) } else { answer.document().map(drop) };
-            said.map_err(|fault| fault::of_body(&answer, &fault, &self.scrubber))
+            said.map_err(|fault| fault::of_body(&self.case(Step::Revoke, &request), &answer, &fault))
         })
     }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, limits, names, readiness, refusals, signals, tls, values,
-    wire,
+    addresses, credentials, env_file_faults, exec, faults, limits, names, patience, readiness, refusals, signals, tls,
+    values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -17,6 +17,7 @@ const TABLES: &[&[Fault]] = &[
     addresses::FAULTS,
     tls::FAULTS,
     tls::FAULTS_ON_BOTH,
+    patience::FAULTS,
     readiness::FAULTS,
     readiness::FAULTS_ON_BOTH,
     credentials::FAULTS,

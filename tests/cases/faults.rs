@@ -15,13 +15,14 @@ faults! { FAULTS, scripted;
     a_server_that_does_not_begin_is_given_its_time_limit_at_each_try: "no answer at all", Each, 69, Tries;
     a_server_that_does_not_end_is_given_its_time_limit_and_no_more: "an answer that hangs, or comes byte by byte: header, body, chunks, 1xx", Each, 69, Tries;
     nobody_listening_is_connection_refused: "nobody listens", Connect, 69, Pauses;
-    a_status_that_may_pass_is_tried_again: "408, 412, 429, 500, 502, 503, 504", Each, 75, Pauses;
+    a_status_that_may_pass_is_tried_again: "408, 500, 502, 503, 504", Each, 75, Pauses;
     what_does_not_speak_vault_is_not_asked_twice: "HTML, JSON that is cut or no object, another protocol, an encoding that was not asked for, headers without end, 1xx without end", Each, 76, AtOnce;
     a_body_without_end_is_cut_off: "a body without end, chunked or not", Each, 76, AtOnce;
     answers_of_the_wrong_shape_name_the_member: "a member of the wrong type", Each, 76, AtOnce;
     a_token_is_revoked_whatever_else_is_wrong_with_the_login: "a login whose token comes with nonsense", Login, 76, AtOnce;
     a_login_that_needs_mfa_is_denied: "a login that needs MFA", Login, 77, AtOnce;
     a_redirect_is_told_and_its_target_is_never_asked: "3xx; the target gets no request", Each, 76, AtOnce;
+    a_redirect_to_https_on_the_same_host_names_the_scheme: "3xx from http to https on the same host", Each, 76, AtOnce;
     a_fault_that_passes_is_a_warning_and_the_run_goes_on: "a fault that passes", Read, 0, Pauses;
     what_a_server_says_is_scrubbed_flattened_escaped_and_cut: "an error text with the token, control characters and bidirectional marks", Read, 77, AtOnce;
     a_revoke_that_fails_in_passing_is_tried_again: "a revoke that fails, and then does not", Revoke, 0, Revoke;
@@ -162,8 +163,6 @@ fn nobody_listening_is_connection_refused() {
 fn a_status_that_may_pass_is_tried_again() {
     for (status, remedy) in [
         (408, "look at the server's log: it may be starting, sealed or without a leader"),
-        (412, "the node has not caught up yet: try again, or address the active one"),
-        (429, "a rate limit: raise the quota, or let VAULT_MAX_RETRIES and VAULT_RETRY_DELAY allow for it"),
         (500, "look at the server's log: it may be starting, sealed or without a leader"),
         (502, "the proxy in front of Vault got no answer from it: look there first"),
         (503, "look at the server's log: it may be starting, sealed or without a leader"),
@@ -259,12 +258,22 @@ fn a_redirect_is_told_and_its_target_is_never_asked() {
         let location = format!("Location: http://me:a-raw-secret@127.0.0.1:{}/v1/a-raw-secret\r\n", target.port());
         let message = format!(
             "{{any}} was redirected to 127.0.0.1:{} ({status}); \
-             redirects are not followed; point VAULT_ADDR at the active service",
+             redirects are not followed; a login page or a proxy stands there: point VAULT_ADDR at Vault itself",
             target.port()
         );
         final_(76, &message, &Reply::with(status, &location, b""));
     }
     assert_eq!(target.connections(), 0);
+}
+
+fn a_redirect_to_https_on_the_same_host_names_the_scheme() {
+    for status in [301, 307, 308] {
+        let message = format!(
+            "{{any}} was redirected to https on the same host ({status}); \
+             redirects are not followed; write https:// in VAULT_ADDR"
+        );
+        final_(76, &message, &Reply::with(status, "Location: https://127.0.0.1/v1/sys/seal-status\r\n", b""));
+    }
 }
 
 fn a_fault_that_passes_is_a_warning_and_the_run_goes_on() {

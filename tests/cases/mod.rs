@@ -28,6 +28,7 @@ mod logins;
 mod manual;
 mod names;
 mod parents;
+mod patience;
 mod readiness;
 mod refusals;
 mod restart;

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::token::{NoCredential, Unusable};
 use super::{Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
 use crate::json::Object;
@@ -24,10 +25,11 @@ impl Client {
         let Kubernetes { mount, role, .. } = method;
         let step = Step::Login { mount, role };
         let path = format!("auth/{}/login", encode(mount));
+        let mut waited_for = Some(self.await_credential(|| read_jwt(method))?);
         self.step(step, || {
-            let jwt = match read_jwt(method) {
+            let jwt = match waited_for.take().map_or_else(|| read_jwt(method), Ok) {
                 Ok(jwt) => jwt,
-                Err(error) => return Ok(Err(error)),
+                Err(none) => return Ok(Err(none.into())),
             };
             self.scrubber.learn(&jwt);
             let body = login_body(role, &jwt);
@@ -36,35 +38,34 @@ impl Client {
             let session = answer
                 .document()
                 .inspect_err(|_| drop(Session::salvage(self, &answer.body, method.revoke)))
-                .and_then(|object| Session::from_login(self, &object, method.revoke));
+                .and_then(|object| Session::from_login(self, &object, &answer.index, method.revoke));
             match session {
                 Ok(Some(session)) => Ok(Ok(session)),
                 Ok(None) => Err(without_token(step)),
-                Err(fault) => Err(fault::of_body(&answer, &fault, &self.scrubber)),
+                Err(fault) => Err(fault::of_body(&self.case(step, &request), &answer, &fault)),
             }
         })?
     }
 }
 
-impl Kubernetes {
-    /// What the JWT claims, for a dry run.
-    pub(super) fn inspect(&self) -> Result<String, Error> {
-        let jwt = read_jwt(self)?;
-        let path = escaped(&self.jwt.to_string_lossy());
-        Ok(format!("JWT file {path}: {}", said(&jwt)))
-    }
+/// What the JWT claims, for a dry run.
+pub(super) fn inspect(method: &Kubernetes) -> Result<String, NoCredential> {
+    let jwt = read_jwt(method)?;
+    let path = escaped(&method.jwt.to_string_lossy());
+    Ok(format!("JWT file {path}: {}", Claims::said(&jwt, false)))
 }
 
-fn read_jwt(method: &Kubernetes) -> Result<Zeroizing<String>, Error> {
-    let refused = |cause, remedy| token::credential("JWT file", &method.jwt, cause, remedy);
-    let jwt = Zeroizing::new(token::read_file(&method.jwt).map_err(|cause| {
-        let remedy = match cause.as_str() {
-            "no permission to read it" => "set fsGroup, or run as the user that the token is projected for",
+fn read_jwt(method: &Kubernetes) -> Result<Zeroizing<String>, NoCredential> {
+    let refused = |why| {
+        let remedy = match why {
+            Unusable::Forbidden => "set fsGroup, or run as the user that the token is projected for",
+            Unusable::NoJwt => "correct VAULT_K8S_TOKEN_PATH",
             _ => "check automountServiceAccountToken and the projected volume, or correct VAULT_K8S_TOKEN_PATH",
         };
-        refused(cause, remedy)
-    })?);
-    if jwt.split('.').count() == 3 { Ok(jwt) } else { Err(refused("not a JWT".into(), "correct VAULT_K8S_TOKEN_PATH")) }
+        NoCredential::new("JWT file", &method.jwt, why, remedy)
+    };
+    let jwt = Zeroizing::new(token::read_file(&method.jwt).map_err(refused)?);
+    if jwt.split('.').count() == 3 { Ok(jwt) } else { Err(refused(Unusable::NoJwt)) }
 }
 
 /// Neither text can hold what JSON would have to escape: the JWT is visible ASCII of three parts, the role is checked.
@@ -87,33 +88,82 @@ fn without_token(step: Step) -> Fault {
 /// Adds to a refused login what the JWT claims. Claims are no secret, the signature is.
 fn explained(mut fault: Fault, jwt: &str) -> Fault {
     if matches!(fault.code, Code::Denied | Code::Config) {
-        fault.remedy = format!("{}; the JWT: {}", fault.remedy, said(jwt));
+        let young = fault::is_too_early(&fault);
+        fault.remedy = format!("{}; the JWT: {}", fault.remedy, Claims::said(jwt, young));
+    }
+    if fault.retry == Retry::Again && !Claims::of(jwt).is_some_and(|claims| claims.are_plausible(now())) {
+        fault.retry = Retry::Never;
     }
     fault
 }
 
-fn said(jwt: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    claims(jwt, now).unwrap_or_else(|| "its claims cannot be read".into())
+/// The time since the epoch.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn claims(jwt: &str, now: Duration) -> Option<String> {
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
-    let claims = Object::parse(&payload).ok()?;
-    let audience = match claims.get("aud").and_then(|audience| audience.string()) {
-        Some(one) => escaped(&one),
-        None => claims.strings("aud").iter().map(|one| escaped(one)).collect::<Vec<_>>().join(", "),
-    };
-    let subject = escaped(&claims.string("sub").ok()?);
-    let expiry = match Duration::from_secs(claims.number("exp").ok()?) {
-        Duration::ZERO => "never expires".into(),
-        at if at > now => format!("expires in {}", Seconds(at.saturating_sub(now))),
-        at => {
-            format!("expired {} ago by the clock here", Seconds(Duration::from_secs(now.saturating_sub(at).as_secs())))
-        }
-    };
-    let or_none = |text: String| if text.is_empty() { "none".into() } else { text };
-    Some(format!("audience {}, subject {}, {expiry}", or_none(audience), or_none(subject)))
+/// What a JWT says of itself, unverified. Times are seconds since the epoch, 0 is none.
+/// [RFC 7519, 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)
+struct Claims {
+    audience: String,
+    subject: String,
+    exp: u64,
+    nbf: u64,
+    iat: u64,
+}
+
+impl Claims {
+    fn of(jwt: &str) -> Option<Self> {
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
+        let claims = Object::parse(&payload).ok()?;
+        let audience = match claims.get("aud").and_then(|audience| audience.string()) {
+            Some(one) => escaped(&one),
+            None => claims.strings("aud").iter().map(|one| escaped(one)).collect::<Vec<_>>().join(", "),
+        };
+        let number = |key| claims.number(key).ok();
+        let subject = escaped(&claims.string("sub").ok()?);
+        Some(Self {
+            audience,
+            subject,
+            exp: number("exp")?,
+            nbf: number("nbf").unwrap_or(0),
+            iat: number("iat").unwrap_or(0),
+        })
+    }
+
+    /// The claims of `jwt` in words; how old it is where that may be at fault, as it is for one that is too `young`.
+    fn said(jwt: &str, young: bool) -> String {
+        Self::of(jwt).map_or_else(|| "its claims cannot be read".into(), |claims| claims.tell(now(), young))
+    }
+
+    fn tell(&self, now: Duration, young: bool) -> String {
+        let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+        let now = now.as_secs();
+        let expiry = match self.exp {
+            0 => "never expires".into(),
+            at if at > now => format!("expires in {}", whole(at - now)),
+            at => format!("expired {} ago by the clock here", whole(now - at)),
+        };
+        let age = |at: u64, what: &str| match at {
+            0 => None,
+            at if at > now => Some(format!("{what} only in {}", whole(at - now))),
+            at if young => Some(format!("{what} since {}", whole(now - at))),
+            _ => None,
+        };
+        let ages: Vec<_> =
+            [age(self.nbf, "valid (nbf)"), age(self.iat, "issued (iat)")].into_iter().flatten().collect();
+        let ages = if ages.is_empty() { String::new() } else { format!("{} by the clock here, ", ages.join(", ")) };
+        format!("audience {}, subject {}, {ages}{expiry}", or_none(&self.audience), or_none(&self.subject))
+    }
+
+    /// Whether it can be the JWT of a service account that a server in its right mind takes at this time.
+    fn are_plausible(&self, now: Duration) -> bool {
+        self.subject.starts_with("system:serviceaccount:") && (self.exp == 0 || self.exp > now.as_secs())
+    }
+}
+
+fn whole(seconds: u64) -> Seconds {
+    Seconds(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -122,20 +172,53 @@ mod tests {
 
     #[test]
     fn claims_are_told_with_the_expiry_against_the_clock_here() {
-        let say = |payload: &str| {
-            claims(&format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(payload)), Duration::from_secs(1000))
+        let say = |payload: &str, young: bool| {
+            let claims = Claims::of(&format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(payload)));
+            claims.map(|claims| claims.tell(Duration::from_secs(1000), young))
         };
-        for (payload, said) in [
+        for (payload, young, said) in [
             (
-                r#"{"aud":["vault","x"],"sub":"system:serviceaccount:ns:sa","exp":1090}"#,
+                r#"{"aud":["vault","x"],"sub":"system:serviceaccount:ns:sa","exp":1090,"nbf":990,"iat":990}"#,
+                false,
                 Some("audience vault, x, subject system:serviceaccount:ns:sa, expires in 1m30s"),
             ),
-            (r#"{"aud":"vault","exp":940}"#, Some("audience vault, subject none, expired 1m ago by the clock here")),
-            ("{}", Some("audience none, subject none, never expires")),
-            ("[]", None),
+            (
+                r#"{"aud":"vault","exp":940}"#,
+                false,
+                Some("audience vault, subject none, expired 1m ago by the clock here"),
+            ),
+            ("{}", true, Some("audience none, subject none, never expires")),
+            (
+                r#"{"exp":4000,"nbf":1300,"iat":1005}"#,
+                false,
+                Some(
+                    "audience none, subject none, valid (nbf) only in 5m, issued (iat) only in 5s by the clock here, \
+                     expires in 50m",
+                ),
+            ),
+            (
+                r#"{"exp":4000,"nbf":997,"iat":997}"#,
+                true,
+                Some(
+                    "audience none, subject none, valid (nbf) since 3s, issued (iat) since 3s by the clock here, \
+                     expires in 50m",
+                ),
+            ),
+            ("[]", false, None),
         ] {
-            assert_eq!(say(payload).as_deref(), said);
+            assert_eq!(say(payload, young).as_deref(), said);
         }
-        assert_eq!(claims("h.!.s", Duration::ZERO), None);
+        assert!(Claims::of("h.!.s").is_none());
+    }
+
+    #[test]
+    fn a_jwt_is_plausible_that_a_pod_has_and_that_has_not_expired() {
+        let account = "system:serviceaccount:ns:sa";
+        for (sub, exp, plausible) in
+            [(account, 1001, true), (account, 0, true), (account, 1000, false), ("somebody", 1001, false)]
+        {
+            let claims = Claims { audience: String::new(), subject: sub.into(), exp, nbf: 0, iat: 0 };
+            assert_eq!(claims.are_plausible(Duration::from_secs(1000)), plausible, "{sub} {exp}");
+        }
     }
 }

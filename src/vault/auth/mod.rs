@@ -6,10 +6,14 @@ mod token;
 use std::path::PathBuf;
 
 use super::Client;
+use super::fault::Step;
+use super::retry::GivenUp;
 use super::token::Session;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::text::escaped;
+use token::NoCredential;
+pub(crate) use token::json_is;
 
 /// How to come by a token.
 pub enum Method {
@@ -57,28 +61,59 @@ impl Method {
     ///
     /// [`Error::Credential`], as the login would.
     pub fn inspect(&self) -> Result<String, Error> {
+        Ok(self.look()?)
+    }
+
+    fn look(&self) -> Result<String, NoCredential> {
         match self {
             Self::Token(TokenSource::Given(_)) => Ok("a token is handed in".into()),
             Self::Token(source @ TokenSource::File(path)) => {
                 token::read(source).map(|_| format!("token file {}", escaped(&path.to_string_lossy())))
             }
-            Self::Kubernetes(kubernetes) => kubernetes.inspect(),
+            Self::Kubernetes(method) => kubernetes::inspect(method),
         }
     }
 }
 
 impl Client {
+    /// The same as [`Method::inspect`], once the file is there, which the wait of the policy waits for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::login`], before anything is sent.
+    pub fn inspect(&self, method: &Method) -> Result<String, Error> {
+        self.await_credential(|| method.look())
+    }
+
     /// Opens a session.
     ///
     /// # Errors
     ///
-    /// [`Error::Credential`] where the file gives no token or JWT, before anything is sent. [`Error::Vault`] where the
-    /// login is refused, Vault cannot be reached or is not ready after the tries of the policy, or something else answers;
-    /// [`Code`](crate::error::Code) tells them apart. [`Error::Signal`] where a signal has arrived.
+    /// [`Error::Credential`] where the file gives no token or JWT, before anything is sent; one that is not there yet, or
+    /// empty, is waited for if the policy says so. [`Error::Vault`] where the login is refused, Vault cannot be reached or
+    /// is not ready after the tries of the policy, or something else answers; [`Code`](crate::error::Code) tells them
+    /// apart. [`Error::Signal`] where a signal has arrived.
     pub fn login(&self, method: &Method) -> Result<Session<'_>, Error> {
         match method {
-            Method::Token(source) => Ok(Session::handed_in(self, token::read(source)?)),
+            Method::Token(source) => Ok(Session::handed_in(self, self.await_credential(|| token::read(source))?)),
             Method::Kubernetes(kubernetes) => self.login_kubernetes(kubernetes),
         }
+    }
+
+    /// What `read` gives, as soon as its file is there.
+    fn await_credential<T>(&self, read: impl Fn() -> Result<T, NoCredential>) -> Result<T, Error> {
+        let mut last = None;
+        let given = self.policy.run(Step::Credential, &*self.waiter, || {
+            read().map_err(|none| {
+                let fault = none.fault();
+                last = Some(none);
+                fault
+            })
+        });
+        given.map_err(|given_up| match (given_up, last) {
+            (GivenUp::Signal(signal), _) => Error::Signal(signal),
+            (GivenUp::Fault(_, effort), Some(none)) => none.after(effort),
+            (GivenUp::Fault(..), None) => unreachable!("a fault is noted"),
+        })
     }
 }

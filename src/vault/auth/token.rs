@@ -9,52 +9,134 @@ use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use super::TokenSource;
-use crate::error::Error;
+use crate::error::{Code, Effort, Error, Fault, Retry};
+use crate::json::Object;
 use crate::secret::Secret;
 use crate::text::escaped;
 
 /// Larger files are no credentials.
 const MAX_FILE: u64 = 64 << 10;
 
+/// A file that gives no credential, and what to do about it.
+pub(super) struct NoCredential {
+    what: &'static str,
+    path: String,
+    why: Unusable,
+    remedy: &'static str,
+}
+
+impl NoCredential {
+    /// The file `what` at `path`; the remedy is for all that has none of its own.
+    pub(super) fn new(what: &'static str, path: &Path, why: Unusable, remedy: &'static str) -> Self {
+        let remedy = if let Unusable::Json(_, own) = why { own } else { remedy };
+        Self { what, path: escaped(&path.to_string_lossy()), why, remedy }
+    }
+
+    /// As a fault of its step.
+    pub(super) fn fault(&self) -> Fault {
+        // Somebody may be about to write it.
+        let may_come = matches!(self.why, Unusable::Missing | Unusable::Empty);
+        Fault {
+            code: Code::Absent,
+            cause: format!("{} {}: {}", self.what, self.path, self.why),
+            remedy: self.remedy.into(),
+            retry: if may_come { Retry::InWait } else { Retry::Never },
+            status: None,
+        }
+    }
+
+    /// As what ends a run, after this effort.
+    pub(super) fn after(self, effort: Effort) -> Error {
+        let Self { what, path, why, remedy } = self;
+        Error::Credential { what, path, cause: why.to_string(), remedy, effort }
+    }
+}
+
+impl From<NoCredential> for Error {
+    fn from(none: NoCredential) -> Self {
+        none.after(Effort::default())
+    }
+}
+
+/// Why a file is no credential. Nothing of its content is quoted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unusable {
+    /// Nor is the target of a link, as in a volume of Kubernetes.
+    #[error("not found")]
+    Missing,
+    #[error("empty")]
+    Empty,
+    #[error("no permission to read it")]
+    Forbidden,
+    /// What the document is, and what to do about it.
+    #[error("{0}")]
+    Json(&'static str, &'static str),
+    #[error("not a JWT")]
+    NoJwt,
+    #[error("{0}")]
+    Other(String),
+}
+
 /// The token of `source`, without the white space around it.
-pub(super) fn read(source: &TokenSource) -> Result<Secret, Error> {
+pub(super) fn read(source: &TokenSource) -> Result<Secret, NoCredential> {
     match source {
         TokenSource::Given(token) => Ok(Secret::new(token.expose())),
         TokenSource::File(path) => {
             let remedy = "write a token into it, or correct VAULT_TOKEN_FILE";
-            read_file(path).map(Secret::new).map_err(|cause| credential("token file", path, cause, remedy))
+            let token = read_file(path).map_err(|why| NoCredential::new("token file", path, why, remedy))?;
+            Ok(Secret::new(token))
         }
     }
 }
 
-/// The error for a file that gives no credential.
-pub(super) fn credential(what: &'static str, path: &Path, cause: String, remedy: &'static str) -> Error {
-    Error::Credential { what, path: escaped(&path.to_string_lossy()), cause, remedy }
-}
-
-/// The text of a credential file, without the white space around it: visible ASCII, as a header can carry it. The
-/// error is a cause and quotes nothing of the content.
-pub(super) fn read_file(path: &Path) -> Result<String, String> {
+/// The text of a credential file, without the white space around it: visible ASCII, as a header can carry it.
+pub(super) fn read_file(path: &Path) -> Result<String, Unusable> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => "not found".to_owned(),
-        io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
-        _ => escaped(&error.to_string()),
+        io::ErrorKind::NotFound => Unusable::Missing,
+        io::ErrorKind::PermissionDenied => Unusable::Forbidden,
+        _ => Unusable::Other(escaped(&error.to_string())),
     };
+    let other = |cause: &str| Err(Unusable::Other(cause.into()));
     // Without O_NONBLOCK the open of a FIFO would hang where no signal and no time limit reaches it.
     let flags = (OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err("not a regular file".into());
+        return other("not a regular file");
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err("larger than 64 KiB".into());
+        return other("larger than 64 KiB");
     }
     match bytes.trim_ascii() {
-        [] => Err("empty".into()),
+        [] => Err(Unusable::Empty),
+        // No token begins so.
+        [b'{', ..] => {
+            let (what, remedy) = json_is(bytes.trim_ascii());
+            Err(Unusable::Json(what, remedy))
+        }
         text if text.iter().all(u8::is_ascii_graphic) => Ok(text.iter().copied().map(char::from).collect()),
-        _ => Err("holds more than one line, or bytes that no token has".into()),
+        _ => other("holds more than one line, or bytes that no token has"),
+    }
+}
+
+/// What a JSON document in the place of a token is, as far as it is known, and what to do about it.
+pub fn json_is(text: &[u8]) -> (&'static str, &'static str) {
+    let document = Object::parse(text).ok();
+    let has = |key: &str| document.as_ref().is_some_and(|it| it.get(key).is_some());
+    // An agent writes what stands in `wrap_info` alone, or encrypted:
+    // https://openbao.org/docs/agent-and-proxy/autoauth/#sinks
+    if has("wrap_info") || has("wrapped_accessor") || has("creation_path") {
+        let remedy = "unwrap it first, or have the agent write it without wrap_ttl";
+        ("holds a wrapped token in JSON, which is not unwrapped here", remedy)
+    } else if has("encrypted_payload") {
+        ("holds a token that an agent has encrypted", "have the agent write it without dh_type")
+    } else if has("auth") {
+        ("holds the answer to a login in JSON", "write only its auth.client_token")
+    } else if has("apiVersion") {
+        ("holds an object of Kubernetes in JSON", "write only its status.token")
+    } else {
+        ("holds JSON and no token", "write the token alone")
     }
 }
 
@@ -71,14 +153,17 @@ mod tests {
             (b" \n hvs.abc\r\n\n", Ok("hvs.abc")),
             (b"\n", Err("empty")),
             (b"two\nlines", Err("holds more than one line, or bytes that no token has")),
+            (b"{\"wrap_info\":{\"token\":\"s.x\"}}", Err("holds a wrapped token in JSON, which is not unwrapped here")),
             (b"caf\xc3\xa9", Err("holds more than one line, or bytes that no token has")),
             (&vec![b'x'; (64 << 10) + 1], Err("larger than 64 KiB")),
         ] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(read_file(&path), expected.map(str::to_owned).map_err(str::to_owned));
+            let read = read_file(&path).map_err(|why| why.to_string());
+            assert_eq!(read, expected.map(str::to_owned).map_err(str::to_owned));
         }
-        assert_eq!(read_file(directory.path()), Err("not a regular file".into()));
-        assert_eq!(read_file(&directory.path().join("none")), Err("not found".into()));
+        let other = |cause: &str| Err(Unusable::Other(cause.into()));
+        assert_eq!(read_file(directory.path()), other("not a regular file"));
+        assert_eq!(read_file(&directory.path().join("none")), Err(Unusable::Missing));
     }
 
     #[test]
@@ -86,6 +171,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(read_file(&path), Err("not a regular file".into()));
+        assert_eq!(read_file(&path), Err(Unusable::Other("not a regular file".into())));
     }
 }

@@ -29,6 +29,9 @@ const MAX_BODY: u64 = 8 << 20;
 /// Longer headers are refused.
 const MAX_HEADER: usize = 16 << 10;
 
+/// Where a server says how far its state has come.
+const INDEX: header::HeaderName = header::HeaderName::from_static("x-vault-index");
+
 /// Talks to one server over one kept connection.
 pub struct Http {
     agent: Agent,
@@ -47,6 +50,8 @@ pub struct Request<'a> {
     /// A body makes it a POST.
     pub body: Option<&'a [u8]>,
     pub in_namespace: bool,
+    /// What a node has to know before it answers: an earlier answer's `index`.
+    pub index: Option<&'a str>,
     /// How much longer it may take after a signal.
     pub grace: Duration,
     /// A nearer limit than the client's own: its end, and how long it is in all.
@@ -56,7 +61,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET of `path` within the namespace, without a token.
     pub fn get(path: &'a str) -> Self {
-        Self { path, token: None, body: None, in_namespace: true, grace: Duration::ZERO, within: None }
+        Self { path, token: None, body: None, in_namespace: true, index: None, grace: Duration::ZERO, within: None }
     }
 }
 
@@ -67,6 +72,8 @@ pub struct Answer {
     pub content_type: String,
     pub location: String,
     pub retry_after: Option<Duration>,
+    /// How far the cluster's state has come, where the server says so; empty else.
+    pub index: String,
     /// The body ended with the connection: a cut is not told from its end.
     pub ends_with_connection: bool,
     /// The time limit that holds for reading it too.
@@ -93,6 +100,7 @@ impl Answer {
             content_type: "application/json".into(),
             location: String::new(),
             retry_after: None,
+            index: String::new(),
             ends_with_connection: false,
             limit: Limit { setting: Some("VAULT_TIMEOUT"), length: Duration::from_secs(60) },
             waiter: Arc::new(waiter),
@@ -174,6 +182,10 @@ impl Http {
         let mut headers = vec![(header::HOST.as_str(), self.host.as_str()), ("x-vault-request", "true")];
         headers.extend(request.token.map(|token| ("x-vault-token", token.expose())));
         headers.extend(self.namespace.as_deref().filter(|_| request.in_namespace).map(|n| ("x-vault-namespace", n)));
+        // A node that is behind sends the request on, instead of answering as if what was just made were not there.
+        // https://openbao.org/community/rfcs/index-headers/
+        let inconsistent = ("x-vault-inconsistent", "forward-active-node");
+        headers.extend(request.index.into_iter().flat_map(|index| [("x-vault-index", index), inconsistent]));
         let response = if let Some(body) = request.body {
             headers.push((header::CONTENT_TYPE.as_str(), "application/json"));
             headers.into_iter().fold(self.agent.post(url), |r, (name, value)| r.header(name, value)).send(body)
@@ -200,6 +212,7 @@ impl Http {
             content_type: text(header::CONTENT_TYPE),
             location: text(header::LOCATION),
             retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
+            index: text(INDEX),
             ends_with_connection: !framed && status != 204,
             limit,
             waiter: Arc::clone(&self.waiter),

@@ -1,0 +1,129 @@
+//! Statuses: what each comes to, with the words that come with it.
+
+use std::time::Duration;
+
+use super::text::{self, Meaning};
+use super::{Case, NOT_VAULT, Step, login, not_vault, outline, read, redirect};
+use crate::error::{Code, Fault, Retry};
+use crate::json::Object;
+use crate::vault::http::Answer;
+
+/// An answer, as far as a refusal is told by it.
+pub(super) struct Said {
+    /// The document, where it is one of Vault's.
+    pub document: Option<Object>,
+    pub status: u16,
+    /// Its error texts as one, fit for a line.
+    pub texts: String,
+    pub meaning: Option<Meaning>,
+    /// Subject, status and texts.
+    pub cause: String,
+}
+
+impl Said {
+    fn of(case: &Case, answer: &Answer) -> Self {
+        // Vault's own errors have this shape; a proxy's have not.
+        let document =
+            Object::parse(&answer.body).ok().filter(|it| it.get("errors").is_some() || it.get("data").is_some());
+        let texts = document.as_ref().map(|it| case.scrubber.clean(&it.strings("errors"))).unwrap_or_default();
+        let reason = if texts.is_empty() { String::new() } else { format!(": {texts}") };
+        let cause = format!("{} was answered with {}{reason}", case.step.subject(), answer.status);
+        Self { document, status: answer.status, meaning: text::meaning(answer.status, &texts), texts, cause }
+    }
+
+    /// A fault that is final.
+    pub(super) fn refused(self, code: Code, remedy: impl Into<String>) -> Fault {
+        Fault { code, cause: self.cause, remedy: remedy.into(), retry: Retry::Never, status: None }
+    }
+
+    /// A fault that may pass.
+    fn not_ready(self, remedy: impl Into<String>, retry: Retry) -> Fault {
+        Fault { retry, ..self.refused(Code::NotReady, remedy) }
+    }
+}
+
+pub(super) fn judge(case: &Case, answer: &Answer) -> Fault {
+    let said = Said::of(case, answer);
+    let wish = answer.retry_after;
+    let soon = wish.map_or(Retry::Soon, Retry::After);
+    let quick = Retry::Quick(wish.unwrap_or_default());
+    match (answer.status, said.meaning, case.step) {
+        (300..400, ..) => redirect::judge(case, answer),
+        (_, Some(Meaning::Upgrading), _) => {
+            said.not_ready("the KV mount becomes one of version 2: try again when the server has done that", quick)
+        }
+        (_, Some(Meaning::ReadOnly), _) | (412, ..) => said.not_ready(BEHIND, quick),
+        // OpenBao's answer to an index that a node has not reached; a quota says what it is.
+        (429, _, step) if said.document.is_some() && said.texts.is_empty() && !matches!(step, Step::Status) => {
+            said.not_ready(BEHIND, quick)
+        }
+        (429, ..) => said.not_ready(
+            "a rate limit: raise the quota, or let VAULT_STARTUP_TIMEOUT allow for it",
+            Retry::Patience(wish.unwrap_or(Duration::ZERO)),
+        ),
+        (_, Some(Meaning::SealedNamespace), _) => {
+            said.not_ready(format!("unseal {}: the server is unsealed, the namespace is not", namespace(case)), soon)
+        }
+        (_, Some(Meaning::LockedNamespace), _) => said.not_ready(format!("unlock {}", namespace(case)), soon),
+        (
+            _,
+            Some(Meaning::Unconfigured | Meaning::OtherMethod | Meaning::NoServiceAccount),
+            Step::Login { mount, role },
+        ) => login::refused(mount, role, said),
+        (408 | 500 | 502.., ..) => said.not_ready(not_ready(answer.status), soon),
+        (413 | 414 | 431, ..) => said.refused(
+            Code::Config,
+            "the request is longer than Vault, or a proxy before it, takes: look at its limits, and at how long the \
+             token or JWT, VAULT_PATH and VAULT_NAMESPACE are",
+        ),
+        (401 | 403, _, step) => denied(step, said),
+        (400, ..) if answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
+            said.refused(Code::NotVault, "the port speaks TLS: write https:// in VAULT_ADDR")
+        }
+        (404, _, Step::Status) if said.document.is_some() => said.refused(Code::Config, "check the path in VAULT_ADDR"),
+        (400 | 404 | 405, _, Step::Login { mount, role }) if by_vault(&said, answer) => {
+            login::refused(mount, role, said)
+        }
+        (400 | 404 | 405, _, Step::Read { mount, path, version, .. }) if by_vault(&said, answer) => {
+            read::refused((mount, path, version), said)
+        }
+        (400 | 404, _, Step::LookUp | Step::Preflight | Step::Revoke) if said.document.is_some() => {
+            said.refused(Code::Config, NOT_VAULT)
+        }
+        _ => not_vault(format!("{} got {}", case.step.subject(), outline(answer, case.scrubber))),
+    }
+}
+
+const BEHIND: &str = "the node has not caught up yet: try again, or address the active one";
+
+/// Whether a refusal is Vault's: in JSON, or as its HTTP layer refuses some requests before Vault sees them, in plain text
+/// or without a word.
+fn by_vault(said: &Said, answer: &Answer) -> bool {
+    let in_plain_text = answer.status == 400 && answer.content_type.starts_with("text/plain");
+    said.document.is_some() || answer.body.is_empty() || in_plain_text
+}
+
+/// The namespace that is asked in, for a remedy.
+fn namespace(case: &Case) -> String {
+    let named = case.namespace.map(|it| format!("the namespace {} (VAULT_NAMESPACE)", crate::text::escaped(it)));
+    named.unwrap_or_else(|| "the namespace that the mount's name begins with".into())
+}
+
+fn denied(step: Step, said: Said) -> Fault {
+    let remedy = match step {
+        Step::Login { mount, role } => return login::denied(mount, role, said),
+        Step::Read { mount, path, handed_in, .. } => read::denied(mount, path, handed_in, said.meaning),
+        Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up: hand in another one".into(),
+        Step::Status | Step::Credential | Step::Preflight | Step::Revoke => {
+            "check what stands between here and Vault".into()
+        }
+    };
+    said.refused(Code::Denied, remedy)
+}
+
+fn not_ready(status: u16) -> &'static str {
+    match status {
+        502 | 504 => "the proxy in front of Vault got no answer from it: look there first",
+        _ => "look at the server's log: it may be starting, sealed or without a leader",
+    }
+}

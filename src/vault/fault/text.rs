@@ -1,0 +1,79 @@
+//! What the server's words mean where its status alone misleads: the only place that matches them. Each is named with the
+//! source that it comes from, in `OpenBao` unless another is named.
+
+/// What a text says beyond the status that it comes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A KV mount becomes one of version 2, and is back when that is done.
+    Upgrading,
+    /// The node, or a backend on it, cannot write yet, because it does not lead yet or is being set up.
+    ReadOnly,
+    /// A refusal without a reason, as Vault gives it to whoever may not know one.
+    Bare,
+    /// The token is expired, revoked or another server's; no policy is at fault.
+    DeadToken,
+    /// There is no such namespace.
+    NoNamespace,
+    /// The namespace is sealed, while the server is not.
+    SealedNamespace,
+    /// An administrator has locked the namespace's API.
+    LockedNamespace,
+    /// An auth mount that nobody has configured.
+    Unconfigured,
+    /// An auth mount of another method.
+    OtherMethod,
+    /// A JWT that is not of a service account.
+    NoServiceAccount,
+    /// The JWT is younger than the server's clock allows.
+    NotYetValid,
+}
+
+/// How a text is found.
+enum Match {
+    Whole(&'static str),
+    Part(&'static str),
+}
+use Match::{Part, Whole};
+
+/// Statuses, text, meaning.
+const KNOWN: &[(&[u16], Match, Meaning)] = &[
+    // internal/builtin/logical/kv/upgrade.go, upgradeCheck; in vault-plugin-secrets-kv the same words.
+    (&[400], Part("Upgrading from non-versioned to versioned data"), Meaning::Upgrading),
+    (&[400], Part("Waiting for the primary to upgrade from non-versioned to versioned data"), Meaning::Upgrading),
+    // sdk/logical/storage.go, ErrReadOnly and ErrSetupReadOnly; Vault wrote the first with a capital once.
+    (&[400], Part("annot write to readonly storage"), Meaning::ReadOnly),
+    (&[400], Part("annot write to storage during setup"), Meaning::ReadOnly),
+    // sdk/logical/error.go, ErrPermissionDenied.
+    (&[403], Whole("permission denied"), Meaning::Bare),
+    // HashiCorp Vault, sdk/logical/error.go: ErrPermissionDenied together with ErrInvalidToken.
+    (&[403], Whole("2 errors occurred: * permission denied * invalid token"), Meaning::DeadToken),
+    // internal/vault/namespace_store.go and internal/http/handler.go.
+    (&[404], Part("namespace not found"), Meaning::NoNamespace),
+    // sdk/helper/consts/error.go, ErrNamespaceSealed and ErrAPILocked; Vault has the second as well.
+    (&[503], Part("namespace is sealed"), Meaning::SealedNamespace),
+    (&[503], Part("API access to this namespace has been locked"), Meaning::LockedNamespace),
+    // internal/builtin/credential/kubernetes/path_login.go; jwt/path_login.go leaves out `backend`.
+    (&[400, 500], Part("could not load backend configuration"), Meaning::Unconfigured),
+    (&[400, 500], Part("could not load configuration"), Meaning::OtherMethod),
+    // internal/builtin/credential/approle/path_login.go and cert/path_login.go.
+    (&[400, 500], Whole("missing role_id"), Meaning::OtherMethod),
+    (&[400], Whole("no client certificate found"), Meaning::OtherMethod),
+    // sdk/logical/error.go, ErrUnsupportedPath and ErrUnsupportedOperation.
+    (&[404], Part("unsupported path"), Meaning::OtherMethod),
+    (&[405], Part("unsupported operation"), Meaning::OtherMethod),
+    // internal/builtin/credential/kubernetes/path_login.go, uid.
+    (&[500], Part("could not parse UID from claims"), Meaning::NoServiceAccount),
+    // hashicorp/cap, jwt/jwt.go, as path_login.go passes it on.
+    (&[400, 403], Part("invalid not before (nbf) claim"), Meaning::NotYetValid),
+    (&[400, 403], Part("invalid issued at (iat) claim"), Meaning::NotYetValid),
+];
+
+/// What `texts`, flat and in one, mean with this status.
+pub fn meaning(status: u16, texts: &str) -> Option<Meaning> {
+    let says = |it: &Match| match it {
+        Whole(text) => texts == *text,
+        Part(text) => texts.contains(text),
+    };
+    let known = KNOWN.iter().find(|(statuses, text, _)| statuses.contains(&status) && says(text));
+    known.map(|(.., meaning)| *meaning)
+}
