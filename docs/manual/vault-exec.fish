@@ -1,7 +1,7 @@
 complete -c vault-exec -l keys -d 'Only these keys, comma-separated; key:NAME renames. [env: VAULT_KEYS] [default: every key]' -r
 complete -c vault-exec -l require -d 'Variables that must be there, comma-separated. [env: VAULT_REQUIRED_KEYS]' -r
 complete -c vault-exec -l allow-name -d 'Names to permit that are denied by default (PATH, LD_PRELOAD ...). [env: VAULT_ALLOW_NAMES]' -r
-complete -c vault-exec -l wait -d 'Poll up to this long until Vault is reachable, unsealed and takes logins. [env: VAULT_WAIT] [default: 0s]' -r
+complete -c vault-exec -l wait -d 'Poll up to this long until Vault takes logins and reads, and the JWT or token file is there. [env: VAULT_WAIT] [default: 0s]' -r
 complete -c vault-exec -l env-file -d 'Write this file instead of starting COMMAND; - is standard output. [env: VAULT_ENV_FILE]' -r -F
 complete -c vault-exec -l format -d 'sh, kubernetes, docker, compose, systemd, dotenv or json. [env: VAULT_ENV_FILE_FORMAT] [default: sh]' -r
 complete -c vault-exec -l report -d 'How --check reports: text or json [default: text]' -r

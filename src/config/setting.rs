@@ -77,9 +77,9 @@ settings! {
     TOKEN_FILE "VAULT_TOKEN_FILE" = "-": "File with such a token.";
     NAMESPACE "VAULT_NAMESPACE" = "-": "Namespace of all of these.";
     TIMEOUT "VAULT_TIMEOUT" ["VAULT_CLIENT_TIMEOUT"] = "30s": "Limit of one request, from name resolution to the last byte.";
-    MAX_RETRIES "VAULT_MAX_RETRIES" = "3": "Tries after the first, per step, after faults that may pass.";
+    MAX_RETRIES "VAULT_MAX_RETRIES" = "3": "Tries after the first, per step, after faults that may pass; 429 uses up none.";
     RETRY_DELAY "VAULT_RETRY_DELAY" = "5s": "First pause between tries; doubles up to 60s, jittered down to half.";
-    WAIT "VAULT_WAIT" --"wait" = "0s": "Poll up to this long until Vault is reachable, unsealed and takes logins.";
+    WAIT "VAULT_WAIT" --"wait" = "0s": "Poll up to this long until Vault takes logins and reads, and the JWT or token file is there.";
     STARTUP_TIMEOUT "VAULT_STARTUP_TIMEOUT" = "2m": "Limit of everything together.";
     REVOKE "VAULT_REVOKE" = "true": "Revoke the token of the login at the end.";
     CACERT "VAULT_CACERT" = "the system's": "File with the CA certificates to trust.";

@@ -16,6 +16,9 @@ use crate::support::scenario::Scenario;
 faults! { FAULTS, scripted;
     a_file_without_a_jwt_is_named_with_its_likely_cause: "JWT file: missing, empty, garbage, no JWT, larger than 64 KiB, a directory, a FIFO, unreadable", Credential, 66, AtOnce;
     a_file_without_a_token_is_named_with_the_setting: "token file: the same", Credential, 66, AtOnce;
+    json_in_the_place_of_a_token_is_told_as_what_it_is: "token file, JWT file: a wrapped token, or another document in JSON", Credential, 66, AtOnce;
+    a_credential_that_comes_late_is_waited_for: "under `--wait`: a JWT or token file that is not there yet, or empty", Read, 0, Wait;
+    a_credential_that_never_comes_is_told_after_the_wait: "the same, which never comes", Credential, 66, Wait;
 }
 
 const MOUNT: &str = "check automountServiceAccountToken and the projected volume, or correct VAULT_K8S_TOKEN_PATH";
@@ -82,6 +85,105 @@ fn a_file_without_a_token_is_named_with_the_setting() {
         (Content::Unreadable, "no permission to read it"),
     ] {
         refused("VAULT_TOKEN_FILE", &content, &format!("token file {{folder}}/file: {cause}; {TOKEN}"));
+    }
+}
+
+const WRAPPED: &str = "holds a wrapped token in JSON, which is not unwrapped here; \
+                       unwrap it first, or have the agent write it without wrap_ttl";
+
+/// What agents and clients write, and what it is.
+const JSON: [(&str, &str); 7] = [
+    (r#"{"wrap_info":{"token":"garbage-0"}}"#, WRAPPED),
+    (r#"{"token":"garbage-0","ttl":300,"creation_path":"auth/kubernetes/login"}"#, WRAPPED),
+    (
+        r#"{"curve25519_public_key":"garbage","encrypted_payload":"garbage"}"#,
+        "holds a token that an agent has encrypted; have the agent write it without dh_type",
+    ),
+    (
+        "{\n  \"auth\": {\"client_token\": \"garbage\"}\n}",
+        "holds the answer to a login in JSON; write only its auth.client_token",
+    ),
+    (
+        r#"{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","status":{"token":"garbage"}}"#,
+        "holds an object of Kubernetes in JSON; write only its status.token",
+    ),
+    (r#"{"token": "garbage"}"#, "holds JSON and no token; write the token alone"),
+    (r#"{"token": "garbage"#, "holds JSON and no token; write the token alone"),
+];
+
+fn json_in_the_place_of_a_token_is_told_as_what_it_is() {
+    for (content, said) in JSON {
+        for (setting, what) in [("VAULT_TOKEN_FILE", "token file"), ("VAULT_K8S_TOKEN_PATH", "JWT file")] {
+            refused(setting, &Content::Bytes(content.as_bytes()), &format!("{what} {{folder}}/file: {said}"));
+        }
+    }
+}
+
+#[test]
+fn json_in_the_variable_of_a_token_is_told_as_what_it_is() {
+    for (content, said) in JSON {
+        let scenario = Scenario::against(&Raw::start([])).env("VAULT_TOKEN", content).hides("garbage");
+        scenario.run().expect_failure(78, &format!("VAULT_TOKEN: {said}"));
+    }
+}
+
+/// A credential that another container is about to write, and what the run says of it until then.
+const LATE: [(&str, &str, &str); 2] =
+    [("VAULT_K8S_TOKEN_PATH", "JWT file", MOUNT), ("VAULT_TOKEN_FILE", "token file", TOKEN)];
+
+/// A scenario with a credential in a file, which is not there.
+fn late(raw: &Raw, setting: &str, wait: &str) -> Scenario<'static> {
+    let scenario = Scenario::against(raw).env(setting, "{folder}/late").env("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    scenario.env("VAULT_WAIT", wait).hides("hvs.late-token")
+}
+
+fn a_credential_that_comes_late_is_waited_for() {
+    for (setting, what, _) in LATE {
+        let raw = Raw::start([]);
+        let scenario = late(&raw, setting, "20s");
+        let started = scenario.start();
+        started.await_log("not found");
+        fs::write(scenario.file("late"), "\n").expect("a file is made");
+        started.await_log("empty");
+        let credential = if what == "JWT file" { Jwt::default().encode() } else { "hvs.late-token".to_owned() };
+        fs::write(scenario.file("written"), credential).expect("a file is written");
+        fs::rename(scenario.file("written"), scenario.file("late")).expect("it is put in place");
+        started.finish().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
+            format!("WARN  vault-exec: credential: {what} {{folder}}/late: not found; waiting up to 20s (VAULT_WAIT)"),
+            format!("WARN  vault-exec: credential: {what} {{folder}}/late: empty; waiting up to 20s (VAULT_WAIT)"),
+            "INFO  vault-exec: 1 variable from kv/shop/app {any}".to_owned(),
+        ]));
+    }
+}
+
+fn a_credential_that_never_comes_is_told_after_the_wait() {
+    for (setting, what, remedy) in LATE {
+        let raw = Raw::start([]);
+        late(&raw, setting, "300ms").run().expect(Expect::done().code(66).stderr([
+            format!(
+                "WARN  vault-exec: credential: {what} {{folder}}/late: not found; waiting up to 300ms (VAULT_WAIT)"
+            ),
+            format!(
+                "ERROR vault-exec: {what} {{folder}}/late: not found; {remedy} (waited {{any}}ms, VAULT_WAIT is 300ms)"
+            ),
+        ]));
+        raw.expect_requests(["GET sys/seal-status"]);
+    }
+}
+
+#[test]
+fn a_dry_run_waits_for_a_credential_as_a_run_does() {
+    for (setting, what, _) in LATE {
+        let raw = Raw::start([]);
+        let scenario = late(&raw, setting, "20s").options(["--check"]);
+        let started = scenario.start();
+        started.await_log("not found");
+        let credential = if what == "JWT file" { Jwt::default().encode() } else { "hvs.late-token".to_owned() };
+        fs::write(scenario.file("written"), credential).expect("a file is written");
+        fs::rename(scenario.file("written"), scenario.file("late")).expect("it is put in place");
+        started.finish().expect(Expect::done().any_stdout().stderr([format!(
+            "WARN  vault-exec: credential: {what} {{folder}}/late: not found; waiting up to 20s (VAULT_WAIT)"
+        )]));
     }
 }
 

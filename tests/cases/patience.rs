@@ -22,8 +22,9 @@ faults! { FAULTS, scripted;
     a_denial_without_a_reason_is_tried_twice_more: "403 without a reason at a login with a good JWT, which stays", Login, 77, Pauses;
     a_token_review_that_fails_once_fails_no_start: "the same, which passes", Read, 0, Pauses;
     a_denial_with_a_reason_is_final: "403 with a reason at a login, or without one and with a JWT that has expired", Login, 77, AtOnce;
-    a_standby_that_finds_no_leader_is_tried_again: "307 to the same path at login and read", Read, 75, Pauses;
-    a_leader_that_is_elected_meanwhile_is_found: "the same, and at the revoke, which passes", Read, 0, Pauses;
+    a_standby_that_sends_logins_on_is_tried_again: "307 to the same path, as of a node that does not lead", Login, 75, Pauses;
+    a_standby_that_sends_reads_on_is_tried_again: "the same", Read, 75, Pauses;
+    a_leader_that_is_elected_meanwhile_is_found: "the same at login, read and revoke, which passes", Read, 0, Pauses;
 }
 
 fn refused(status: u16, headers: &str, text: Option<&str>) -> Reply {
@@ -208,18 +209,24 @@ fn onward(path: &str) -> Reply {
     Reply::with(307, &format!("Location: http://leader.example:8200/v1/{path}\r\n"), b"")
 }
 
-fn a_standby_that_finds_no_leader_is_tried_again() {
-    for step in [LOGIN, READ] {
-        let raw = Raw::start([(step, vec![onward(step)])]);
-        let cause = "{any} was redirected to leader.example:8200 (307)";
-        Scenario::against(&raw).env("VAULT_MAX_RETRIES", "1").run().expect(Expect::done().code(75).stderr([
-            format!("WARN  vault-exec: {cause}; try 1 of 2, the next in 0ms"),
-            format!(
-                "ERROR vault-exec: vault at {{addr}}: {cause}; the node does not lead and sends on to one that does: \
-                 try again, or look whether a leader is elected (2 tries in {{any}})"
-            ),
-        ]));
-    }
+fn is_sent_on(step: &'static str) {
+    let raw = Raw::start([(step, vec![onward(step)])]);
+    let cause = "{any} was redirected to leader.example:8200 (307)";
+    Scenario::against(&raw).env("VAULT_MAX_RETRIES", "1").run().expect(Expect::done().code(75).stderr([
+        format!("WARN  vault-exec: {cause}; try 1 of 2, the next in 0ms"),
+        format!(
+            "ERROR vault-exec: vault at {{addr}}: {cause}; the node does not lead and sends on to one that does: \
+             try again, or look whether a leader is elected (2 tries in {{any}})"
+        ),
+    ]));
+}
+
+fn a_standby_that_sends_logins_on_is_tried_again() {
+    is_sent_on(LOGIN);
+}
+
+fn a_standby_that_sends_reads_on_is_tried_again() {
+    is_sent_on(READ);
 }
 
 fn a_leader_that_is_elected_meanwhile_is_found() {

@@ -110,6 +110,11 @@ const SECRETS: &[Make] = &[
     |server| gone(server, "destroy"),
     |server| allowed(server, shop(server), "kv/data/data/*").env("VAULT_PATH", "data/{path}"),
     |server| allowed(server, shop(server), "kv1/*").env("VAULT_MOUNT_POINT", "kv1"),
+    |server| {
+        let scenario = allowed(server, shop(server), "kv1/*").env("VAULT_MOUNT_POINT", "kv1");
+        server.must("POST", &format!("kv1/data/{}", scenario.path()), &json!({"API_KEY": "a-secret-key"}));
+        scenario
+    },
 ];
 
 /// Who asks, and whether that is allowed.
@@ -129,8 +134,8 @@ const RIGHTS: &[Make] = &[
     |server| shop(server).jwt(&Jwt { expires_in: -600, ..jwt() }),
     |server| shop(server).jwt(&Jwt { forged: true, ..jwt() }),
     |server| shop(server).env("VAULT_K8S_AUTH_MOUNT_POINT", "kubernetes-eu"),
-    |server| shop(server).env("VAULT_K8S_AUTH_MOUNT_POINT", "auth/kubernetes"),
     |server| Scenario::new(server).jwt(&jwt()).env("VAULT_ROLE", "{name}"),
+    |server| shop(server).env("VAULT_NAMESPACE", "team-a"),
 ];
 
 /// The way to the server.
@@ -214,7 +219,8 @@ fn not_ready(shared: &Server) -> Vec<Told> {
 fn without_a_jwt(server: &Server) -> Vec<Told> {
     let scenario = shop(server).env("VAULT_AUTH_METHOD", "kubernetes");
     fs::remove_file(scenario.file("jwt")).expect("a JWT");
-    run(&scenario)
+    let at_once = run(&scenario);
+    [at_once, run(&scenario.options(["--wait=1s"]))].concat()
 }
 
 /// What either server can be made to give rise to; `None` where something for it is missing here.
@@ -238,26 +244,44 @@ const SECRET: &str = "kv/data/shop/prod";
 /// What a server, or what stands in its place, does in these requests.
 fn scripted() -> Vec<Told> {
     let html = || Reply::with(200, "Content-Type: text/html\r\n", b"<html>Sign in</html>");
-    let moved = || Reply::with(307, "Location: https://vault-0.vault.svc:8200/v1/sys/seal-status\r\n", b"");
+    let redirected = |status, location: &str| Reply::with(status, &format!("Location: {location}\r\n"), b"");
     let failed = |status| Reply::json(status, &json!({"errors": []}));
+    let refused = |status, text: &str| Reply::json(status, &json!({"errors": [text]}));
     let mfa = json!({"client_token": "", "mfa_requirement": {"mfa_request_id": "x"}});
     let well = || Reply::secret(r#"{"API_KEY":"a-raw-secret"}"#);
+    let null = json!({"request_id": "x", "data": {"data": null, "metadata": {"version": 1}}});
+    let wrapped = json!({"data": null, "wrap_info": {"token": "s.wrapped", "creation_path": "kv/data/shop/prod"}});
+    let upgrading = "Upgrading from non-versioned to versioned data. \
+                     This backend will be unavailable for a brief period and will resume service shortly.";
     let runs = [
         vec![(SECRET, Reply::secret(r#"{"API_KEY":"a-raw-secret","API_KEY":"a-raw-secret"}"#))],
+        vec![(SECRET, Reply::json(200, &null))],
         vec![(STATUS, Reply::Last(Vec::new()))],
         vec![(STATUS, html())],
-        vec![(STATUS, moved())],
+        vec![(STATUS, redirected(301, "https://127.0.0.1/v1/sys/seal-status"))],
+        vec![(STATUS, redirected(302, "https://login.example/start"))],
+        vec![(STATUS, redirected(307, "https://vault-0.vault.svc:8200/v1/sys/seal-status"))],
+        vec![(LOGIN, redirected(307, "https://vault-0.vault.svc:8200/v1/auth/kubernetes/login"))],
         vec![(SECRET, failed(429))],
+        vec![(SECRET, refused(400, upgrading))],
         vec![(SECRET, failed(503))],
         vec![(STATUS, failed(502))],
+        vec![(LOGIN, refused(500, "could not load backend configuration"))],
+        vec![(LOGIN, refused(400, "no client certificate found"))],
         vec![(LOGIN, Reply::login(&mfa))],
+        vec![(SECRET, Reply::json(200, &wrapped))],
+        vec![(SECRET, refused(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"))],
         vec![(SECRET, well()), (REVOKE, failed(403))],
     ];
     let run = |replies: Vec<(&'static str, Reply)>| {
         let [first, second] = [0, 1].map(|index| replies.get(index).or(replies.first()).cloned().expect("a reply"));
         run(&at(&Raw::start([(first.0, vec![first.1]), (second.0, vec![second.1])])))
     };
-    runs.into_iter().flat_map(run).collect()
+    let limited = Raw::start([(SECRET, vec![refused(429, "rate limit quota exceeded")])]);
+    let limited = at(&limited).env("VAULT_RETRY_DELAY", "10s").env("VAULT_STARTUP_TIMEOUT", "1s");
+    let sealed = Raw::start([(LOGIN, vec![refused(503, "namespace is sealed")])]);
+    let others = [self::run(&limited), self::run(&at(&sealed).env("VAULT_NAMESPACE", "team-a"))].concat();
+    runs.into_iter().flat_map(run).chain(others).collect()
 }
 
 /// Where nobody answers, or too late.
