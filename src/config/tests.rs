@@ -218,3 +218,22 @@ fn credentials_are_withheld_and_other_settings_are_not() {
         assert_eq!(is_credential(name.as_bytes(), value.as_bytes()), withheld, "{name}");
     }
 }
+
+#[test]
+fn auth_in_front_of_the_mount_is_taken_off_with_a_warning() {
+    for (text, mount, warned) in [
+        ("auth/kubernetes", "kubernetes", true),
+        ("/auth/clusters/eu/", "clusters/eu", true),
+        ("authority", "authority", false),
+        ("auth", "auth", false),
+    ] {
+        let in_a_pod =
+            [("VAULT_AUTH_METHOD", "kubernetes"), ("VAULT_ROLE", "shop"), ("VAULT_K8S_AUTH_MOUNT_POINT", text)];
+        let config = config(&in_a_pod);
+        let Method::Kubernetes(Kubernetes { mount: taken, .. }) = config.auth else { panic!("another method") };
+        let warning =
+            format!("VAULT_K8S_AUTH_MOUNT_POINT is taken for {mount}: leave auth/ out, it is added by itself");
+        let warnings: Vec<_> = Some(warning).filter(|_| warned).into_iter().collect();
+        assert_eq!((taken.as_str(), config.warnings), (mount, warnings));
+    }
+}

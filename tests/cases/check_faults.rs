@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::dry_run::assert_check;
 use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::on_both;
-use crate::support::raw::{READ, Raw, Reply};
+use crate::support::raw::{LOGIN, READ, Raw, Reply};
 use crate::support::scenario::Scenario;
 use crate::support::server::{Kind, Listener, Server, on, skip};
 
@@ -198,4 +198,16 @@ fn every_setting_at_fault_is_told_and_no_password_with_it() {
     let scenario =
         scenario.env("VAULT_PROXY_ADDR", "socks5://me:s3cret-value@proxy").env("VAULT_ENV_FILE_MODE", "0999");
     assert_check(scenario.hidden("s3cret-value"), 78, "settings");
+}
+
+#[test]
+fn a_denial_without_a_reason_names_the_review_here_too() {
+    let denied = Reply::json(403, &json!({"errors": ["permission denied"]}));
+    let raw = Raw::start([(LOGIN, vec![denied])]);
+    let outcome_of = Scenario::against(&raw).options(["--check"]);
+    let outcome = outcome_of.run();
+    assert_eq!(outcome.code(), 77, "{}", outcome.describe());
+    for named in ["auth/kubernetes", "role shop", "TokenReview", "system:auth-delegator", "3 tries"] {
+        assert!(outcome.stdout.contains(named), "{named}: {}", outcome.describe());
+    }
 }
