@@ -82,7 +82,7 @@ fn echoed_after<const N: usize>(
     let scenario = Scenario::against(&raw)
         .jwt_text(jwt)
         .env("VAULT_MAX_RETRIES", "1")
-        .env("VAULT_STARTUP_TIMEOUT", "10s")
+        .env("VAULT_STARTUP_TIMEOUT", "1s")
         .env("VAULT_LOG_LEVEL", level)
         .env("VAULT_LOG_FORMAT", format)
         .env("VAULT_TERMINATION_LOG", "{folder}/termination-log")
