@@ -34,10 +34,10 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
     let role = reader.parse(&setting::ROLE, value::segments);
     let mut mount =
         reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
-    if let Some(rest) = mount.strip_prefix("auth/") {
+    if mount.starts_with("auth/") {
+        mount.drain(.."auth/".len());
         warnings
-            .push(format!("VAULT_K8S_AUTH_MOUNT_POINT is taken for {rest}: leave auth/ out, it is added by itself"));
-        mount = rest.to_owned();
+            .push(format!("VAULT_K8S_AUTH_MOUNT_POINT is taken for {mount}: leave auth/ out, it is added by itself"));
     }
     let revoke = reader.parse(&setting::REVOKE, value::boolean).unwrap_or(true);
     let faults_before = reader.faults.len();

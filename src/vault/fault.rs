@@ -83,7 +83,7 @@ impl Step<'_> {
 
 /// A request, as far as its answer is judged by it.
 #[derive(Clone, Copy)]
-pub struct Case<'a> {
+pub struct Asked<'a> {
     /// The step that it belongs to.
     pub step: Step<'a>,
     /// The base URL.
@@ -185,7 +185,7 @@ fn late(Limit { setting, length }: Limit) -> Fault {
 }
 
 /// Judges a complete answer whose body could not be read as the step needs it.
-pub fn of_body(case: &Case, answer: &Answer, fault: &json::Fault) -> Fault {
+pub fn of_body(asked: &Asked, answer: &Answer, fault: &json::Fault) -> Fault {
     if answer.ends_with_connection && matches!(fault, json::Fault::Syntax { cut_short: true, .. }) {
         return unreachable(CUT_SHORT.into());
     }
@@ -194,13 +194,13 @@ pub fn of_body(case: &Case, answer: &Answer, fault: &json::Fault) -> Fault {
         return Fault { remedy: remedy.into(), ..late(answer.limit) };
     }
     let known = match (fault, answer.document()) {
-        (json::Fault::Shape { .. }, Ok(said)) => read::of_another_shape(case, &said),
+        (json::Fault::Shape { .. }, Ok(said)) => read::of_another_shape(asked, &said),
         _ => None,
     };
     let judged = known.unwrap_or_else(|| {
         // It can name a key of the answer.
-        let what = case.scrubber.clean(&[&fault.to_string()]);
-        not_vault(format!("{}: {what}", outline(answer, case.scrubber)))
+        let what = asked.scrubber.clean(&[&fault.to_string()]);
+        not_vault(format!("{}: {what}", outline(answer, asked.scrubber)))
     });
     Fault { status: Some(answer.status), ..judged }
 }
@@ -211,10 +211,10 @@ pub fn is_too_early(fault: &Fault) -> bool {
 }
 
 /// Judges a complete answer with another status than the step wants.
-pub fn of_status(case: &Case, answer: &Answer) -> Fault {
-    let mut fault = status::judge(case, answer);
+pub fn of_status(asked: &Asked, answer: &Answer) -> Fault {
+    let mut fault = status::judge(asked, answer);
     let refused = matches!(fault.code, Code::Denied | Code::Config | Code::Absent);
-    if let (true, Step::Login { .. } | Step::Read { .. }, Some(namespace)) = (refused, case.step, case.namespace) {
+    if let (true, Step::Login { .. } | Step::Read { .. }, Some(namespace)) = (refused, asked.step, asked.namespace) {
         fault.remedy = format!("{}; VAULT_NAMESPACE is {}", fault.remedy, escaped(namespace));
     }
     Fault { status: Some(answer.status), ..fault }

@@ -62,7 +62,7 @@ impl Session<'_> {
                 Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
                     Ok(Version { data: Err(path.join(".")), number: 0, created: None })
                 }
-                read => read.map_err(|fault| fault::of_body(&self.client.case(step, &request), &answer, &fault)),
+                read => read.map_err(|fault| fault::of_body(&self.client.asked(step, &request), &answer, &fault)),
             }
         })
     }

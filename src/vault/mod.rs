@@ -21,7 +21,7 @@ use crate::error::{Code, Error, Fault};
 use crate::process::wait::Waiter;
 use crate::text::Scrubber;
 use address::Address;
-use fault::Case;
+use fault::Asked;
 pub(crate) use fault::Step;
 #[cfg(any(test, fuzzing))]
 pub(crate) use http::retry_after;
@@ -132,14 +132,14 @@ impl Client {
         let answer = self.http.call(request).map_err(|none| fault::of_transport(&none, &self.scrubber))?;
         match answer.status {
             200 | 204 => Ok(answer),
-            _ => Err(fault::of_status(&self.case(step, request), &answer)),
+            _ => Err(fault::of_status(&self.asked(step, request), &answer)),
         }
     }
 
     /// What the answer to `request` is judged by.
-    fn case<'a>(&'a self, step: Step<'a>, request: &Request<'a>) -> Case<'a> {
+    fn asked<'a>(&'a self, step: Step<'a>, request: &Request<'a>) -> Asked<'a> {
         let namespace = self.namespace.as_deref().filter(|_| request.in_namespace);
-        Case { step, at: &self.at, path: request.path, namespace, scrubber: &self.scrubber }
+        Asked { step, at: &self.at, path: request.path, namespace, scrubber: &self.scrubber }
     }
 }
 

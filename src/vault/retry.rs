@@ -168,7 +168,7 @@ impl Policy {
         };
         let usual = (self.delay, LONGEST_PAUSE);
         let next = match (retry, tries.wait) {
-            (Retry::Never, _) => return Err(None),
+            (Retry::Never, _) | (Retry::InWait, None) => return Err(None),
             // Without a pause, a server that asks for patience would be asked without end.
             (Retry::Patience(_), _) => {
                 (Kind::Patient, pause((self.delay.max(POLL.0), usual.1), tries.patient, least, spread))
@@ -182,7 +182,6 @@ impl Policy {
                 }
                 (Kind::Poll, pause)
             }
-            (Retry::InWait, None) => return Err(None),
             (Retry::Quick(_), None) if self.retries > 0 && tries.quick < QUICK_TRIES => {
                 (Kind::Quick, pause(POLL, tries.quick, least, spread))
             }

@@ -1,7 +1,7 @@
 //! Is Vault initialised and unsealed? One call answers both, in every state of the server.
 
 use super::Client;
-use super::fault::{self, Case, Step};
+use super::fault::{self, Asked, Step};
 use super::http::{Answer, Request};
 use crate::error::{Code, Error, Fault, Retry};
 use crate::json;
@@ -19,7 +19,7 @@ impl Client {
         self.step(Step::Status, || {
             // The namespace header is refused on status paths.
             let request = Request { in_namespace: false, ..Request::get("sys/seal-status") };
-            judge(&self.case(Step::Status, &request), &self.ask(Step::Status, &request)?)
+            judge(&self.asked(Step::Status, &request), &self.ask(Step::Status, &request)?)
         })
     }
 }
@@ -37,8 +37,8 @@ impl Client {
     }
 }
 
-fn judge(case: &Case, answer: &Answer) -> Result<String, Fault> {
-    let broken = |fault: json::Fault| fault::of_body(case, answer, &fault);
+fn judge(asked: &Asked, answer: &Answer) -> Result<String, Fault> {
+    let broken = |fault: json::Fault| fault::of_body(asked, answer, &fault);
     let status = answer.document().map_err(broken)?;
     let number = |key| status.number(key).map_err(broken);
     let not_ready = |cause, remedy: &str| {
@@ -51,6 +51,6 @@ fn judge(case: &Case, answer: &Answer) -> Result<String, Fault> {
         let keys = if needed == 0 { String::new() } else { format!(" ({given} of {needed} keys given)") };
         not_ready(format!("sealed{keys}"), "unseal it, or let --wait wait for it")
     } else {
-        Ok(case.scrubber.clean(&[status.string("version").map_err(broken)?]))
+        Ok(asked.scrubber.clean(&[status.string("version").map_err(broken)?]))
     }
 }

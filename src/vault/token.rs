@@ -151,8 +151,8 @@ impl Session<'_> {
         let request = self.get("auth/token/lookup-self");
         self.client.step(Step::LookUp, || {
             let answer = self.client.ask(Step::LookUp, &request)?;
-            let case = self.client.case(Step::LookUp, &request);
-            let broken = |fault: json::Fault| fault::of_body(&case, &answer, &fault);
+            let asked = self.client.asked(Step::LookUp, &request);
+            let broken = |fault: json::Fault| fault::of_body(&asked, &answer, &fault);
             let said = answer.document().map_err(broken)?;
             let token = said.object(&["data"]).map_err(broken)?;
             Ok(TokenInfo {
@@ -199,7 +199,7 @@ impl Client {
             let answer = self.ask(Step::Revoke, &request)?;
             // Vault says nothing, or something in JSON. A page in its place means that the request never got there.
             let said = if answer.status == 204 { Ok(()) } else { answer.document().map(drop) };
-            said.map_err(|fault| fault::of_body(&self.case(Step::Revoke, &request), &answer, &fault))
+            said.map_err(|fault| fault::of_body(&self.asked(Step::Revoke, &request), &answer, &fault))
         })
     }
 }

@@ -18,6 +18,8 @@ faults! { FAULTS, scripted;
     a_status_that_may_pass_is_tried_again: "408, 500, 502, 503, 504", Each, 75, Pauses;
     what_does_not_speak_vault_is_not_asked_twice: "HTML, JSON that is cut or no object, another protocol, an encoding that was not asked for, headers without end, 1xx without end", Each, 76, AtOnce;
     a_body_without_end_is_cut_off: "a body without end, chunked or not", Each, 76, AtOnce;
+    a_refusal_without_json_is_told_as_what_it_is: "400, 404, 405, 413, 431 in plain text or without a word", Read, 66 | 78, AtOnce;
+    what_is_no_version_of_a_secret_is_told_as_what_it_is: "an answer of KV version 1, null in the place of the data, a wrapped token", Read, 66 | 77 | 78, AtOnce;
     answers_of_the_wrong_shape_name_the_member: "a member of the wrong type", Each, 76, AtOnce;
     a_token_is_revoked_whatever_else_is_wrong_with_the_login: "a login whose token comes with nonsense", Login, 76, AtOnce;
     a_login_that_needs_mfa_is_denied: "a login that needs MFA", Login, 77, AtOnce;
@@ -183,7 +185,7 @@ fn what_does_not_speak_vault_is_not_asked_twice() {
     for status in [400, 404, 405, 501] {
         final_(76, &outline(status, "text/html", 25, ""), &html(status));
     }
-    let cut = ": JSON that ends too early (line 1, column 18)";
+    let cut = ": JSON that ends too early (line 1, column 19)";
     let reply = Reply::with(200, JSON, b"{\"a-raw-secret\": [");
     final_(76, &outline(200, "application/json", 18, cut), &reply);
     let not_an_object = ": JSON that is not an object";
@@ -204,6 +206,64 @@ fn a_body_without_end_is_cut_off() {
     let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     final_(76, &large, &Reply::Endless(head, chunk));
     final_(76, &large, &Reply::Endless(b"HTTP/1.1 500 No\r\n\r\n".to_vec(), blanks));
+}
+
+/// A read that is answered so fails at once.
+fn read_fails(reply: Reply, code: i32, message: &str) {
+    let raw = Raw::start([(READ, vec![reply])]);
+    scenario(&raw).run().expect_failure(code, &format!("vault at {{addr}}: {message}"));
+    assert_eq!(raw.requests(), requests(STEPS[2], 1), "{message}");
+}
+
+fn a_refusal_without_json_is_told_as_what_it_is() {
+    let hidden = "look for characters that cannot be seen in VAULT_PATH, VAULT_MOUNT_POINT and VAULT_ADDR";
+    let absent = "nothing at kv/shop/app; check VAULT_PATH, VAULT_SECRET_VERSION and VAULT_NAMESPACE, and that \
+                  VAULT_MOUNT_POINT is a KV version 2 mount";
+    let long = "the request is longer than Vault, or a proxy before it, takes: look at its limits, and at how long the \
+                token or JWT, VAULT_PATH and VAULT_NAMESPACE are";
+    for (status, body, code, remedy) in [
+        (400, "", 78, hidden),
+        (400, "400 Bad Request", 78, hidden),
+        (404, "", 66, absent),
+        (405, "", 78, "set VAULT_MOUNT_POINT to a KV version 2 mount"),
+        (413, "", 78, long),
+        (431, "431 Request Header Fields Too Large", 78, long),
+    ] {
+        let plain = Reply::with(status, "Content-Type: text/plain; charset=utf-8\r\n", body.as_bytes());
+        let subject = format!("the read of kv/shop/app was answered with {status}; ");
+        let subject = if status == 404 { "" } else { &subject };
+        read_fails(plain, code, &format!("{subject}{remedy}"));
+    }
+}
+
+fn what_is_no_version_of_a_secret_is_told_as_what_it_is() {
+    let kv_1 = "the read of kv/shop/app gave data without a version, as a KV version 1 mount does; \
+                set VAULT_MOUNT_POINT to a KV version 2 mount, or upgrade this one";
+    let wrapped = |path: &str| json!({"data": null, "wrap_info": {"token": "hvs.a-raw-secret", "creation_path": path}});
+    for (body, code, message) in [
+        (json!({"request_id": "x", "data": {"A": "a-raw-secret"}}), 78, kv_1),
+        (json!({"request_id": "x", "data": {"data": {"A": "a-raw-secret"}}}), 78, kv_1),
+        (
+            json!({"data": {"data": null, "metadata": {"version": 3}}}),
+            66,
+            "kv/shop/app version 3 holds nothing: null was written; \
+             write a new version, or pin another one with VAULT_SECRET_VERSION",
+        ),
+        (
+            wrapped(READ),
+            77,
+            "the read of kv/shop/app was answered with a wrapped token instead; take the control group off this path, \
+             or X-Vault-Wrap-TTL out of the proxy in between: nobody unwraps it here",
+        ),
+        (
+            wrapped("sys/control-group/request"),
+            77,
+            "the read of kv/shop/app was answered with a wrapped token instead; a control group wants each request \
+             approved, which a start-up cannot wait for: take it off this path",
+        ),
+    ] {
+        read_fails(Reply::json(200, &body), code, message);
+    }
 }
 
 fn answers_of_the_wrong_shape_name_the_member() {

@@ -42,7 +42,7 @@ impl Client {
             match session {
                 Ok(Some(session)) => Ok(Ok(session)),
                 Ok(None) => Err(without_token(step)),
-                Err(fault) => Err(fault::of_body(&self.case(step, &request), &answer, &fault)),
+                Err(fault) => Err(fault::of_body(&self.asked(step, &request), &answer, &fault)),
             }
         })?
     }

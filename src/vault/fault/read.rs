@@ -2,7 +2,7 @@
 
 use super::status::Said;
 use super::text::Meaning;
-use super::{Case, Step};
+use super::{Asked, Step};
 use crate::error::{Code, Fault, Retry};
 use crate::json::Object;
 use crate::text::time;
@@ -47,7 +47,7 @@ pub(super) fn refused(location: (&str, &str, Option<u64>), said: Said) -> Fault 
         (404, Some(Meaning::NoNamespace)) => {
             said.refused(Code::Config, "check VAULT_NAMESPACE and VAULT_MOUNT_POINT, and the path in VAULT_ADDR")
         }
-        (404, _) => absent(location, said),
+        (404, _) => absent(location, &said),
         (405, _) => said.refused(Code::Config, "set VAULT_MOUNT_POINT to a KV version 2 mount"),
         _ if said.document.is_none() => said.refused(
             Code::Config,
@@ -57,7 +57,7 @@ pub(super) fn refused(location: (&str, &str, Option<u64>), said: Said) -> Fault 
     }
 }
 
-fn absent((mount, path, version): (&str, &str, Option<u64>), said: Said) -> Fault {
+fn absent((mount, path, version): (&str, &str, Option<u64>), said: &Said) -> Fault {
     // A deleted or destroyed version answers 404 with the whole envelope.
     if let Some(metadata) = said.document.as_ref().and_then(|it| it.object(&["data", "metadata"]).ok()) {
         let number = metadata.number("version").unwrap_or_default();
@@ -87,13 +87,13 @@ fn fault(code: Code, cause: String, remedy: &str) -> Fault {
 }
 
 /// What an answer is that is Vault's and not what the step wants; `None` where it is not known.
-pub(super) fn of_another_shape(case: &Case, said: &Object) -> Option<Fault> {
+pub(super) fn of_another_shape(asked: &Asked, said: &Object) -> Option<Fault> {
     let is_kv_1 =
         |data: &Object| data.get("metadata").is_none() && said.string("request_id").is_ok_and(|id| !id.is_empty());
     if let Ok(wrapped) = said.object(&["wrap_info"]) {
-        return Some(of_wrapped(case, &wrapped));
+        return Some(of_wrapped(asked, &wrapped));
     }
-    let Step::Read { mount, path, .. } = case.step else { return None };
+    let Step::Read { mount, path, .. } = asked.step else { return None };
     let data = said.object(&["data"]).ok()?;
     if let (Ok(metadata), None) = (data.object(&["metadata"]), data.get("data")) {
         let version = metadata.number("version").ok()?;
@@ -101,17 +101,17 @@ pub(super) fn of_another_shape(case: &Case, said: &Object) -> Option<Fault> {
         return Some(fault(Code::Absent, cause, "write a new version, or pin another one with VAULT_SECRET_VERSION"));
     }
     is_kv_1(&data).then(|| {
-        let cause = format!("{} gave data without a version, as a KV version 1 mount does", case.step.subject());
+        let cause = format!("{} gave data without a version, as a KV version 1 mount does", asked.step.subject());
         fault(Code::Config, cause, "set VAULT_MOUNT_POINT to a KV version 2 mount, or upgrade this one")
     })
 }
 
 /// A control group of Vault Enterprise answers so until the read is approved; the same comes of a header that something
 /// in between has added. [Control groups](https://developer.hashicorp.com/vault/docs/enterprise/control-groups)
-fn of_wrapped(case: &Case, wrapped: &Object) -> Fault {
-    case.scrubber.learn(&wrapped.string("token").unwrap_or_default());
+fn of_wrapped(asked: &Asked, wrapped: &Object) -> Fault {
+    asked.scrubber.learn(&wrapped.string("token").unwrap_or_default());
     let approved = wrapped.string("creation_path").is_ok_and(|path| path.starts_with("sys/control-group"));
-    let cause = format!("{} was answered with a wrapped token instead", case.step.subject());
+    let cause = format!("{} was answered with a wrapped token instead", asked.step.subject());
     let remedy = if approved {
         "a control group wants each request approved, which a start-up cannot wait for: take it off this path"
     } else {

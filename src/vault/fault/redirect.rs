@@ -2,7 +2,7 @@
 
 use ureq::http::Uri;
 
-use super::{Case, Step, not_vault};
+use super::{Asked, Step, not_vault};
 use crate::error::{Code, Fault, Retry};
 use crate::text::Scrubber;
 use crate::vault::http::Answer;
@@ -23,19 +23,19 @@ enum Onward {
 }
 
 impl Onward {
-    fn of(case: &Case, status: u16, target: Option<&Uri>) -> Self {
+    fn of(asked: &Asked, status: u16, target: Option<&Uri>) -> Self {
         let Some(target) = target else { return Self::Elsewhere };
-        let asked = case.at.parse::<Uri>().ok();
+        let base = asked.at.parse::<Uri>().ok();
         let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
-        let same_host = target.host().is_some() && asked.as_ref().and_then(host) == host(target);
-        let plain = asked.as_ref().and_then(Uri::scheme_str) == Some("http");
+        let same_host = target.host().is_some() && base.as_ref().and_then(host) == host(target);
+        let plain = base.as_ref().and_then(Uri::scheme_str) == Some("http");
         // What stands before /v1/ is a proxy's, and the node behind it does not know of it.
-        let same_path = target.path().ends_with(&format!("/v1/{}", case.path.split('?').next().unwrap_or_default()));
+        let same_path = target.path().ends_with(&format!("/v1/{}", asked.path.split('?').next().unwrap_or_default()));
         if plain && same_host && target.scheme_str() == Some("https") {
             Self::ToHttps
         } else if !same_path {
             Self::Elsewhere
-        } else if status == 307 && !matches!(case.step, Step::Status) {
+        } else if status == 307 && !matches!(asked.step, Step::Status) {
             Self::ToTheLeader
         } else {
             Self::Moved
@@ -43,14 +43,14 @@ impl Onward {
     }
 }
 
-pub(super) fn judge(case: &Case, answer: &Answer) -> Fault {
+pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
     let target = answer.location.parse::<Uri>().ok();
-    let onward = Onward::of(case, answer.status, target.as_ref());
+    let onward = Onward::of(asked, answer.status, target.as_ref());
     let to = match onward {
         Onward::ToHttps => "https on the same host".into(),
-        _ => host(target.as_ref(), case.scrubber),
+        _ => host(target.as_ref(), asked.scrubber),
     };
-    let fault = not_vault(format!("{} was redirected to {to} ({})", case.step.subject(), answer.status));
+    let fault = not_vault(format!("{} was redirected to {to} ({})", asked.step.subject(), answer.status));
     let remedy = match onward {
         Onward::ToTheLeader => {
             let remedy =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::text::{self, Meaning};
-use super::{Case, NOT_VAULT, Step, login, not_vault, outline, read, redirect};
+use super::{Asked, NOT_VAULT, Step, login, not_vault, outline, read, redirect};
 use crate::error::{Code, Fault, Retry};
 use crate::json::Object;
 use crate::vault::http::Answer;
@@ -21,13 +21,13 @@ pub(super) struct Said {
 }
 
 impl Said {
-    fn of(case: &Case, answer: &Answer) -> Self {
+    fn of(asked: &Asked, answer: &Answer) -> Self {
         // Vault's own errors have this shape; a proxy's have not.
         let document =
             Object::parse(&answer.body).ok().filter(|it| it.get("errors").is_some() || it.get("data").is_some());
-        let texts = document.as_ref().map(|it| case.scrubber.clean(&it.strings("errors"))).unwrap_or_default();
+        let texts = document.as_ref().map(|it| asked.scrubber.clean(&it.strings("errors"))).unwrap_or_default();
         let reason = if texts.is_empty() { String::new() } else { format!(": {texts}") };
-        let cause = format!("{} was answered with {}{reason}", case.step.subject(), answer.status);
+        let cause = format!("{} was answered with {}{reason}", asked.step.subject(), answer.status);
         Self { document, status: answer.status, meaning: text::meaning(answer.status, &texts), texts, cause }
     }
 
@@ -42,13 +42,13 @@ impl Said {
     }
 }
 
-pub(super) fn judge(case: &Case, answer: &Answer) -> Fault {
-    let said = Said::of(case, answer);
+pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
+    let said = Said::of(asked, answer);
     let wish = answer.retry_after;
     let soon = wish.map_or(Retry::Soon, Retry::After);
     let quick = Retry::Quick(wish.unwrap_or_default());
-    match (answer.status, said.meaning, case.step) {
-        (300..400, ..) => redirect::judge(case, answer),
+    match (answer.status, said.meaning, asked.step) {
+        (300..400, ..) => redirect::judge(asked, answer),
         (_, Some(Meaning::Upgrading), _) => {
             said.not_ready("the KV mount becomes one of version 2: try again when the server has done that", quick)
         }
@@ -62,9 +62,9 @@ pub(super) fn judge(case: &Case, answer: &Answer) -> Fault {
             Retry::Patience(wish.unwrap_or(Duration::ZERO)),
         ),
         (_, Some(Meaning::SealedNamespace), _) => {
-            said.not_ready(format!("unseal {}: the server is unsealed, the namespace is not", namespace(case)), soon)
+            said.not_ready(format!("unseal {}: the server is unsealed, the namespace is not", namespace(asked)), soon)
         }
-        (_, Some(Meaning::LockedNamespace), _) => said.not_ready(format!("unlock {}", namespace(case)), soon),
+        (_, Some(Meaning::LockedNamespace), _) => said.not_ready(format!("unlock {}", namespace(asked)), soon),
         (
             _,
             Some(Meaning::Unconfigured | Meaning::OtherMethod | Meaning::NoServiceAccount),
@@ -90,7 +90,7 @@ pub(super) fn judge(case: &Case, answer: &Answer) -> Fault {
         (400 | 404, _, Step::LookUp | Step::Preflight | Step::Revoke) if said.document.is_some() => {
             said.refused(Code::Config, NOT_VAULT)
         }
-        _ => not_vault(format!("{} got {}", case.step.subject(), outline(answer, case.scrubber))),
+        _ => not_vault(format!("{} got {}", asked.step.subject(), outline(answer, asked.scrubber))),
     }
 }
 
@@ -104,8 +104,8 @@ fn by_vault(said: &Said, answer: &Answer) -> bool {
 }
 
 /// The namespace that is asked in, for a remedy.
-fn namespace(case: &Case) -> String {
-    let named = case.namespace.map(|it| format!("the namespace {} (VAULT_NAMESPACE)", crate::text::escaped(it)));
+fn namespace(asked: &Asked) -> String {
+    let named = asked.namespace.map(|it| format!("the namespace {} (VAULT_NAMESPACE)", crate::text::escaped(it)));
     named.unwrap_or_else(|| "the namespace that the mount's name begins with".into())
 }
 

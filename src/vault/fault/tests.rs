@@ -23,7 +23,7 @@ fn judged(step: Step, answer: &Answer, namespace: Option<&str>) -> Fault {
         _ => "kv/data/shop/prod?version=3",
     };
     of_status(
-        &Case { step, at: "http://vault.example:8200/prefix", path, namespace, scrubber: &Scrubber::default() },
+        &Asked { step, at: "http://vault.example:8200/prefix", path, namespace, scrubber: &Scrubber::default() },
         answer,
     )
 }
@@ -254,8 +254,8 @@ fn what_is_vaults_and_no_version_of_a_secret_is_told_as_what_it_is() {
         ),
     ] {
         let scrubber = Scrubber::default();
-        let case = Case { step, at: "", path: "", namespace: None, scrubber: &scrubber };
-        let fault = of_body(&case, &answer(200, body), &shape());
+        let asked = Asked { step, at: "", path: "", namespace: None, scrubber: &scrubber };
+        let fault = of_body(&asked, &answer(200, body), &shape());
         assert_eq!((fault.code, fault.to_string().as_str(), fault.retry), (code, said, Retry::Never));
         let hidden = if body.contains("s.wrapped") { "***" } else { "s.wrapped" };
         assert_eq!(scrubber.clean(&["s.wrapped"]), hidden);
@@ -351,19 +351,19 @@ fn through_a_proxy_the_proxy_is_suspected_whatever_the_names_say() {
 fn a_body_cut_short_is_tried_again_only_where_the_connection_marked_its_end() {
     let cut = json::Fault::Syntax { cut_short: true, line: 1, column: 9 };
     let scrubber = Scrubber::default();
-    let case = Case { step: READ, at: "", path: "", namespace: None, scrubber: &scrubber };
+    let asked = Asked { step: READ, at: "", path: "", namespace: None, scrubber: &scrubber };
     let mut answer = answer(200, r#"{"data":"#);
-    assert_eq!(of_body(&case, &answer, &cut).retry, Retry::Never);
+    assert_eq!(of_body(&asked, &answer, &cut).retry, Retry::Never);
     answer.ends_with_connection = true;
-    let fault = of_body(&case, &answer, &cut);
+    let fault = of_body(&asked, &answer, &cut);
     assert_eq!((fault.code, fault.retry), (Code::Unreachable, Retry::Soon));
 }
 
 #[test]
 fn a_body_that_the_time_limit_leaves_unread_is_late_and_tried_again() {
     let scrubber = Scrubber::default();
-    let case = Case { step: READ, at: "", path: "", namespace: None, scrubber: &scrubber };
-    let fault = of_body(&case, &answer(200, "{}"), &json::Fault::Interrupted);
+    let asked = Asked { step: READ, at: "", path: "", namespace: None, scrubber: &scrubber };
+    let fault = of_body(&asked, &answer(200, "{}"), &json::Fault::Interrupted);
     assert_eq!((fault.code, fault.retry), (Code::Unreachable, Retry::Soon));
     assert_eq!(
         fault.to_string(),
