@@ -24,7 +24,7 @@ faults! { FAULTS, on_both;
     a_forged_jwt_is_denied: "a forged JWT", Login, 77, AtOnce;
     an_auth_mount_that_is_not_there_is_denied: "no such auth mount", Login, 77, AtOnce;
     an_unknown_token_is_denied: "a token that nobody knows", Read, 77, AtOnce;
-    a_namespace_that_is_not_there_is_told: "no such namespace", Login, 78, AtOnce;
+    a_namespace_that_is_not_there_is_told: "no such namespace, on a server that has some", Login, 78, AtOnce;
 }
 
 const LOGIN: &str = "update auth/kubernetes/login";
