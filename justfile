@@ -53,6 +53,11 @@ chaos runs="300" restarts="10":
     cargo build --example child
     CHAOS_RUNS={{runs}} CHAOS_RESTARTS={{restarts}} cargo test --test it -- --nocapture --test-threads=1 cases::chaos cases::restart
 
+# Situations at random in which `--check` has to come to what the run comes to; AGREEMENT_SEED repeats one
+agreement runs="2000":
+    cargo build --example child
+    AGREEMENT_RUNS={{runs}} cargo test --test it -- --nocapture cases::agreement
+
 # Instances that start at once: on the real server, and on the embedded one with a rate limit
 herd size="300" limited="1000":
     cargo build --example child

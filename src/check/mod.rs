@@ -157,12 +157,17 @@ impl Report {
         };
         let begun = Instant::now();
         let revoked = session.revoke();
-        let said = match revoked {
-            Revoked::Yes => "the login's token is revoked".to_owned(),
-            Revoked::No(reason) => format!("the token is not revoked: {reason}"),
-        };
         let facts = vec![("revoked", json!(revoked == Revoked::Yes))];
-        self.step("revoke", begun, Ok(Found { said, facts, value: () }))?;
+        match revoked {
+            Revoked::Yes => {
+                let said = "the login's token is revoked".to_owned();
+                self.step("revoke", begun, Ok(Found { said, facts, value: () }))?;
+            }
+            Revoked::No(reason) => {
+                let said = format!("the token is not revoked: {reason}");
+                self.note("revoke", begun, Found { said, facts, value: () });
+            }
+        }
         waiter.disarm().map_err(Error::Signal)?;
         Ok(content)
     }

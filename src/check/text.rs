@@ -253,7 +253,105 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::check::report::{Facts, Failure, Row};
+    use crate::config::InEffect;
+
+    fn report() -> Report {
+        let setting = |name, value: &str, from: &str| InEffect {
+            name,
+            value: Some(value.to_owned()),
+            from: Some(from.to_owned()).filter(|from| !from.is_empty()),
+        };
+        let step =
+            |name, millis, outcome| Step { name, time: Duration::from_millis(millis), outcome, facts: Facts::new() };
+        let cause = "vault at https://vault.vault.svc:8200: the read of kv/shop/prod was answered with 403";
+        let remedy = "check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token allows the read";
+        let failure = Failure {
+            step: "read",
+            code: 77,
+            lines: vec![format!("{cause}; {remedy}")],
+            cause: cause.to_owned(),
+            remedy: Some(remedy.to_owned()),
+            status: Some(403),
+        };
+        let row =
+            |name: &str, kind, good, state: &str| Row { name: name.to_owned(), kind, good, state: state.to_owned() };
+        Report {
+            settings: vec![
+                setting("VAULT_ADDR", "https://vault.vault.svc:8200", "VAULT_ADDR"),
+                setting("VAULT_REQUIRED_KEYS", "DATABASE_URL,SMTP_HOST,SMTP_USER", "VAULT_REQUIRED_KEYS, --require"),
+            ],
+            steps: vec![
+                step("status", 3, Outcome::Ok("initialised and unsealed, version 2.7.2".to_owned())),
+                step("read", 61_500, Outcome::Failed(failure)),
+                step("secrets", 0, Outcome::Skipped("there is no secret")),
+            ],
+            variables: vec![
+                row("DATABASE_URL", Some("string"), true, "ok"),
+                row(&"SMTP_".repeat(10), None, false, "missing"),
+            ],
+            warnings: vec![
+                "VAULT_ADRR is no setting and has no effect; did you mean VAULT_ADDR? It is set as well".to_owned(),
+            ],
+            would: String::new(),
+            explanation: Some("the mount kv is there".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_page_has_a_heading_for_each_column_and_goes_on_under_it() {
+        let page = "\
+Settings
+  NAME                 FROM                    VALUE
+  VAULT_ADDR           environment             https://vault.vault.svc:8200
+  VAULT_REQUIRED_KEYS  environment, --require  DATABASE_URL,SMTP_HOST,SMTP_USER
+
+Steps
+  OUTCOME  STEP     TIME  WHAT
+  ok       status   3ms   initialised and unsealed, version 2.7.2
+  failed   read     1m1s  vault at https://vault.vault.svc:8200: the read of
+                          kv/shop/prod was answered with 403; check
+                          VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of
+                          the token allows the read
+  skipped  secrets        there is no secret
+
+Variables
+  NAME                              TYPE    STATE
+  DATABASE_URL                      string  ok
+  SMTP_SMTP_SMTP_SMTP_SMTP_SMTP_S…  -       missing
+
+Warnings
+  VAULT_ADRR is no setting and has no effect; did you mean VAULT_ADDR? It is set
+  as well
+
+would fail with exit code 77 (denied) at the step read
+  cause   vault at https://vault.vault.svc:8200: the read of kv/shop/prod was
+          answered with 403
+  note    the mount kv is there
+  remedy  check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token
+          allows the read
+";
+        assert_eq!(report().to_text(false), page);
+        let coloured = report().to_text(true);
+        assert_eq!(
+            ["[1m", "[31m", "[32m", "[33m", "[0m"]
+                .iter()
+                .fold(coloured, |text, code| text.replace(&format!("\x1b{code}"), "")),
+            page
+        );
+    }
+
+    #[test]
+    fn a_thousand_variables_are_shown_and_the_rest_is_counted() {
+        let mut report = report();
+        let row = |n| Row { name: format!("V{n}"), kind: Some("string"), good: true, state: "ok".to_owned() };
+        report.variables = (0..1003).map(row).collect();
+        let text = report.to_text(false);
+        assert!(text.contains("\n  V999  string  ok\n  and 3 more\n") && !text.contains("V1000"));
+    }
 
     #[test]
     fn a_text_is_broken_between_words_and_a_long_word_at_a_joint() {

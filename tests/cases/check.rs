@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::dry_run::{assert_check, assert_fits, assert_says, assert_snapshot};
 use crate::support::expect::Expect;
@@ -14,6 +14,7 @@ use crate::support::server::Server;
 on_both! {
     a_good_run_is_told_in_full,
     it_asks_what_a_real_run_asks_and_only_after_a_refusal_more,
+    a_program_reads_facts_and_no_sentences,
     an_env_file_is_told_and_not_written,
     a_variable_for_the_env_file_names_the_target_as_well,
     without_a_target_the_variables_are_told_and_the_code_is_the_runs,
@@ -45,6 +46,59 @@ fn it_asks_what_a_real_run_asks_and_only_after_a_refusal_more(server: &Server) {
     let denied = scenario(server).env("VAULT_PATH", "other/{name}").options(["--check"]);
     let preflight = ["read sys/internal/ui/mounts/kv/other/{name}", "update sys/capabilities-self"];
     denied.run().expect_requests([login, "read kv/data/other/{name}", preflight[0], preflight[1], revoke]);
+}
+
+fn a_program_reads_facts_and_no_sentences(server: &Server) {
+    let report = |scenario: Scenario| {
+        let scenario = scenario.options(["--check", "--report", "json"]);
+        let outcome = scenario.run();
+        assert!(outcome.stdout.starts_with("{\n  \"schema\": 1,\n  \"exit_code\": "), "{}", outcome.stdout);
+        let report: Value = serde_json::from_str(&outcome.stdout).expect("one JSON value");
+        (report, scenario.name.clone(), scenario.path())
+    };
+    let step = |report: &Value, name: &str| {
+        let steps = report["steps"].as_array().expect("a list").iter();
+        let mut step = steps.filter(|step| step["step"] == name).cloned().next().expect(name);
+        for another_each_time in ["elapsed_ms", "details", "age_seconds", "created_time"] {
+            step.as_object_mut().expect("an object").remove(another_each_time);
+        }
+        step
+    };
+
+    let (good, name, path) = report(scenario(server));
+    let nothing = |field: &str| assert_eq!(good[field], Value::Null, "{field}");
+    ["failed_step", "cause", "explanation", "remedy"].iter().for_each(|field| nothing(field));
+    let mut login = step(&good, "login");
+    login["policies"].as_array_mut().expect("a list").sort_by_key(ToString::to_string);
+    let ttl = login["ttl_seconds"].take();
+    assert!((1..=2_764_800).contains(&ttl.as_u64().expect("a number")), "{ttl}");
+    let policies = json!([name, "default"]);
+    let expected =
+        json!({"step": "login", "outcome": "ok", "method": "kubernetes", "policies": policies, "ttl_seconds": null});
+    assert_eq!(login, expected);
+    let expected = json!({"step": "read", "outcome": "ok", "mount": "kv", "path": path, "version": 1});
+    assert_eq!(step(&good, "read"), expected);
+    let read = good["steps"].as_array().expect("a list").iter().find(|step| step["step"] == "read").expect("a read");
+    let written = humantime::parse_rfc3339(read["created_time"].as_str().expect("a text")).expect("a time");
+    assert!(
+        written.elapsed().expect("in the past").as_secs() < 60 && read["age_seconds"].as_u64() < Some(60),
+        "{read}"
+    );
+    assert_eq!(step(&good, "secrets"), json!({"step": "secrets", "outcome": "ok", "variables": 4}));
+    assert_eq!(step(&good, "revoke"), json!({"step": "revoke", "outcome": "ok", "revoked": true}));
+    let none = json!({"name": "NONE", "type": "null", "good": true, "state": "ok"});
+    assert_eq!(good["variables"][2], none);
+
+    let (denied, ..) = report(scenario(server).env("VAULT_PATH", "other/{name}"));
+    assert_eq!((&denied["exit_code"], &denied["failed_step"]), (&json!(77), &json!("read")));
+    let read = step(&denied, "read");
+    assert_eq!((&read["exit_code"], &read["status"], &read["outcome"]), (&json!(77), &json!(403), &json!("failed")));
+    for field in ["cause", "remedy"] {
+        assert!(denied[field].is_string() && denied[field] == read[field], "{field}: {denied}");
+    }
+    let mount = step(&denied, "preflight");
+    assert_eq!((&mount["mount_type"], &mount["mount_version"]), (&json!("kv"), &json!("2")));
+    assert_ne!(mount["may_read"], json!(true));
 }
 
 fn an_env_file_is_told_and_not_written(server: &Server) {

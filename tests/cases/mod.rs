@@ -1,6 +1,7 @@
 //! What is tested, a file for each subject.
 
 mod addresses;
+mod agreement;
 mod chaos;
 mod check;
 mod check_faults;

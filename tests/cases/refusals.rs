@@ -31,7 +31,7 @@ faults! { FAULTS, on_both;
     a_forged_jwt_is_denied: "a forged JWT", Login, 77, Pauses;
     an_auth_mount_that_is_not_there_is_denied: "no such auth mount", Login, 77, Pauses;
     an_unknown_token_is_denied: "a token that nobody knows", Read, 77, AtOnce;
-    a_namespace_that_is_not_there_is_told: "no such namespace", Login, 78, AtOnce;
+    a_namespace_that_is_not_there_is_told: "no such namespace, on a server that has some", Login, 78, AtOnce;
 }
 
 // A real server does not log what is asked in a namespace that is none, so that the step cannot be held to a row.

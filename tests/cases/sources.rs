@@ -8,6 +8,25 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }
 
+/// The width or precision of a format that is taken from a name in lower case: a length of data, for which a formatter
+/// panics above 65,535.
+fn width_from_data(line: &str) -> Option<&str> {
+    let formats = line.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(format, _)| format);
+    let mut widths = formats.filter_map(|format| format.split_once(':')?.1.split_once('$')).map(|(width, _)| width);
+    widths.find(|width| width.contains(|c: char| c.is_ascii_lowercase()))
+}
+
+#[test]
+fn no_format_takes_its_width_from_data() {
+    assert_eq!(width_from_data(r#"format!("{name:names$}  {text:>w$}")"#), Some("names"));
+    assert_eq!(width_from_data(r#"format!("{:0DIGITS$x} {:5} {a:?} ${b}")"#), None);
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let found: Vec<_> = text.lines().filter_map(width_from_data).collect();
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
 /// Whether it is the keyword, and no part of a name or a comment.
 fn is_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();

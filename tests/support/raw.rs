@@ -144,6 +144,7 @@ type Script = BTreeMap<&'static str, Vec<Reply>>;
 #[derive(Clone)]
 pub(crate) struct Raw {
     port: u16,
+    script: Arc<Mutex<Script>>,
     log: Arc<(Mutex<Log>, Condvar)>,
 }
 
@@ -172,17 +173,23 @@ impl Raw {
         ]);
         script.extend(deviations);
         let script = Arc::new(Mutex::new(script));
+        let answers = Arc::clone(&script);
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let log: Arc<(Mutex<Log>, Condvar)> = Arc::default();
         let shared = Arc::clone(&log);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 note(&shared, |log| log.connections += 1);
-                let (script, log) = (Arc::clone(&script), Arc::clone(&shared));
+                let (script, log) = (Arc::clone(&answers), Arc::clone(&shared));
                 std::thread::spawn(move || serve(&stream, &script, &log));
             }
         });
-        Self { port, log }
+        Self { port, script, log }
+    }
+
+    /// Gives these answers at this path from now on.
+    pub(crate) fn script(&self, path: &'static str, replies: Vec<Reply>) {
+        self.script.lock().expect("no panic").insert(path, replies);
     }
 
     /// One that does this to whatever it is sent first, HTTP or not.

@@ -43,9 +43,11 @@ fn may_create(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
         Ok(_) | Err(Errno::ENOENT) => {}
         Err(errno) => return Err(Cause::Os(Step::Create, errno)),
     }
-    // The modes of these say that root may write, and nothing can be made there.
-    if fstatfs(directory).is_ok_and(|it| [PROC_SUPER_MAGIC, SYSFS_MAGIC].contains(&it.filesystem_type())) {
-        return Err(Cause::Os(Step::Create, Errno::EACCES));
+    // Their modes say that root may write, and nothing can be made there.
+    match fstatfs(directory).map(|found| found.filesystem_type()) {
+        Ok(PROC_SUPER_MAGIC) => return Err(Cause::Os(Step::Create, Errno::ENOENT)),
+        Ok(SYSFS_MAGIC) => return Err(Cause::Os(Step::Create, Errno::EACCES)),
+        _ => {}
     }
     faccessat(directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS).map_err(Step::Create.failed())
 }

@@ -117,6 +117,7 @@ fn remedy(step: Step, errno: Errno) -> Option<&'static str> {
         (Step::SetOwner, Errno::EPERM | Errno::EINVAL) => {
             "only root, or a process with CAP_CHOWN, gives files to another user or group"
         }
+        (Step::Create, Errno::ENOENT) => "no file can be made there; choose a directory on a volume",
         (Step::Create, Errno::EPERM) => {
             "the directory is immutable, or this user may not write to it (in Kubernetes: fsGroup)"
         }
