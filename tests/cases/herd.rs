@@ -1,5 +1,6 @@
 //! Many instances that start at once: on the real server as it is, and on the embedded one with a rate limit.
-//! `HERD_SIZE` and `HERD_LIMITED_SIZE` say how many.
+//! `HERD_SIZE` and `HERD_LIMITED_SIZE` say how many, `HERD_RATE` and `HERD_BUDGET` at which rate and within how many
+//! seconds.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -30,11 +31,12 @@ fn a_herd_on_the_real_server_succeeds_and_leaves_no_token() {
 
 #[test]
 fn a_herd_that_is_rate_limited_spreads_and_gets_through() {
-    let (size, rate) = (number("HERD_LIMITED_SIZE", 30), 20);
+    let (size, rate) = (number("HERD_LIMITED_SIZE", 30), number("HERD_RATE", 20));
     // Of an instance's requests three are limited. All of them at this rate, and six times that for the pauses between:
     // whoever sets a limit on starts allows for that.
-    let budget = Duration::from_secs(60 + 6 * 3 * size as u64 / rate);
-    let settings = [("VAULT_RETRY_DELAY", "3s"), ("VAULT_STARTUP_TIMEOUT", &format!("{}s", budget.as_secs()))];
+    let budget = number("HERD_BUDGET", 60 + 6 * 3 * size / rate);
+    let settings = [("VAULT_RETRY_DELAY", "3s"), ("VAULT_STARTUP_TIMEOUT", &format!("{budget}s"))];
+    let budget = Duration::from_secs(budget as u64);
     let server = Server::fresh(Kind::Embedded).expect("it is built in").ready();
     let scenario = settings.iter().fold(scenario(&server), |it, (name, value)| it.env(name, *value));
     server.must("POST", "sys/quotas/rate-limit/herd", &json!({"rate": rate}));

@@ -57,8 +57,8 @@ fn every_python_package_is_installed_with_its_hash() {
         let (name, rest) = line.split_once("==").unwrap_or_else(|| panic!("{line}"));
         let mut words = rest.split_whitespace();
         hashed.insert(name.to_owned(), words.next().unwrap().to_owned());
-        let hashes: Vec<_> = words.map(|word| word.strip_prefix("--hash=sha256:").unwrap_or_default().len()).collect();
-        assert!(!hashes.is_empty() && hashes.iter().all(|it| *it == 64), "{line}");
+        let lengths: Vec<_> = words.map(|word| word.strip_prefix("--hash=sha256:").unwrap_or_default().len()).collect();
+        assert!(!lengths.is_empty() && lengths.iter().all(|it| *it == 64), "{line}");
     }
     let wanted = source("tests/tools/requirements.in");
     for line in wanted.lines().filter(|line| !line.starts_with('#')) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::many_pods::quota;
 use super::reader::Reader;
 use super::{Block, ROOT, blocks, document, documents, plausible, table};
 use crate::support::pod::manifests::Manifests;
@@ -66,6 +67,7 @@ const BLOCKS: &[(&str, How)] = &[
     ("bao kv metadata get -mount=kv shop/prod", Run),
     ("bao kv patch -mount=kv shop/prod SMTP_HOST=smtp.shop.svc", Run),
     ("bao secrets list -detailed", Run),
+    ("bao write sys/quotas/rate-limit/logins path=auth/kubernetes/ rate=50", By(quota)),
     ("bao kv undelete -mount=kv -versions=1 shop/prod", Run),
     ("kubectl --namespace vault get service vault", Elsewhere(CLUSTER)),
     ("bao status", Run),

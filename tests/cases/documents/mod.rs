@@ -4,6 +4,7 @@ mod commands;
 mod faults;
 mod links;
 mod manifests;
+mod many_pods;
 mod migrating;
 mod names;
 mod plausible;
