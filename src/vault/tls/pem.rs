@@ -29,7 +29,6 @@ enum Wanted {
 /// What is there in place of what was wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    Empty,
     /// No trace of PEM, or of a kind that has nothing to do with it.
     Nothing,
     Damaged,
@@ -63,8 +62,7 @@ impl Unfit {
         use Found as F;
         matches!(
             self.found,
-            F::Empty
-                | F::Nothing
+            F::Nothing
                 | F::Request
                 | F::RevocationList
                 | F::PublicKey
@@ -81,7 +79,6 @@ impl Unfit {
     pub fn cause(self) -> &'static str {
         let wanted = |certificate, key| if self.wanted == Wanted::ClientKey { key } else { certificate };
         match self.found {
-            Found::Empty => "empty",
             Found::Nothing => wanted("no certificate in PEM in it", "no private key in PEM in it"),
             Found::Damaged => wanted("no certificate in it can be read", "the private key in it is damaged"),
             Found::Utf16 => "text in UTF-16",
@@ -226,9 +223,6 @@ fn pieces(pem: &[u8]) -> Vec<&[u8]> {
 /// What `bytes` hold, where nothing that was wanted could be read from them.
 fn look(bytes: &[u8], wanted: Wanted) -> Found {
     let bytes = bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes);
-    if bytes.trim_ascii().is_empty() {
-        return Found::Empty;
-    }
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.starts_with(b"-\0-") {
         return Found::Utf16;
     }
@@ -328,7 +322,7 @@ mod tests {
         assert_eq!(read(format!("# comment\n{damaged}{good}").as_bytes()), Ok(2));
         assert_eq!(read(damaged.as_bytes()), Err(format!("no certificate in it can be read; {give}")));
         assert_eq!(read(b"\0\xff"), Err(format!("no certificate in PEM in it; {give}")));
-        assert_eq!(read(b" \n"), Err(format!("empty; {give}")));
+        assert_eq!(read(b" \n"), Err(format!("no certificate in PEM in it; {give}")));
     }
 
     #[test]
