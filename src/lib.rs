@@ -53,6 +53,7 @@ pub mod run;
 pub mod secret;
 pub mod secrets;
 pub mod sink;
+pub mod small_file;
 pub mod steps;
 pub mod text;
 pub mod vault;

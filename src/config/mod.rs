@@ -5,6 +5,7 @@ mod log;
 pub mod reader;
 pub mod setting;
 mod tls;
+mod trust;
 pub(crate) mod value;
 
 use std::time::{Duration, Instant};

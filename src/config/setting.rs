@@ -84,7 +84,7 @@ settings! {
     REVOKE "VAULT_REVOKE" = "true": "Revoke the token of the login at the end.";
     CACERT "VAULT_CACERT" = "the system's": "File with the CA certificates to trust.";
     CACERT_BYTES "VAULT_CACERT_BYTES" = "-": "The same, as PEM text.";
-    CAPATH "VAULT_CAPATH" = "-": "The same, as a directory of files.";
+    CAPATH "VAULT_CAPATH" = "-": "The same, as a directory of files, and of directories with such.";
     CLIENT_CERT "VAULT_CLIENT_CERT" = "-": "File with the client certificate.";
     CLIENT_KEY "VAULT_CLIENT_KEY" = "-": "File with its key.";
     TLS_SERVER_NAME "VAULT_TLS_SERVER_NAME" = "-": "Name that the server's certificate must carry.";

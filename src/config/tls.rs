@@ -1,18 +1,16 @@
 //! Trust and identity: which files, read and judged here so that their faults stand beside all others.
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
-use rustls::pki_types::CertificateDer;
-use zeroize::Zeroizing;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::reader::{Found, Reader};
 use super::setting;
+use super::trust::{self, Roots};
 use super::value::boolean;
 use crate::process::environ::Environ;
-use crate::text::escaped;
-use crate::vault::tls::{Identity, Tls, roots};
+use crate::small_file;
+use crate::vault::tls::{Half, Identity, Tls, roots};
 
 /// Where distributions keep the bundle of system roots.
 const BUNDLES: &[&str] = &[
@@ -22,11 +20,6 @@ const BUNDLES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-
-/// Larger files are no certificates; all public roots together take a quarter of a megabyte.
-const MAX_FILE: u64 = 16 << 20;
-
-type Roots = Vec<CertificateDer<'static>>;
 
 /// Reads everything that TLS needs. The system's roots are read only where `https` makes them matter.
 pub fn read(reader: &mut Reader, environ: &Environ, https: bool) -> Tls {
@@ -47,16 +40,16 @@ pub fn read(reader: &mut Reader, environ: &Environ, https: bool) -> Tls {
 /// The first that is given wins; each is judged alone, so a wrong one never falls back on the next.
 fn given_roots(reader: &mut Reader) -> Option<Roots> {
     for (setting, read) in [
-        (&setting::CACERT, read_file as fn(&str) -> Result<Roots, String>),
-        (&setting::CACERT_BYTES, |pem| roots(pem.as_bytes())),
-        (&setting::CAPATH, read_path),
+        (&setting::CACERT, of_file as fn(&str) -> Result<Roots, String>),
+        (&setting::CACERT_BYTES, of_text),
+        (&setting::CAPATH, of_path),
     ] {
         let Some(Found { name, text }) = reader.find(setting) else { continue };
-        let held = Some(text.clone()).filter(|_| setting.name != setting::CACERT_BYTES.name);
+        let held = Some(text.clone()).filter(|text| setting.name != setting::CACERT_BYTES.name && !is_pem(text));
         return match read(&text) {
             Ok(roots) => Some(roots),
             Err(cause) => {
-                reader.fault(name, held, format!("{cause}; give PEM with at least one CA certificate"));
+                reader.fault(name, held, cause);
                 Some(Vec::new())
             }
         };
@@ -64,71 +57,46 @@ fn given_roots(reader: &mut Reader) -> Option<Roots> {
     None
 }
 
-fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let cause = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "not found".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
-        _ => escaped(&error.to_string()),
-    };
-    if !fs::metadata(path).map_err(cause)?.is_file() {
-        return Err("not a regular file".into());
+fn of_file(path: &str) -> Result<Roots, String> {
+    if is_pem(path) {
+        return Err("PEM itself, not a file's path; set VAULT_CACERT_BYTES to it".into());
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(cause)?;
-    if bytes.len() as u64 > MAX_FILE { Err("larger than 16 MiB".into()) } else { Ok(bytes) }
+    trust::of_file(Path::new(path)).map_err(|unusable| unusable.sentence())
 }
 
-fn read_file(path: &str) -> Result<Roots, String> {
-    roots(&read_bytes(Path::new(path))?)
+fn of_path(path: &str) -> Result<Roots, String> {
+    if is_pem(path) {
+        return Err("PEM itself, not a folder's path; set VAULT_CACERT_BYTES to it".into());
+    }
+    trust::of_path(Path::new(path)).map_err(|unusable| unusable.sentence())
 }
 
-/// A file, or every file of a directory. Names that begin with two dots are the machinery of a `ConfigMap` volume: the
-/// links beside them lead to the same files.
-fn read_path(path: &str) -> Result<Roots, String> {
-    if Path::new(path).is_file() {
-        return read_file(path);
-    }
-    let mut files: Vec<PathBuf> = fs::read_dir(path)
-        .map_err(|error| escaped(&error.to_string()))?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.is_file() && !path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("..")))
-        .collect();
-    files.sort();
-    let mut all = Roots::new();
-    for file in files {
-        let name = escaped(&file.to_string_lossy());
-        all.extend(read_bytes(&file).and_then(|pem| roots(&pem)).map_err(|cause| format!("{name}: {cause}"))?);
-    }
-    if all.is_empty() { Err("no file in it".into()) } else { Ok(all) }
+fn of_text(text: &str) -> Result<Roots, String> {
+    roots(text.as_bytes()).map_err(|unfit| {
+        let path = text.starts_with('/') && Path::new(text).exists();
+        if path { "a file's path, not PEM; set VAULT_CACERT to it".into() } else { unfit.to_string() }
+    })
 }
 
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` as OpenSSL has them, else the distribution's bundle, else the roots built in.
+/// Whether `text` is PEM where a path should be.
+fn is_pem(text: &str) -> bool {
+    text.contains("-----BEGIN ")
+}
+
+/// What the application's variables say, else the distribution's bundle, else the roots built in.
 fn system_roots(reader: &mut Reader, environ: &Environ) -> Option<Roots> {
-    let text = |name| environ.get(name).and_then(|v| std::str::from_utf8(v).ok()).filter(|v| !v.is_empty());
-    let (file, directories) = (text("SSL_CERT_FILE"), text("SSL_CERT_DIR"));
-    if file.is_none() && directories.is_none() {
-        return BUNDLES.iter().find_map(|bundle| read_file(bundle).ok());
-    }
-    let mut all = Roots::new();
-    if let Some(file) = file {
-        match read_file(file) {
-            Ok(roots) => all.extend(roots),
-            Err(cause) => {
-                let cause = format!("{cause}; correct it, or set VAULT_CACERT");
-                reader.fault("SSL_CERT_FILE", Some(file.to_owned()), cause);
+    let path = |name| environ.get(name).map(OsStr::from_bytes);
+    match trust::of_application(path("SSL_CERT_FILE"), path("SSL_CERT_DIR")) {
+        Ok(Some(roots)) => Some(roots),
+        Ok(None) => BUNDLES.iter().find_map(|bundle| trust::of_file(Path::new(bundle)).ok()),
+        Err(unusable) => {
+            for (name, path, why) in unusable {
+                let cause = format!("{}; correct it, or set VAULT_CACERT", why.cause());
+                reader.fault(name, Some(path.to_string_lossy().into_owned()), cause);
             }
+            Some(Vec::new())
         }
     }
-    for directory in directories.into_iter().flat_map(|list| list.split(':')) {
-        match read_path(directory) {
-            Ok(roots) => all.extend(roots),
-            Err(cause) => {
-                let cause = format!("{cause}; correct it, or set VAULT_CACERT");
-                reader.fault("SSL_CERT_DIR", Some(directory.to_owned()), cause);
-            }
-        }
-    }
-    Some(all)
 }
 
 fn identity(reader: &mut Reader) -> Option<Identity> {
@@ -136,28 +104,39 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
         (None, None) => return None,
         (Some(certificate), Some(key)) => (certificate, key),
         (Some(found), None) => {
-            reader.fault(found.name, Some(found.text), "VAULT_CLIENT_KEY is missing; set both or neither");
+            fault(reader, found, "VAULT_CLIENT_KEY is missing; set both or neither");
             return None;
         }
         (None, Some(found)) => {
-            reader.fault(found.name, Some(found.text), "VAULT_CLIENT_CERT is missing; set both or neither");
+            fault(reader, found, "VAULT_CLIENT_CERT is missing; set both or neither");
             return None;
         }
     };
-    let mut read = |found: &Found| match read_bytes(Path::new(&found.text)) {
-        Ok(bytes) => Some(bytes),
-        Err(cause) => {
-            let cause = format!("{cause}; give a PEM file that this user can read");
-            reader.fault(found.name.clone(), Some(found.text.clone()), cause);
-            None
-        }
+    let mut read = |found: &Found| {
+        let cause = if is_pem(&found.text) {
+            "PEM itself, not a file's path; write it into a file, and set this to the file's path".to_owned()
+        } else {
+            match small_file::read(Path::new(&found.text), trust::MAX_FILE) {
+                Ok(bytes) => return Some(bytes),
+                Err(cause) => format!("{cause}; give a PEM file that this user can read"),
+            }
+        };
+        fault(reader, Found { name: found.name.clone(), text: found.text.clone() }, cause);
+        None
     };
     let (pem, key_pem) = (read(&certificate), read(&key));
     match Identity::from_pem(&pem?, &key_pem?) {
         Ok(identity) => Some(identity),
-        Err(cause) => {
-            reader.fault(certificate.name, Some(certificate.text), format!("{cause}; give a PEM pair that matches"));
+        Err((half, unfit)) => {
+            let wrong = if half == Half::Key { key } else { certificate };
+            fault(reader, wrong, unfit.to_string());
             None
         }
     }
+}
+
+/// Notes a fault of a setting that holds a path.
+fn fault(reader: &mut Reader, found: Found, cause: impl Into<String>) {
+    let held = Some(found.text).filter(|text| !is_pem(text));
+    reader.fault(found.name, held, cause);
 }

@@ -125,7 +125,6 @@ pub fn of_transport(none: &NoAnswer, scrubber: &Scrubber) -> Fault {
 fn of_error(error: &ureq::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
     let clean = |text: &str| scrubber.clean(&[text]);
     match error {
-        ureq::Error::Rustls(error) => tls::fault(error, scrubber),
         ureq::Error::Io(error) => of_io(error, limit, scrubber),
         ureq::Error::Other(error) if error.is::<Encoded>() => not_vault(clean(&error.to_string())),
         // The end of the connection where a chunk's length should stand.
@@ -145,8 +144,8 @@ fn of_error(error: &ureq::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
 fn of_io(error: &std::io::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
     use crate::process::wait::Ended;
     let inner = error.get_ref();
-    if let Some(error) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
-        return tls::fault(error, scrubber);
+    if let Some(failed) = inner.and_then(|e| e.downcast_ref::<tls::Failed>()) {
+        return tls::fault(failed, scrubber);
     }
     if let Some(error) = inner.and_then(|e| e.downcast_ref::<ureq::Error>()) {
         return of_error(error, limit, scrubber);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{
     addresses, credentials, env_file_faults, exec, faults, limits, names, patience, readiness, refusals, signals, tls,
-    values, wire,
+    tls_certificates, tls_clients, tls_files, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -17,6 +17,10 @@ const TABLES: &[&[Fault]] = &[
     addresses::FAULTS,
     tls::FAULTS,
     tls::FAULTS_ON_BOTH,
+    tls_certificates::FAULTS_ON_BOTH,
+    tls_clients::FAULTS,
+    tls_clients::FAULTS_ON_BOTH,
+    tls_files::FAULTS,
     patience::FAULTS,
     readiness::FAULTS,
     readiness::FAULTS_ON_BOTH,

@@ -70,7 +70,7 @@ fn a_private_ca_is_trusted_from_a_file_bytes_or_a_directory(server: &Server) {
     let cas = folder.file("cas");
     fs::create_dir_all(cas.join("..2026_01_02")).expect("a directory is made");
     fs::write(cas.join("..2026_01_02/ca.crt"), &ca.certificate).expect("a file is written");
-    fs::write(cas.join("..2026_01_02/other.crt"), &certs().stranger.certificate).expect("a file is written");
+    fs::write(cas.join("..2026_01_02/other.crt"), &certs().stranger_ca.certificate).expect("a file is written");
     for (link, target) in [("..data", "..2026_01_02"), ("ca.crt", "..data/ca.crt"), ("other.crt", "..data/other.crt")] {
         symlink(target, cas.join(link)).expect("a link");
     }
@@ -78,7 +78,7 @@ fn a_private_ca_is_trusted_from_a_file_bytes_or_a_directory(server: &Server) {
 }
 
 fn the_first_of_the_three_ways_wins(server: &Server) {
-    let [ca, stranger] = [&certs().ca, &certs().stranger];
+    let [ca, stranger] = [&certs().ca, &certs().stranger_ca];
     let right_first = scenario(server, Listener::Tls).env("VAULT_CACERT_BYTES", &stranger.certificate);
     right_first.env("VAULT_CAPATH", "/nowhere").run().expect(started());
     let wrong_first = scenario(server, Listener::Tls).env("VAULT_CACERT_BYTES", &ca.certificate);
@@ -88,7 +88,7 @@ fn the_first_of_the_three_ways_wins(server: &Server) {
 fn the_systems_store_is_what_its_variable_says(server: &Server) {
     let with = |file| scenario(server, Listener::Tls).unset("VAULT_CACERT").env("SSL_CERT_FILE", file);
     with(&certs().ca.certificate_file).run().expect(started());
-    refused(&with(&certs().stranger.certificate_file), UNKNOWN_CA);
+    refused(&with(&certs().stranger_ca.certificate_file), UNKNOWN_CA);
 }
 
 const UNKNOWN_CA: &str = "the server's certificate comes from an unknown authority; \
@@ -138,7 +138,8 @@ fn a_forged_signature_is_refused(server: &Server) {
     refused(
         &scenario(server, Listener::Impostor),
         "the server's certificate carries a signature that does not fit the trusted authority; \
-         set VAULT_CACERT to the authority's present certificate (same name, other key)",
+         set VAULT_CACERT to the authority's present certificate (same name, other key); \
+         RSA below 2048 bits is not supported either",
     );
 }
 
@@ -172,7 +173,7 @@ fn a_client_certificate_opens_a_mutual_listener(server: &Server) {
 fn a_mutual_listener_refuses_who_shows_none(server: &Server) {
     refused(
         &scenario(server, Listener::MutualTls),
-        "the server refuses the TLS connection (CertificateRequired); \
+        "the server demands a client certificate; \
          set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY to a certificate that it accepts",
     );
 }
@@ -267,7 +268,7 @@ fn trust_that_cannot_be_read_is_a_setting_to_correct_before_anything_is_asked() 
         ),
         (
             [("VAULT_CACERT", ca.key_file.to_str().expect("a text")), ("VAULT_CAPATH", "/nowhere")],
-            "VAULT_CACERT = \"{any}\": no certificate in PEM in it; give PEM with at least one CA certificate",
+            "VAULT_CACERT = \"{any}\": a private key, not a certificate; give PEM with at least one CA certificate",
         ),
         (
             [("VAULT_CACERT_BYTES", "garbage"), ("VAULT_CAPATH", "/nowhere")],

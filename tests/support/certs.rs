@@ -33,11 +33,16 @@ pub(crate) struct Certs {
     pub(crate) wrong_name: Pair,
     /// A server certificate of another CA.
     pub(crate) stranger: Pair,
+    /// That CA.
+    pub(crate) stranger_ca: Pair,
     /// Signed by another key under the same CA name: a forgery.
     pub(crate) impostor: Pair,
     /// A server certificate that is its own CA, as plain `openssl req -x509` makes it.
     pub(crate) self_signed: Pair,
     pub(crate) client: Pair,
+    /// Client certificates that a server that trusts `ca` refuses.
+    pub(crate) stranger_client: Pair,
+    pub(crate) expired_client: Pair,
 }
 
 /// The certificates of this run.
@@ -46,7 +51,7 @@ pub(crate) fn certs() -> &'static Certs {
     &CERTS
 }
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Issuer = CertifiedIssuer<'static, KeyPair>;
 
 impl Certs {
     fn create(folder: &Path) -> Self {
@@ -64,6 +69,8 @@ impl Certs {
         let mut client = CertificateParams::default();
         client.distinguished_name.push(DnType::CommonName, "client");
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let mut expired_client = client.clone();
+        (expired_client.not_before, expired_client.not_after) = (expired.not_before, expired.not_after);
         let mut own = server();
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let own_key = KeyPair::generate().expect("a key");
@@ -77,12 +84,15 @@ impl Certs {
             impostor: signed("impostor", &server(), &impostor),
             self_signed: pair(folder, "self-signed", own, own_key.serialize_pem()),
             client: signed("client", &client, &ca),
+            stranger_client: signed("stranger-client", &client, &stranger),
+            expired_client: signed("expired-client", &expired_client, &ca),
+            stranger_ca: pair(folder, "stranger-ca", stranger.pem(), stranger.key().serialize_pem()),
             ca: pair(folder, "ca", ca.pem(), ca.key().serialize_pem()),
         }
     }
 }
 
-fn issuer(name: &str) -> Issuer {
+pub(super) fn issuer(name: &str) -> Issuer {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -90,7 +100,8 @@ fn issuer(name: &str) -> Issuer {
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA")
 }
 
-fn server() -> CertificateParams {
+/// What a server's certificate should have.
+pub(super) fn server() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "vault");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -101,7 +112,7 @@ fn server() -> CertificateParams {
     params
 }
 
-fn pair(folder: &Path, name: &str, certificate: String, key: String) -> Pair {
+pub(super) fn pair(folder: &Path, name: &str, certificate: String, key: String) -> Pair {
     let [certificate_file, key_file] = ["pem", "key"].map(|extension| folder.join(format!("{name}.{extension}")));
     fs::write(&certificate_file, &certificate).expect("a certificate is written");
     fs::write(&key_file, &key).expect("a key is written");

@@ -24,6 +24,7 @@ pub(crate) mod http;
 pub(crate) mod isolated;
 pub(crate) mod launch;
 pub(crate) mod leaks;
+pub(crate) mod odd_certs;
 pub(crate) mod openbao;
 pub(crate) mod outcome;
 pub(crate) mod pod;

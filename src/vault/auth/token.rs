@@ -1,17 +1,12 @@
 //! A token that was handed in, by value or in a file; and the reading of small credential files, the JWT's too.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use nix::fcntl::OFlag;
-use zeroize::Zeroizing;
 
 use super::TokenSource;
 use crate::error::{Code, Effort, Error, Fault, Retry};
 use crate::json::Object;
 use crate::secret::Secret;
+use crate::small_file::{self, Unreadable};
 use crate::text::escaped;
 
 /// Larger files are no credentials.
@@ -77,6 +72,16 @@ pub(super) enum Unusable {
     Other(String),
 }
 
+impl From<Unreadable> for Unusable {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::NotFound => Self::Missing,
+            Unreadable::NoPermission => Self::Forbidden,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
 /// The token of `source`, without the white space around it.
 pub(super) fn read(source: &TokenSource) -> Result<Secret, NoCredential> {
     match source {
@@ -91,23 +96,7 @@ pub(super) fn read(source: &TokenSource) -> Result<Secret, NoCredential> {
 
 /// The text of a credential file, without the white space around it: visible ASCII, as a header can carry it.
 pub(super) fn read_file(path: &Path) -> Result<String, Unusable> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Unusable::Missing,
-        io::ErrorKind::PermissionDenied => Unusable::Forbidden,
-        _ => Unusable::Other(escaped(&error.to_string())),
-    };
-    let other = |cause: &str| Err(Unusable::Other(cause.into()));
-    // Without O_NONBLOCK the open of a FIFO would hang where no signal and no time limit reaches it.
-    let flags = (OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return other("not a regular file");
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return other("larger than 64 KiB");
-    }
+    let bytes = small_file::read(path, MAX_FILE)?;
     match bytes.trim_ascii() {
         [] => Err(Unusable::Empty),
         // No token begins so.
@@ -116,7 +105,7 @@ pub(super) fn read_file(path: &Path) -> Result<String, Unusable> {
             Err(Unusable::Json(what, remedy))
         }
         text if text.iter().all(u8::is_ascii_graphic) => Ok(text.iter().copied().map(char::from).collect()),
-        _ => other("holds more than one line, or bytes that no token has"),
+        _ => Err(Unusable::Other("holds more than one line, or bytes that no token has".into())),
     }
 }
 

@@ -4,6 +4,7 @@
 mod canned;
 mod resolver;
 pub use resolver::Unresolved;
+mod tls;
 mod transport;
 
 use std::fmt;
@@ -14,10 +15,11 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{Response, header};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use zeroize::Zeroizing;
 
 use super::Options;
+use super::tls::Client;
 use crate::json::{self, Bytes, Object};
 use crate::process::wait::Waiter;
 use crate::secret::Secret;
@@ -263,7 +265,7 @@ fn agent(options: &Options, waiter: &Arc<Waiter>) -> Agent {
     let connector =
         ().chain(ConnectProxyConnector::default())
             .chain(transport::TcpConnector { waiter: Arc::clone(waiter), names: Arc::clone(&names) })
-            .chain(RustlsConnector::default());
+            .chain(tls::TlsConnector(Arc::new(Client::new(&options.tls))));
     let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
     let resolver = resolver::Lookup { waiter: Arc::clone(waiter), names, connect_to };
     Agent::with_parts(agent_config(options), connector, resolver)
@@ -297,7 +299,6 @@ fn agent_config(options: &Options) -> Config {
         // The waiter's deadline holds for every phase; ureq's own limits would be counted per phase beside it.
         .timeout_global(None)
         .timeout_await_100(None)
-        .tls_config(options.tls.to_ureq())
         .build()
 }
 

@@ -9,10 +9,12 @@ use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::support::certs::certs;
 use crate::support::dry_run::squeezed;
 use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::isolated::{Dns, Says};
 use crate::support::launch::Inherit;
+use crate::support::odd_certs;
 use crate::support::outcome::Outcome;
 use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use crate::support::readers::missing;
@@ -144,8 +146,15 @@ const TRUST: &[Make] = &[
     |server| shop(server).tls(Listener::Expired),
     |server| shop(server).tls(Listener::NotYetValid),
     |server| shop(server).tls(Listener::WrongName),
+    |server| odd(server, "common-name").env("VAULT_TLS_SERVER_NAME", "vault.vault.svc"),
+    |server| odd(server, "wildcard-one-label").env("VAULT_TLS_SERVER_NAME", "vault.vault"),
     |server| shop(server).tls(Listener::SelfSigned),
     |server| shop(server).tls(Listener::MutualTls),
+    |server| {
+        let client = &certs().stranger_client;
+        let scenario = shop(server).tls(Listener::MutualTls).env("VAULT_CLIENT_CERT", &client.certificate_file);
+        scenario.env("VAULT_CLIENT_KEY", &client.key_file)
+    },
     |server| {
         let scenario = shop(server);
         let addr = scenario.expand("{addr}").replace("http:", "https:");
@@ -157,6 +166,13 @@ const TRUST: &[Make] = &[
         scenario.at(&addr)
     },
 ];
+
+/// Where a server of the same kind shows this certificate.
+fn odd<'a>(server: &'a Server, name: &str) -> Scenario<'a> {
+    let odd = odd_certs::find(name).expect("rcgen makes it");
+    let addr = odd_certs::addr(server.kind(), odd).expect("both can show it");
+    shop(server).at(&addr).env("VAULT_CACERT", &odd.ca)
+}
 
 /// What comes after the read.
 const FILES: &[Make] = &[
@@ -349,6 +365,9 @@ fn settings() -> Vec<Told> {
         run(&at("VAULT_PATH", "shop/prod")),
         run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "approle")),
         run(&at("VAULT_CACERT", "/etc/vault/ca.pem")
+            .env("VAULT_PATH", "shop/prod")
+            .env("VAULT_TOKEN", "hvs.not-looked-at")),
+        run(&at("VAULT_CACERT_BYTES", "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----\\n")
             .env("VAULT_PATH", "shop/prod")
             .env("VAULT_TOKEN", "hvs.not-looked-at")),
     ]
