@@ -29,9 +29,26 @@ pub(crate) enum Inherit {
     Unprivileged,
 }
 
-/// Makes `command`, whose program is a full path, start with all of `inherited`.
+/// Makes `command` start with the usual disposition of every signal, whatever the tests themselves have inherited:
+/// `nohup cargo test` ignores SIGHUP, a CI may ignore others.
+#[allow(unsafe_code, reason = "only between fork and exec can a child be given what Command has no method for")]
+pub(crate) fn with_usual_signals(command: &mut Command) -> &mut Command {
+    let set = || {
+        for number in Signal::iterator().filter(|number| ![Signal::SIGKILL, Signal::SIGSTOP].contains(number)) {
+            // SAFETY: no handler is installed.
+            unsafe { signal(number, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: system calls, and no memory is allocated.
+    unsafe { command.pre_exec(set) }
+}
+
+/// Makes `command`, whose program is a full path where anything is inherited, start with all of `inherited` and with
+/// everything else as it usually is.
 #[allow(unsafe_code, reason = "only between fork and exec can a child be given what Command has no method for")]
 pub(crate) fn apply(command: &mut Command, inherited: &[Inherit]) {
+    with_usual_signals(command);
     if inherited.is_empty() {
         return;
     }
