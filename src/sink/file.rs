@@ -165,8 +165,8 @@ fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     names_a_file.then(|| (Path::new(OsStr::from_bytes(directory)), OsStr::from_bytes(name)))
 }
 
-/// What to call a file that must not be replaced.
-fn obstacle(stat: &FileStat) -> Option<&'static str> {
+/// What to call a file that must not be written or replaced; `None` for a regular one.
+pub(crate) fn obstacle(stat: &FileStat) -> Option<&'static str> {
     match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => None,
         SFlag::S_IFLNK => Some("a symbolic link"),
