@@ -7,6 +7,7 @@ mod sys;
 pub mod wait;
 
 pub use sys::started;
+pub(crate) use sys::{has_acl, remove_acl};
 
 use std::ffi::CString;
 use std::fs::File;

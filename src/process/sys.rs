@@ -3,9 +3,11 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nix::errno::Errno;
 use nix::libc;
 
 // The unwinder, which an abort needs only for backtraces, linked in: the loader would take a tenth of a passthrough to
@@ -101,6 +103,31 @@ fn set(signal: libc::c_int, disposition: usize) {
     // SAFETY: the value is SIG_DFL or SIG_IGN, the only ones that survive an execve, so no handler is installed.
     unsafe {
         libc::signal(signal, disposition);
+    }
+}
+
+/// Where Linux keeps a file's access control list; [acl(5)](https://man7.org/linux/man-pages/man5/acl.5.html).
+const ACCESS_ACL: &CStr = c"system.posix_acl_access";
+
+/// Takes the access control list off an open file. One that has none, or is on a file system without such lists, is as
+/// it should be.
+pub(crate) fn remove_acl(file: impl AsFd) -> Result<(), Errno> {
+    // SAFETY: takes a descriptor that is open and a C string.
+    let result = unsafe { libc::fremovexattr(file.as_fd().as_raw_fd(), ACCESS_ACL.as_ptr()) };
+    match Errno::result(result) {
+        Ok(_) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether an open file has an access control list beside its mode.
+pub(crate) fn has_acl(file: impl AsFd) -> Result<bool, Errno> {
+    // SAFETY: takes a descriptor that is open and a C string; without room for it, the value's size alone is told.
+    let size = unsafe { libc::fgetxattr(file.as_fd().as_raw_fd(), ACCESS_ACL.as_ptr(), std::ptr::null_mut(), 0) };
+    match Errno::result(size) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 
