@@ -81,6 +81,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
     waiter.alive().map_err(|ended| match ended {
         Ended::Signal(signal) => Error::Signal(signal),
         Ended::Deadline => Error::Late(config.startup_timeout),
+        Ended::Refused(refused) => Error::System(refused),
     })?;
     let revoked = session.revoke();
     if revoked == Revoked::Yes {

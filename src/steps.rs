@@ -57,9 +57,9 @@ pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> R
 ///
 /// [`Error::System`]: a start-up that cannot protect its secrets does not read any.
 pub fn arm() -> Result<Arc<Waiter>, Error> {
-    process::harden().map_err(|errno| Error::System { doing: "switching core dumps off", errno })?;
-    let signals = Signals::arm().map_err(|errno| Error::System { doing: "blocking signals", errno })?;
-    Ok(Arc::new(Waiter::new(Some(signals))))
+    process::harden()?;
+    process::demand_random()?;
+    Ok(Arc::new(Waiter::new(Some(Signals::arm()?))))
 }
 
 /// The variables of `secret`, and what is wrong with them.

@@ -124,7 +124,7 @@ fn a_list_that_the_directory_hands_down_to_its_files_is_on_no_file_of_ours() {
         }
         for mode in [0o640, 0o600, 0o660, 0o644, 0o755] {
             let target = Target { mode, ..Target::new(directory.path().join(format!("{mode:o}.env"))) };
-            file::check(&target).unwrap();
+            file::check(&target, Some(b"A='1'\n")).unwrap();
             let prepared = file::prepare(&target, b"A='1'\n").unwrap();
             let by_mode_alone =
                 format!("user::{},group::{},other::{}", letters(mode >> 6), letters(mode >> 3), letters(mode));
