@@ -128,6 +128,9 @@ pub enum Error {
     /// Everything was read, and the time was over before it was handed over.
     #[error("start-up: the secret was read, but not made ready within {} (VAULT_STARTUP_TIMEOUT); raise it, or the CPU limit of the container", Seconds(*.0))]
     Late(Duration),
+    /// Another process reads and changes this one as it likes, and `VAULT_REFUSE_TRACED` is true.
+    #[error("process {0} traces this start and can read its secrets; end it, or take VAULT_REFUSE_TRACED out")]
+    Traced(u32),
     /// A signal ended the start-up.
     #[error("{0}: ended by it during start-up")]
     Signal(Signal),
@@ -180,7 +183,7 @@ impl Error {
                 Kind::Io => Code::Io,
             },
             Self::EnvFile(Unwritten::Stdout(_)) | Self::Output(_) => Code::Io,
-            Self::System(_) | Self::Install(InstallError::Read { .. }) => Code::System,
+            Self::System(_) | Self::Traced(_) | Self::Install(InstallError::Read { .. }) => Code::System,
         };
         code as u8
     }

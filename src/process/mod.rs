@@ -74,6 +74,24 @@ pub fn demand_random() -> Result<(), Refused> {
     })
 }
 
+/// The process that traces this one, where the kernel tells: not without `/proc`, and not of one in another PID namespace.
+/// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html)
+///
+/// # Errors
+///
+/// No file can be opened at all.
+pub fn tracer() -> Result<Option<u32>, Refused> {
+    let status = match std::fs::read_to_string("/proc/self/status") {
+        Ok(status) => status,
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(errno @ (Errno::EPERM | Errno::ENOSYS)) => return Err(Refused { call: "openat", errno }),
+            _ => return Ok(None),
+        },
+    };
+    let number = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).and_then(|it| it.trim().parse().ok());
+    Ok(number.filter(|number| *number != 0))
+}
+
 /// Makes a panic one line of the log with its place, never its payload, which can hold a secret; then exits with `code`,
 /// whatever the panic strategy is.
 pub fn on_panic_exit_with(code: i32) {
