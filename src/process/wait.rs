@@ -128,7 +128,8 @@ impl Waiter {
             Ok(_) => Ok(all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))),
             // From a process that was stopped and goes on; the caller's loop waits for the rest.
             Err(Errno::EINTR) => Ok(None),
-            Err(errno) => Err(Ended::Refused(Refused { call: "poll", errno })),
+            // The C library takes the one that the architecture has.
+            Err(errno) => Err(Ended::Refused(Refused { call: "poll or ppoll", errno })),
         }
     }
 }

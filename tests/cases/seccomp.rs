@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::Resource;
 
+use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::isolated::permitted as may_unshare;
 use crate::support::launch::Inherit;
@@ -71,7 +72,8 @@ fn expected(run: Run, call: &str, errno: Errno) -> End {
         "write" => End::Unsaid(1),
         _ if run == Run::Passthrough => End::Well,
         "prctl" | "rt_sigaction" | "rt_sigprocmask" | "signalfd4" | "pipe2" | "socket" | "getsockopt"
-        | "setsockopt" | "recvfrom" | "poll" => refused(call),
+        | "setsockopt" | "recvfrom" => refused(call),
+        "poll" | "ppoll" => refused("poll or ppoll"),
         // Where there is none at all, the C library makes threads by another.
         "clone3" if no_call => End::Well,
         "clone3" => refused("clone3 or clone"),
@@ -227,6 +229,20 @@ fn a_file_that_may_not_be_made_is_a_file_error_and_a_name_for_a_thread_is_not_ne
         let name = (0, u32::MAX, libc::PR_SET_NAME.cast_unsigned());
         let naming = Denied { argument: Some(name), ..Denied::always(libc::SYS_prctl, errno) };
         hold(Run::Command, &End::Well, &[naming]);
+    }
+}
+
+#[test]
+fn a_dry_run_that_may_not_ask_for_its_rights_finds_them_out() {
+    if !permitted() {
+        return;
+    }
+    for errno in [Errno::EPERM, Errno::ENOSYS] {
+        let raw = Raw::start([]);
+        let scenario = scenario(Run::File, &raw, [Denied::always(libc::SYS_faccessat2, errno)]).options(["--check"]);
+        let outcome = scenario.run().expect(Expect::done().any_stdout());
+        assert!(outcome.stdout.contains("can be written"), "{}", outcome.describe());
+        raw.expect_whole_run();
     }
 }
 
