@@ -103,7 +103,8 @@ pub(super) fn restore_signals_of_writes() {
     }
 }
 
-fn set(signal: libc::c_int, disposition: usize) -> Result<(), Errno> {
+/// Sets a disposition, `SIG_DFL` or `SIG_IGN`.
+pub(super) fn set(signal: libc::c_int, disposition: usize) -> Result<(), Errno> {
     // SAFETY: the value is SIG_DFL or SIG_IGN, the only ones that survive an execve, so no handler is installed.
     let before = unsafe { libc::signal(signal, disposition) };
     if before == libc::SIG_ERR { Err(Errno::last()) } else { Ok(()) }

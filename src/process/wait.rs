@@ -143,14 +143,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::io::Write;
 
+    use nix::libc;
     use nix::sys::pthread::{pthread_kill, pthread_self};
 
+    use super::super::sys;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
 
     /// A waiter with SIGTERM waiting in its queue: directed at this thread, so that tests stay independent.
     fn after_a_signal(grace: Duration) -> Waiter {
+        // Whoever runs the tests may have it ignored, and then it is left alone.
+        sys::set(libc::SIGTERM, libc::SIG_DFL).unwrap();
         let waiter = Waiter::new(Some(Signals::arm().unwrap()));
         waiter.expect(Instant::now() + LONG, grace);
         pthread_kill(pthread_self(), Signal::SIGTERM).unwrap();
