@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use crate::install::InstallError;
+use crate::process::Refused;
 use crate::process::command::CommandFault;
 use crate::sink::env_file::Unwritten;
 use crate::sink::file::Kind;
@@ -123,16 +123,14 @@ pub enum Error {
     #[error("install: {0}")]
     Install(#[from] InstallError),
     /// A system call failed that has no reason to.
-    #[error("{doing}: {} ({errno:?}); the container's limits or seccomp profile may forbid it", .errno.desc())]
-    System {
-        /// What was being done.
-        doing: &'static str,
-        /// The kernel's answer.
-        errno: Errno,
-    },
+    #[error("{0}; {remedy}", remedy = Refused::REMEDY)]
+    System(#[from] Refused),
     /// Everything was read, and the time was over before it was handed over.
     #[error("start-up: the secret was read, but not made ready within {} (VAULT_STARTUP_TIMEOUT); raise it, or the CPU limit of the container", Seconds(*.0))]
     Late(Duration),
+    /// Another process reads and changes this one as it likes, and `VAULT_REFUSE_TRACED` is true.
+    #[error("process {0} traces this start and can read its secrets; end it, or take VAULT_REFUSE_TRACED out")]
+    Traced(u32),
     /// A signal ended the start-up.
     #[error("{0}: ended by it during start-up")]
     Signal(Signal),
@@ -172,19 +170,20 @@ impl Error {
             Self::Command { fault, .. } => match fault {
                 CommandFault::Missing | CommandFault::NotInPath(_) | CommandFault::Interpreter(_) => Code::NotFound,
                 CommandFault::Permission
+                | CommandFault::NotPermitted
                 | CommandFault::NotAFile
                 | CommandFault::Format
                 | CommandFault::Architecture(_)
                 | CommandFault::Busy => Code::NotExecutable,
                 CommandFault::TooLong => Code::Data,
-                CommandFault::Other(_) => Code::System,
+                CommandFault::NoCall(_) | CommandFault::Other(_) => Code::System,
             },
             Self::EnvFile(Unwritten::File(fault)) | Self::Install(InstallError::Write(fault)) => match fault.kind() {
                 Kind::CannotCreate => Code::CannotCreate,
                 Kind::Io => Code::Io,
             },
             Self::EnvFile(Unwritten::Stdout(_)) | Self::Output(_) => Code::Io,
-            Self::System { .. } | Self::Install(InstallError::Read { .. }) => Code::System,
+            Self::System(_) | Self::Traced(_) | Self::Install(InstallError::Read { .. }) => Code::System,
         };
         code as u8
     }

@@ -7,10 +7,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, fstat, lstat};
 
 use crate::error::{Error, Seconds};
 use crate::secrets::{Variable, name};
+use crate::sink::file::obstacle;
+use crate::text::escaped;
 use crate::vault::kv::{Location, Version};
 use crate::vault::token::Revoked;
 
@@ -24,16 +28,38 @@ pub fn error(error: &Error, termination_log: Option<&Path>) {
     if let Some(path) = termination_log
         && let Err(fault) = write(path, &text)
     {
-        log::warn!("termination log {}: {fault}; correct VAULT_TERMINATION_LOG, or set it to none", path.display());
+        let path = escaped(&path.to_string_lossy());
+        log::warn!("termination log {path}: {fault}; correct VAULT_TERMINATION_LOG, or set it to none");
     }
 }
 
-/// The kubelet makes the file and mounts it, so it is written in place.
+/// The kubelet makes the file and mounts it, so it is written in place. Whatever else stands there was put there by
+/// somebody with another purpose: it is not opened, and a file that has other names is not changed.
 fn write(path: &Path, text: &str) -> io::Result<()> {
+    match lstat(path) {
+        Err(Errno::ENOENT) => {}
+        found => demand_plain(&found?)?,
+    }
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(flags.bits()).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits())
+        .open(path)?;
+    // It may be another one by now.
+    demand_plain(&fstat(&file)?)?;
+    file.set_len(0)?;
     file.write_all(format!("vault-exec: {text}\n").as_bytes())
+}
+
+fn demand_plain(found: &FileStat) -> io::Result<()> {
+    match obstacle(found) {
+        Some(kind) => Err(io::Error::other(format!("{kind}, where a file is expected"))),
+        None if found.st_nlink > 1 => Err(io::Error::other("a file with other names (hard links)")),
+        None => Ok(()),
+    }
 }
 
 /// The one line of a run that went well, which ends with `more`, and at debug one line a variable.

@@ -13,7 +13,7 @@ use crate::process::wait::{Ended, Waiter};
 use crate::report::{self, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
-use crate::steps::{arm, collect, demand_target, fit, not_started, print, refused, sink};
+use crate::steps::{arm, collect, demand_target, fit, guard, not_started, print, refused, sink, tracer};
 use crate::vault::Client;
 use crate::vault::token::Revoked;
 use crate::{check, install, logging, process, text};
@@ -38,11 +38,12 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
     match cli::parse(args)? {
         Ask::Run(request) => {
             demand_target(&request, &environ)?;
+            let waiter = guard(&environ)?;
             let settings = config::load(&environ, &request.flags, !request.command.is_empty())?;
             let sink = sink(request, settings.env_file, &environ)?;
             match settings.plan {
                 Plan::Passthrough(warnings) => pass_through(sink, &warnings)?,
-                Plan::Vault(config) => hand_over(&config, sink, environ)?,
+                Plan::Vault(config) => hand_over(&config, sink, environ, &waiter)?,
             }
         }
         Ask::Check { request, style } => return check::run(request, style, &environ),
@@ -58,14 +59,13 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
 }
 
 /// Fetches the secret and hands it over. Whatever ends this after the login, the session's end revokes its token.
-fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error> {
+fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>) -> Result<(), Error> {
     let mut times = Times::start();
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&tracer(config.refuse_traced)?) {
         log::warn!("{warning}");
     }
-    let waiter = arm()?;
 
-    let vault = Client::new(&config.vault, config.policy(times.begun), Arc::clone(&waiter));
+    let vault = Client::new(&config.vault, config.policy(times.begun), Arc::clone(waiter));
     vault.status()?;
     times.lap("status");
     let session = vault.login(&config.auth)?;
@@ -81,6 +81,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
     waiter.alive().map_err(|ended| match ended {
         Ended::Signal(signal) => Error::Signal(signal),
         Ended::Deadline => Error::Late(config.startup_timeout),
+        Ended::Refused(refused) => Error::System(refused),
     })?;
     let revoked = session.revoke();
     if revoked == Revoked::Yes {
@@ -96,7 +97,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ) -> Result<(), Error>
         }
         Ready::File(file, env_file) => {
             waiter.expect(times.begun + config.startup_timeout, Duration::ZERO);
-            let outcome = put_in_place(file, &waiter)?;
+            let outcome = put_in_place(file, waiter)?;
             done(&format!("; {env_file} {outcome}"));
             // One that arrived during the rename was left waiting for its end.
             waiter.disarm().map_err(Error::Signal)

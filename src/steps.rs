@@ -51,15 +51,41 @@ pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> R
     }
 }
 
+/// Arms the process as soon as passthrough is ruled out: before a setting is judged, COMMAND is looked for or a file is
+/// read. A passthrough holds nothing of Vault's, and is left as it was started.
+///
+/// # Errors
+///
+/// As for [`arm`].
+pub fn guard(environ: &Environ) -> Result<Arc<Waiter>, Error> {
+    if config::names_vault(environ) { arm() } else { Ok(Arc::new(Waiter::new(None))) }
+}
+
 /// Closes the process to onlookers and makes signals end every wait.
 ///
 /// # Errors
 ///
 /// [`Error::System`]: a start-up that cannot protect its secrets does not read any.
 pub fn arm() -> Result<Arc<Waiter>, Error> {
-    process::harden().map_err(|errno| Error::System { doing: "switching core dumps off", errno })?;
-    let signals = Signals::arm().map_err(|errno| Error::System { doing: "blocking signals", errno })?;
-    Ok(Arc::new(Waiter::new(Some(signals))))
+    process::harden()?;
+    process::demand_random()?;
+    Ok(Arc::new(Waiter::new(Some(Signals::arm()?))))
+}
+
+/// The warning that something has hold of this process since before it was closed to onlookers; with `refuse` it is an
+/// error. Some runtimes start every container so.
+///
+/// # Errors
+///
+/// [`Error::Traced`], and [`Error::System`] where no file can be opened.
+pub fn tracer(refuse: bool) -> Result<Option<String>, Error> {
+    match process::tracer()? {
+        Some(tracer) if refuse => Err(Error::Traced(tracer)),
+        Some(tracer) => Ok(Some(format!(
+            "process {tracer} traces this start and can read its secrets; VAULT_REFUSE_TRACED=true makes that an error"
+        ))),
+        None => Ok(None),
+    }
 }
 
 /// The variables of `secret`, and what is wrong with them.

@@ -5,6 +5,7 @@ mod report;
 mod text;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
@@ -14,6 +15,7 @@ use crate::cli::Request;
 use crate::config::{self, Config, Inspected, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
+use crate::process::wait::Waiter;
 use crate::secrets::{Carrier, Problem, Variable};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, OnConflict};
@@ -64,6 +66,7 @@ pub fn run(mut request: Request, style: Style, environ: &Environ) -> Result<u8, 
 impl Report {
     /// Fails only with what ends a dry run as it ends a real one: a signal, a call of the system.
     fn examine(&mut self, request: Request, environ: &Environ) -> Result<(), Error> {
+        let waiter = steps::guard(environ)?;
         let begun = Instant::now();
         // A run without a target ends here; its settings and its secret can be looked at all the same.
         let named = steps::demand_target(&request, environ);
@@ -95,7 +98,7 @@ impl Report {
                 };
                 content = file.as_ref().and_then(|file| file.render(&[]).ok());
             }
-            Some(Plan::Vault(config)) if sound => content = self.ask_vault(&config, sink, environ)?,
+            Some(Plan::Vault(config)) if sound => content = self.ask_vault(&config, sink, environ, &waiter)?,
             Some(Plan::Vault(config)) => {
                 self.skip("status", "the settings are at fault");
                 self.step("credential", Instant::now(), config.auth.inspect().map(Found::saying))?;
@@ -114,11 +117,12 @@ impl Report {
         config: &Config,
         sink: Option<Sink>,
         environ: &Environ,
+        waiter: &Arc<Waiter>,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         self.warnings.extend(config.warnings.iter().cloned());
-        let waiter = steps::arm()?;
+        self.warnings.extend(steps::tracer(config.refuse_traced)?);
         let begun = Instant::now();
-        let vault = Client::new(&config.vault, config.policy(begun), waiter.clone());
+        let vault = Client::new(&config.vault, config.policy(begun), Arc::clone(waiter));
         let up = self.step("status", begun, vault.status().map(ready))?.is_some();
         let credential = self.step("credential", Instant::now(), vault.inspect(&config.auth).map(Found::saying))?;
         if !up || credential.is_none() {

@@ -65,6 +65,8 @@ pub struct Config {
     pub wait: Duration,
     /// The limit of everything.
     pub startup_timeout: Duration,
+    /// Whether a start that another process traces is an error.
+    pub refuse_traced: bool,
     /// What is not wrong but deserves a warning.
     pub warnings: Vec<String>,
 }
@@ -157,6 +159,11 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected
     let env_file = if address.is_some() || !for_command { read_env_file(&mut reader) } else { None };
     reader.blame_misspellings();
     Inspected { plan, env_file, faults: reader.faults }
+}
+
+/// Whether an address of Vault is given: if none is, it is a passthrough.
+pub fn names_vault(environ: &Environ) -> bool {
+    Reader::new(environ, &Flags::default()).find(&setting::ADDR).is_some()
 }
 
 /// Whether an env file is named, by flag or variable.
@@ -262,6 +269,7 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
         "error" => Ok(OnConflict::Error),
         _ => Err("unknown; write overwrite, keep or error"),
     });
+    let refuse_traced = reader.parse(&setting::REFUSE_TRACED, value::boolean).unwrap_or(false);
     let namespace = reader.parse(&setting::NAMESPACE, value::segments);
     let auth = auth::read(reader, environ, &mut warnings);
     let mut time = |setting, parse: fn(&str) -> Result<Duration, &'static str>, default| {
@@ -296,6 +304,7 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
         retry_delay,
         wait,
         startup_timeout,
+        refuse_traced,
         warnings,
     })
 }

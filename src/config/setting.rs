@@ -82,6 +82,7 @@ settings! {
     WAIT "VAULT_WAIT" --"wait" = "0s": "Poll up to this long until Vault takes logins and reads, and the JWT or token file is there.";
     STARTUP_TIMEOUT "VAULT_STARTUP_TIMEOUT" = "2m": "Limit of everything together.";
     REVOKE "VAULT_REVOKE" = "true": "Revoke the token of the login at the end.";
+    REFUSE_TRACED "VAULT_REFUSE_TRACED" = "false": "true: a start that another process traces is an error, not a warning.";
     CACERT "VAULT_CACERT" = "the system's": "File with the CA certificates to trust.";
     CACERT_BYTES "VAULT_CACERT_BYTES" = "-": "The same, as PEM text.";
     CAPATH "VAULT_CAPATH" = "-": "The same, as a directory of files, and of directories with such.";

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::Refused;
 use crate::text::escaped;
 
 /// Searched where PATH is unset, as [confstr(3)](https://man7.org/linux/man-pages/man3/confstr.3.html) and the shells do.
@@ -46,8 +47,17 @@ pub enum CommandFault {
     /// Arguments and environment together are too long.
     #[error("arguments and environment are too long for the kernel; select fewer keys with VAULT_KEYS")]
     TooLong,
+    /// The mode allows it, and the kernel does not: see EPERM in
+    /// [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
+    #[error(
+        "not permitted; the file has capabilities that this container drops, or its seccomp profile forbids execve"
+    )]
+    NotPermitted,
+    /// There is no such system call here.
+    #[error("{0}; {remedy}", remedy = Refused::REMEDY)]
+    NoCall(Refused),
     /// Anything else.
-    #[error("{} ({:?}); the kernel refuses to execute it", .0.desc(), .0)]
+    #[error("{}; the kernel refuses to execute it", .0.desc())]
     Other(Errno),
 }
 
@@ -55,7 +65,9 @@ impl From<Errno> for CommandFault {
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::ENOENT | Errno::ENOTDIR => Self::Missing,
-            Errno::EACCES | Errno::EPERM => Self::Permission,
+            Errno::EACCES => Self::Permission,
+            Errno::EPERM => Self::NotPermitted,
+            Errno::ENOSYS => Self::NoCall(Refused { call: "execve", errno }),
             Errno::EISDIR => Self::NotAFile,
             Errno::ENOEXEC | Errno::ELIBBAD => Self::Format,
             Errno::ETXTBSY => Self::Busy,

@@ -7,6 +7,7 @@ mod sys;
 pub mod wait;
 
 pub use sys::started;
+pub(crate) use sys::{has_acl, remove_acl};
 
 use std::ffi::CString;
 use std::fs::File;
@@ -20,8 +21,75 @@ use nix::sys::prctl;
 /// [prctl(2)](https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html).
 ///
 /// A kernel that refuses is an error of the system, not a reason to go on without.
-pub fn harden() -> Result<(), Errno> {
-    prctl::set_dumpable(false)
+///
+/// # Errors
+///
+/// `prctl` is refused, or what makes a write that fails an error and no more.
+pub fn harden() -> Result<(), Refused> {
+    prctl::set_dumpable(false).map_err(Refused::by("prctl"))?;
+    // A write to a pipe that nobody reads would end the process with a token in its hand.
+    sys::ignore_signals_of_writes().map_err(Refused::by("rt_sigaction"))
+}
+
+/// A system call that this process may not make, as a seccomp profile has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("system call {call}: {}", .errno.desc())]
+pub struct Refused {
+    /// The name that a seccomp profile has for it.
+    pub call: &'static str,
+    /// The kernel's answer, or the profile's.
+    pub errno: Errno,
+}
+
+impl Refused {
+    /// What to do about it.
+    pub const REMEDY: &str = "the container's seccomp profile or limits may forbid it";
+
+    /// The refusal of `call`.
+    pub fn by(call: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| Self { call, errno }
+    }
+
+    /// The refusal of `call` as an I/O error, where its answer is one that only a profile gives; any other error as it is.
+    pub fn in_io<E: Into<io::Error>>(call: &'static str) -> impl Fn(E) -> io::Error {
+        move |error| {
+            let error = error.into();
+            match error.raw_os_error().map(Errno::from_raw) {
+                Some(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSYS)) => io::Error::other(Self { call, errno }),
+                _ => error,
+            }
+        }
+    }
+}
+
+/// Finds out whether there are random numbers, without which there is no TLS: the standard library would panic.
+///
+/// # Errors
+///
+/// `getrandom` is refused, and what stands in for it, `/dev/urandom`, is not there.
+pub fn demand_random() -> Result<(), Refused> {
+    sys::random_byte().or_else(|errno| match File::open("/dev/urandom") {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Refused { call: "getrandom", errno }),
+    })
+}
+
+/// The process that traces this one, where the kernel tells: not without `/proc`, and not of one in another PID namespace.
+/// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html)
+///
+/// # Errors
+///
+/// No file can be opened at all.
+pub fn tracer() -> Result<Option<u32>, Refused> {
+    let status = match std::fs::read_to_string("/proc/self/status") {
+        Ok(status) => status,
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(errno @ (Errno::EPERM | Errno::ENOSYS)) => return Err(Refused { call: "openat", errno }),
+            _ => return Ok(None),
+        },
+    };
+    let number = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).and_then(|it| it.trim().parse().ok());
+    Ok(number.filter(|number| *number != 0))
 }
 
 /// Makes a panic one line of the log with its place, never its payload, which can hold a secret; then exits with `code`,
@@ -53,7 +121,7 @@ pub fn exec<E: AsRef<std::ffi::CStr>>(program: &CString, argv: &[CString], envir
         None => nix::unistd::execv(program, argv),
     };
     // What there is to say of it may go to a pipe that nobody reads.
-    sys::ignore_signals_of_writes();
+    let _ = sys::ignore_signals_of_writes();
     match refused {
         Err(errno) => errno,
     }

@@ -7,11 +7,10 @@
 use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::sys;
+use super::{Refused, sys};
 
 const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
@@ -27,29 +26,31 @@ pub struct Signals {
 impl Signals {
     /// Blocks TERM, INT, HUP and QUIT for this thread and those it starts. One that was inherited as ignored, or as
     /// blocked, is left alone: whoever started us meant the application to have it that way.
-    pub fn arm() -> Result<Self, Errno> {
-        let inherited = SigSet::thread_get_mask()?;
+    ///
+    /// # Errors
+    ///
+    /// The call that the kernel refuses. Each of them is needed: a signal that is not seen ends the process with a token
+    /// in its hand.
+    pub fn arm() -> Result<Self, Refused> {
+        let inherited = sys::signal_mask(None).map_err(Refused::by("rt_sigprocmask"))?;
         let mut ours = SigSet::empty();
         for signal in ENDING {
-            if !inherited.contains(signal) && !sys::is_ignored(signal as i32) {
+            let ignored = sys::is_ignored(signal as i32).map_err(Refused::by("rt_sigaction"))?;
+            if !inherited.contains(signal) && !ignored {
                 ours.add(signal);
             }
         }
-        let descriptor = SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        ours.thread_block()?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let descriptor = SignalFd::with_flags(&ours, flags).map_err(Refused::by("signalfd4"))?;
+        sys::signal_mask(Some(&(inherited | ours))).map_err(Refused::by("rt_sigprocmask"))?;
         Ok(Self { descriptor, inherited, taken: Cell::new(false) })
     }
 
     /// A signal that has arrived, taken out of the queue.
-    pub fn take(&self) -> Option<Signal> {
-        let info = self.descriptor.read_signal().ok().flatten()?;
+    pub fn take(&self) -> Result<Option<Signal>, Refused> {
+        let Some(info) = self.descriptor.read_signal().map_err(Refused::by("read"))? else { return Ok(None) };
         self.taken.set(true);
-        i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())
-    }
-
-    /// Gives the inherited mask back, unless a signal has arrived by now: then that one is returned.
-    pub fn disarm(self) -> Result<(), Signal> {
-        self.take().map_or(Ok(()), Err)
+        Ok(i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()))
     }
 }
 
@@ -62,7 +63,8 @@ impl AsFd for Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         if !self.taken.get() {
-            let _ = self.inherited.thread_swap_mask(SigmaskHow::SIG_SETMASK);
+            // The kernel took the same call before.
+            let _ = sys::signal_mask(Some(&self.inherited));
         }
     }
 }

@@ -3,10 +3,13 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::signal::SigSet;
 
 // The unwinder, which an abort needs only for backtraces, linked in: the loader would take a tenth of a passthrough to
 // find and map it. It has to stand before the shared one that the standard library names, which is then left out.
@@ -54,16 +57,18 @@ pub unsafe fn started(count: libc::c_int, words: *const *const libc::c_char) -> 
 /// Notes the dispositions that were inherited, and plugs standard descriptors that are closed.
 fn keep_inherited() {
     for (signal, before) in OF_WRITES.into_iter().zip(&BEFORE) {
-        before.store(disposition(signal), Ordering::Relaxed);
+        before.store(disposition(signal).unwrap_or(libc::SIG_DFL), Ordering::Relaxed);
     }
-    ignore_signals_of_writes();
+    // Where the kernel refuses, they stay as they were, which is what a passthrough needs. All else asks again.
+    let _ = ignore_signals_of_writes();
     // No later file or socket may land on a closed standard descriptor. The reading end of a pipe takes its number:
     // writing to it fails like writing to a closed one, and close-on-exec closes it again for the application.
     for descriptor in 0..=2 {
         let mut ends = [0; 2];
         // SAFETY: fcntl only asks; pipe2 writes two integers into an array of two.
         unsafe {
-            if libc::fcntl(descriptor, libc::F_GETFD) == -1 && libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) == 0 {
+            let closed = libc::fcntl(descriptor, libc::F_GETFD) == -1 && Errno::last() == Errno::EBADF;
+            if closed && libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) == 0 {
                 libc::close(ends[1]);
             }
         }
@@ -71,36 +76,88 @@ fn keep_inherited() {
 }
 
 /// The disposition of `signal`: `SIG_DFL`, `SIG_IGN` or a handler's address.
-fn disposition(signal: libc::c_int) -> usize {
+fn disposition(signal: libc::c_int) -> Result<usize, Errno> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: a null new action only asks; the old one is written into memory of its type, and zeroes are valid for it.
     unsafe {
-        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
-        action.assume_init().sa_sigaction
+        Errno::result(libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()))?;
+        Ok(action.assume_init().sa_sigaction)
     }
 }
 
 /// Whether `signal` is ignored now.
-pub(super) fn is_ignored(signal: libc::c_int) -> bool {
-    disposition(signal) == libc::SIG_IGN
+pub(super) fn is_ignored(signal: libc::c_int) -> Result<bool, Errno> {
+    Ok(disposition(signal)? == libc::SIG_IGN)
 }
 
 /// Makes a write that fails an error and no more.
-pub(super) fn ignore_signals_of_writes() {
-    for signal in OF_WRITES {
-        set(signal, libc::SIG_IGN);
+pub(super) fn ignore_signals_of_writes() -> Result<(), Errno> {
+    OF_WRITES.into_iter().try_for_each(|signal| set(signal, libc::SIG_IGN))
+}
+
+/// Gives these signals back the dispositions they were inherited with. Where the kernel refuses, it has refused to change
+/// them as well.
+pub(super) fn restore_signals_of_writes() {
+    for (signal, before) in OF_WRITES.into_iter().zip(&BEFORE) {
+        let _ = set(signal, before.load(Ordering::Relaxed));
     }
 }
 
-/// Gives these signals back the dispositions they were inherited with.
-pub(super) fn restore_signals_of_writes() {
-    OF_WRITES.into_iter().zip(&BEFORE).for_each(|(signal, before)| set(signal, before.load(Ordering::Relaxed)));
+/// Sets a disposition, `SIG_DFL` or `SIG_IGN`.
+pub(super) fn set(signal: libc::c_int, disposition: usize) -> Result<(), Errno> {
+    // SAFETY: the value is SIG_DFL or SIG_IGN, the only ones that survive an execve, so no handler is installed.
+    let before = unsafe { libc::signal(signal, disposition) };
+    if before == libc::SIG_ERR { Err(Errno::last()) } else { Ok(()) }
 }
 
-fn set(signal: libc::c_int, disposition: usize) {
-    // SAFETY: the value is SIG_DFL or SIG_IGN, the only ones that survive an execve, so no handler is installed.
+/// Makes `new` the signal mask of this thread, if there is one, and returns the mask before.
+///
+/// `pthread_sigmask` returns its error and leaves `errno` alone, which the form in `nix` takes for success.
+pub(super) fn signal_mask(new: Option<&SigSet>) -> Result<SigSet, Errno> {
+    let new = new.map_or(std::ptr::null(), |new| std::ptr::from_ref(new.as_ref()));
+    let mut before = *SigSet::empty().as_ref();
+    // SAFETY: a null new mask only asks; the old one is written into a set that is initialised, and is a set then.
     unsafe {
-        libc::signal(signal, disposition);
+        match libc::pthread_sigmask(libc::SIG_SETMASK, new, &raw mut before) {
+            0 => Ok(SigSet::from_sigset_t_unchecked(before)),
+            error => Err(Errno::from_raw(error)),
+        }
+    }
+}
+
+/// Asks the kernel for a random byte. That it has none yet, early in a boot, is no error.
+pub(super) fn random_byte() -> Result<(), Errno> {
+    let mut byte = [0_u8];
+    // SAFETY: the kernel writes one byte into an array of one.
+    let written = unsafe { libc::getrandom(byte.as_mut_ptr().cast(), byte.len(), libc::GRND_NONBLOCK) };
+    match Errno::result(written) {
+        Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Where Linux keeps a file's access control list; [acl(5)](https://man7.org/linux/man-pages/man5/acl.5.html).
+const ACCESS_ACL: &CStr = c"system.posix_acl_access";
+
+/// Takes the access control list off an open file. One that has none, or is on a file system without such lists, is as
+/// it should be.
+pub(crate) fn remove_acl(file: impl AsFd) -> Result<(), Errno> {
+    // SAFETY: takes a descriptor that is open and a C string.
+    let result = unsafe { libc::fremovexattr(file.as_fd().as_raw_fd(), ACCESS_ACL.as_ptr()) };
+    match Errno::result(result) {
+        Ok(_) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether an open file has an access control list beside its mode.
+pub(crate) fn has_acl(file: impl AsFd) -> Result<bool, Errno> {
+    // SAFETY: takes a descriptor that is open and a C string; without room for it, the value's size alone is told.
+    let size = unsafe { libc::fgetxattr(file.as_fd().as_raw_fd(), ACCESS_ACL.as_ptr(), std::ptr::null_mut(), 0) };
+    match Errno::result(size) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -5,9 +5,11 @@ use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+use super::Refused;
 use super::signal::Signals;
 
 /// Why a wait ended without what it waited for.
@@ -17,6 +19,8 @@ pub enum Ended {
     Signal(Signal),
     /// The deadline passed.
     Deadline,
+    /// There is no waiting: the kernel refuses this call.
+    Refused(Refused),
 }
 
 impl fmt::Display for Ended {
@@ -24,6 +28,7 @@ impl fmt::Display for Ended {
         match self {
             Self::Signal(signal) => write!(f, "{signal} arrived"),
             Self::Deadline => f.write_str("the time limit passed"),
+            Self::Refused(refused) => refused.fmt(f),
         }
     }
 }
@@ -60,11 +65,16 @@ impl Waiter {
 
     /// The signal that has arrived, if one has.
     pub fn caught(&self) -> Option<Signal> {
+        self.look().ok().flatten()
+    }
+
+    fn look(&self) -> Result<Option<Signal>, Refused> {
         let mut rules = lock(&self.rules);
         if rules.caught.is_none() {
-            rules.caught = lock(&self.signals).as_ref().and_then(Signals::take).map(|signal| (signal, Instant::now()));
+            let signal = lock(&self.signals).as_ref().map_or(Ok(None), Signals::take)?;
+            rules.caught = signal.map(|signal| (signal, Instant::now()));
         }
-        rules.caught.map(|(signal, _)| signal)
+        Ok(rules.caught.map(|(signal, _)| signal))
     }
 
     /// Gives the signals back to their inherited state, or returns the one that has arrived by now.
@@ -72,7 +82,8 @@ impl Waiter {
         if let Some(signal) = self.caught() {
             return Err(signal);
         }
-        lock(&self.signals).take().map_or(Ok(()), Signals::disarm)
+        drop(lock(&self.signals).take());
+        Ok(())
     }
 
     /// Waits until `until`.
@@ -85,7 +96,7 @@ impl Waiter {
         loop {
             let deadline = self.alive()?;
             let next = until.map_or(deadline, |until| until.min(deadline));
-            if let Some(index) = self.poll(descriptors, next) {
+            if let Some(index) = self.poll(descriptors, next)? {
                 return Ok(Some(index));
             }
             let now = Instant::now();
@@ -98,14 +109,14 @@ impl Waiter {
     /// The deadline in force, which a signal brings nearer; an error once it has passed. Whoever may go on without ever
     /// waiting, because a peer never stops sending, asks this in between.
     pub fn alive(&self) -> Result<Instant, Ended> {
-        let signal = self.caught();
+        let signal = self.look().map_err(Ended::Refused)?;
         let rules = lock(&self.rules);
         let deadline = rules.caught.map_or(rules.deadline, |(_, at)| rules.deadline.min(at + rules.grace));
         if Instant::now() < deadline { Ok(deadline) } else { Err(signal.map_or(Ended::Deadline, Ended::Signal)) }
     }
 
     /// One poll of `descriptors` and the signals until `next`; the index of the first that is ready.
-    fn poll(&self, descriptors: &[PollFd<'_>], next: Instant) -> Option<usize> {
+    fn poll(&self, descriptors: &[PollFd<'_>], next: Instant) -> Result<Option<usize>, Ended> {
         // One that has been caught is not looked out for again.
         let watch_signals = lock(&self.rules).caught.is_none();
         // Rounded up, else the last millisecond is spent spinning.
@@ -113,10 +124,13 @@ impl Waiter {
         let signals = lock(&self.signals);
         let mut all = descriptors.to_vec();
         all.extend(signals.as_ref().filter(|_| watch_signals).map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
-        // The only error with valid arguments is EINTR, from a process that was stopped and goes on; the caller's loop
-        // waits for the rest.
-        poll(&mut all, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)).ok()?;
-        all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))
+        match poll(&mut all, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
+            Ok(_) => Ok(all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))),
+            // From a process that was stopped and goes on; the caller's loop waits for the rest.
+            Err(Errno::EINTR) => Ok(None),
+            // The C library takes the one that the architecture has.
+            Err(errno) => Err(Ended::Refused(Refused { call: "poll or ppoll", errno })),
+        }
     }
 }
 
@@ -129,14 +143,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::io::Write;
 
+    use nix::libc;
     use nix::sys::pthread::{pthread_kill, pthread_self};
 
+    use super::super::sys;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
 
     /// A waiter with SIGTERM waiting in its queue: directed at this thread, so that tests stay independent.
     fn after_a_signal(grace: Duration) -> Waiter {
+        // Whoever runs the tests may have it ignored, and then it is left alone.
+        sys::set(libc::SIGTERM, libc::SIG_DFL).unwrap();
         let waiter = Waiter::new(Some(Signals::arm().unwrap()));
         waiter.expect(Instant::now() + LONG, grace);
         pthread_kill(pthread_self(), Signal::SIGTERM).unwrap();

@@ -25,6 +25,7 @@ pub use self::check::check;
 use self::error::{Cause, Step};
 pub use self::error::{FileError, Kind};
 use self::temporary::{Temporary, remove_left_overs};
+use crate::process;
 
 /// The file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,8 +166,8 @@ fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     names_a_file.then(|| (Path::new(OsStr::from_bytes(directory)), OsStr::from_bytes(name)))
 }
 
-/// What to call a file that must not be replaced.
-fn obstacle(stat: &FileStat) -> Option<&'static str> {
+/// What to call a file that must not be written or replaced; `None` for a regular one.
+pub(crate) fn obstacle(stat: &FileStat) -> Option<&'static str> {
     match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => None,
         SFlag::S_IFLNK => Some("a symbolic link"),
@@ -177,7 +178,7 @@ fn obstacle(stat: &FileStat) -> Option<&'static str> {
     }
 }
 
-/// Whether the file in place has this content, mode and owner already. One that cannot be read has not.
+/// Whether the file in place has this content, mode and owner already, and no access control list. One that cannot be read has not.
 fn is_same(directory: &OwnedFd, name: &OsStr, target: &Target, content: &[u8]) -> bool {
     let Ok(file) = open_existing(directory, name) else {
         return false;
@@ -194,7 +195,9 @@ fn is_same(directory: &OwnedFd, name: &OsStr, target: &Target, content: &[u8]) -
     });
 
     let mode = found.st_mode & !SFlag::S_IFMT.bits();
-    mode == target.mode && (found.st_uid, found.st_gid) == (uid, gid) && holds(file.into(), content)
+    // A list lets in others than the mode says.
+    let by_mode_alone = process::has_acl(&file).is_ok_and(|has| !has);
+    by_mode_alone && mode == target.mode && (found.st_uid, found.st_gid) == (uid, gid) && holds(file.into(), content)
 }
 
 fn holds(mut file: File, mut content: &[u8]) -> bool {

@@ -14,6 +14,7 @@ use super::http::{Answer, Encoded, Limit, NoAnswer, Unresolved};
 use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
 use crate::json;
+use crate::process::{Refused, wait::Ended};
 use crate::text::{Scrubber, escaped};
 pub use read::{doubled, rule};
 
@@ -104,6 +105,12 @@ fn unreachable(cause: String) -> Fault {
     Fault { code: Code::Unreachable, cause, remedy: UNREACHABLE.into(), retry: Retry::Soon, status: None }
 }
 
+/// A call that this process may not make, and will not be allowed at another try.
+fn forbidden(refused: Refused) -> Fault {
+    let cause = refused.to_string();
+    Fault { code: Code::System, cause, remedy: Refused::REMEDY.into(), retry: Retry::Never, status: None }
+}
+
 fn not_vault(cause: String) -> Fault {
     Fault { code: Code::NotVault, cause, remedy: NOT_VAULT.into(), retry: Retry::Never, status: None }
 }
@@ -142,7 +149,6 @@ fn of_error(error: &ureq::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
 }
 
 fn of_io(error: &std::io::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
-    use crate::process::wait::Ended;
     let inner = error.get_ref();
     if let Some(failed) = inner.and_then(|e| e.downcast_ref::<tls::Failed>()) {
         return tls::fault(failed, scrubber);
@@ -155,15 +161,23 @@ fn of_io(error: &std::io::Error, limit: Limit, scrubber: &Scrubber) -> Fault {
         return Fault { remedy, ..unreachable(escaped(&unresolved.to_string())) };
     }
     match inner.and_then(|e| e.downcast_ref::<Ended>()) {
+        Some(Ended::Refused(refused)) => return forbidden(*refused),
         Some(Ended::Signal(signal)) => return unreachable(format!("{signal} left no time for a complete answer")),
         Some(Ended::Deadline) => return late(limit),
         None => {}
+    }
+    if let Some(refused) = inner.and_then(|e| e.downcast_ref::<Refused>()) {
+        return forbidden(*refused);
     }
     // What this process may not have more of is no fault of the server's.
     let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::EAGAIN, Errno::ENOMEM, Errno::ENOBUFS];
     if error.raw_os_error().is_some_and(|errno| exhausted.contains(&Errno::from_raw(errno))) {
         let remedy = "raise the limit of the container (descriptors, processes, memory)".into();
         return Fault { code: Code::System, remedy, ..unreachable(escaped(&error.to_string())) };
+    }
+    if error.kind() == ErrorKind::PermissionDenied {
+        let remedy = "a firewall, a network policy or the container's seccomp profile forbids it".into();
+        return Fault { remedy, ..unreachable("connecting is not permitted".into()) };
     }
     unreachable(match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".into(),

@@ -274,6 +274,10 @@ fn a_standard_output_that_nobody_reads_is_waited_for_no_longer_than_anything_els
     assert!(outcome.after_signal < Duration::from_secs(1), "{:?}", outcome.after_signal);
 }
 
+/// What a run under strace says first.
+const TRACED: &str = "WARN  vault-exec: process {any} traces this start and can read its secrets; \
+                      VAULT_REFUSE_TRACED=true makes that an error";
+
 /// The program under strace, with an old file in place; `None` where strace cannot trace.
 fn traced<'a>(scenario: Scenario<'a>, options: &[&str]) -> Option<Scenario<'a>> {
     strace(&scenario.file("trace"))?;
@@ -286,7 +290,8 @@ fn the_token_is_revoked_before_the_file_has_its_name(server: &Server) {
     let Some(scenario) = traced(scenario(server), &["-e", "trace=write,sendto,renameat"]) else {
         return;
     };
-    scenario.run().expect(Expect::done()).expect_requests(REQUESTS);
+    let lines = [TRACED, "INFO  vault-exec: 1 variable from {any}; token revoked; {folder}/app.env replaced"];
+    scenario.run().expect(Expect::done().stderr(lines)).expect_requests(REQUESTS);
     let trace = fs::read_to_string(scenario.file("trace")).expect("a trace");
     let line = |text: &str| trace.lines().position(|line| line.contains(text));
     let order = [line("auth/kubernetes/login"), line("new-value"), line("auth/token/revoke-self"), line("renameat(")];
@@ -311,11 +316,11 @@ fn assert_ended_by_a_signal_in(scenario: Scenario, call: &str, content: &str, li
 }
 
 fn a_signal_before_the_rename_leaves_the_old_file(server: &Server) {
-    assert_ended_by_a_signal_in(scenario(server), "fsync", "old", 1);
+    assert_ended_by_a_signal_in(scenario(server), "fsync", "old", 2);
 }
 
 fn a_signal_during_the_rename_leaves_the_new_file(server: &Server) {
-    assert_ended_by_a_signal_in(scenario(server), "renameat", "export A='new-value'\n", 2);
+    assert_ended_by_a_signal_in(scenario(server), "renameat", "export A='new-value'\n", 3);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, limits, names, patience, readiness, refusals, signals, tls,
-    tls_certificates, tls_clients, tls_files, values, wire,
+    addresses, credentials, env_file_faults, exec, faults, limits, names, patience, readiness, refusals, seccomp,
+    signals, tls, tls_certificates, tls_clients, tls_files, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -32,6 +32,7 @@ const TABLES: &[&[Fault]] = &[
     exec::FAULTS,
     env_file_faults::FAULTS,
     signals::FAULTS,
+    seccomp::FAULTS,
 ];
 
 const HEADING: &str = "| fault | step | code | within | test |\n|---|---|---|---|---|\n";

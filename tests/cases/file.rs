@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use nix::fcntl::{Flock, FlockArg};
@@ -11,7 +12,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use vault_exec::sink::file::{self, Kind, Target, Written};
 
-use crate::support::system::{is_root, names};
+use crate::support::readers::missing;
+use crate::support::system::{access, hands_down_access_for, is_root, names, without_privileges};
 
 const LEFT_OVER: &str = ".app.env.vault-exec.0123456789abcdef";
 
@@ -102,6 +104,56 @@ fn a_file_with_another_owner_is_replaced_and_then_has_the_right_one() {
     assert_owner(Some((4242, Some(4343))), (4242, 4343));
     assert_owner(Some((4242, None)), (4242, 0));
     assert_owner(None, (0, 0));
+}
+
+/// Whom no file here is for.
+const NOBODY: u32 = 65534;
+
+/// `rw-` and so on.
+fn letters(bits: u32) -> String {
+    [(4, 'r'), (2, 'w'), (1, 'x')].iter().map(|(bit, letter)| if bits & bit == 0 { '-' } else { *letter }).collect()
+}
+
+#[test]
+fn a_list_that_the_directory_hands_down_to_its_files_is_on_no_file_of_ours() {
+    for directory_mode in [0o755, 0o2775, 0o1777] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(directory_mode)).unwrap();
+        if !hands_down_access_for(NOBODY, directory.path()) {
+            return;
+        }
+        for mode in [0o640, 0o600, 0o660, 0o644, 0o755] {
+            let target = Target { mode, ..Target::new(directory.path().join(format!("{mode:o}.env"))) };
+            file::check(&target, Some(b"A='1'\n")).unwrap();
+            let prepared = file::prepare(&target, b"A='1'\n").unwrap();
+            let by_mode_alone =
+                format!("user::{},group::{},other::{}", letters(mode >> 6), letters(mode >> 3), letters(mode));
+            let temporary = names(directory.path()).into_iter().find(|name| name.starts_with('.')).unwrap();
+            assert_eq!(access(&directory.path().join(temporary)), by_mode_alone);
+            assert_eq!(prepared.commit().unwrap(), Written::Created);
+            assert_eq!(access(&target.path), by_mode_alone);
+            assert_eq!(file::write(&target, b"A='1'\n").unwrap(), Written::Unchanged);
+            let cat = without_privileges(Path::new("cat")).filter(|_| is_root());
+            let read = cat.map(|mut cat| cat.arg(&target.path).output().unwrap().status.success());
+            assert!(read.is_none_or(|read| read == (mode & 0o004 != 0)), "{mode:o}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_somebody_has_given_a_list_is_replaced_by_one_without() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = Target { mode: 0o640, ..Target::new(directory.path().join("app.env")) };
+    file::write(&target, b"x").unwrap();
+    let listed = Command::new("setfacl").args(["--modify", "user:65534:r"]).arg(&target.path).output();
+    if !listed.is_ok_and(|output| output.status.success()) {
+        missing("setfacl (package acl), on a file system with access control lists");
+        return;
+    }
+    assert_eq!(fs::metadata(&target.path).unwrap().mode() & 0o7777, 0o640);
+    assert_eq!(file::write(&target, b"x").unwrap(), Written::Replaced);
+    assert_eq!(access(&target.path), "user::rw-,group::r--,other::---");
+    assert_eq!(file::write(&target, b"x").unwrap(), Written::Unchanged);
 }
 
 #[test]

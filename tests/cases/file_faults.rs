@@ -78,7 +78,7 @@ fn renames((name, _): &(String, String)) -> bool {
 }
 
 #[test]
-fn a_file_gets_its_group_mode_and_user_then_its_content_then_its_name_and_each_is_synced() {
+fn a_file_loses_its_list_gets_its_group_mode_and_user_then_its_content_then_its_name_and_each_is_synced() {
     let Some(calls) = Scene::new().calls() else { return };
     let creations: Vec<_> = calls.iter().filter(|call| creates(call)).collect();
     assert_eq!(creations.len(), 1);
@@ -87,14 +87,14 @@ fn a_file_gets_its_group_mode_and_user_then_its_content_then_its_name_and_each_i
     }
 
     let start = calls.iter().position(creates).unwrap();
-    let watched = ["chmod", "chown", "write", "fsync", "rename", "umask"];
+    let watched = ["xattr", "chmod", "chown", "write", "fsync", "rename", "umask"];
     let shaping: Vec<_> = calls[start..]
         .iter()
         .filter(|(name, rest)| watched.iter().any(|call| name.contains(call)) && !rest.starts_with("1, "))
         .collect();
     let order: Vec<_> = shaping.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(order, ["fchown", "fchmod", "fchown", "write", "fsync", "renameat", "fsync"]);
-    assert!(shaping[1].1.contains(", 0640)"), "{shaping:?}");
+    assert_eq!(order, ["fremovexattr", "fchown", "fchmod", "fchown", "write", "fsync", "renameat", "fsync"]);
+    assert!(shaping[2].1.contains(", 0640)"), "{shaping:?}");
 }
 
 #[test]
@@ -112,6 +112,8 @@ fn a_call_that_fails_leaves_the_old_file_and_nothing_beside_it() {
         ("openat:error=EMFILE:when=LAST", 73),
         ("openat:error=ENOSPC:when=LAST", 74),
         ("openat:error=EROFS:when=LAST", 73),
+        ("fremovexattr:error=EPERM", 73),
+        ("fremovexattr:error=EIO", 74),
         ("fchown:error=EPERM:when=1", 73),
         ("fchown:error=EPERM:when=2", 73),
         ("fchmod:error=EPERM", 73),
@@ -140,6 +142,9 @@ fn a_call_that_fails_leaves_the_old_file_and_nothing_beside_it() {
 #[test]
 fn a_call_that_fails_without_harm_is_no_error() {
     for fault in [
+        // No access control lists on this file system; none on this file.
+        "fremovexattr:error=EOPNOTSUPP",
+        "fremovexattr:error=ENODATA",
         // No locks on this file system; another run has it locked, as a left-over.
         "flock:error=ENOLCK",
         "flock:error=EAGAIN:when=1",

@@ -180,6 +180,22 @@ fn a_row_that_says_another_thing_than_its_runs_do_fails_its_test() {
 }
 
 #[test]
+fn what_the_tests_have_inherited_is_not_passed_on() {
+    let script = "trap '' HUP INT QUIT TERM PIPE USR1 XFSZ; exec \"$0\" \"$@\"";
+    let tests = [
+        "cases::signals::in_a_call::scripted",
+        "cases::signals::one_that_was_ignored_stays_so",
+        "cases::parents::in_the_foreground_of_a_terminal_its_keys_and_its_end_are_signals",
+        "cases::exec::passthrough_is_env",
+    ];
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(std::env::current_exe().expect("this program")).arg("--exact").args(tests);
+    let output = command.output().expect("sh runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("4 passed; 0 failed"), "{said}");
+}
+
+#[test]
 fn a_secret_in_any_place_fails_the_run() {
     for line in ["echo a-secret >&2", "echo a-secret", "echo YS1zZWNyZXQ=", "printf a-sec; echo; printf ret"] {
         assert!(fails(|| drop(shell(Scenario::offline().hides("a-secret"), line).run())), "{line}");

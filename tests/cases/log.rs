@@ -1,12 +1,15 @@
 //! What is said, where, and in which form; and that no value and no token is ever part of it.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::io::Read as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{pipe2, write};
+use nix::sys::stat::Mode;
+use nix::unistd::{mkfifo, pipe2, write};
 use serde_json::{Value, json};
 
 use crate::support::expect::Expect;
@@ -14,6 +17,7 @@ use crate::support::on_both;
 use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
+use crate::support::system::names;
 
 on_both! {
     at_debug_each_variable_is_named_and_sensitive_names_are_masked,
@@ -143,17 +147,44 @@ fn a_start_leaves_the_termination_log_alone(server: &Server) {
 }
 
 fn a_termination_log_that_cannot_be_written_is_a_warning(server: &Server) {
-    let scenario = scenario(server).env("VAULT_REQUIRED_KEYS", "GONE");
-    fs::write(scenario.file("target"), "untouched").expect("a file is written");
-    symlink(scenario.file("target"), scenario.file("link")).expect("a link");
-    let scenario = scenario.env("VAULT_TERMINATION_LOG", "{folder}/link");
-    scenario.run().expect(Expect::done().code(66).stderr([
-        "ERROR vault-exec: secret kv/{path} version 1: missing: GONE \
-         (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)",
-        "WARN  vault-exec: termination log {folder}/link: Too many levels of symbolic links (os error 40); \
-         correct VAULT_TERMINATION_LOG, or set it to none",
-    ]));
-    assert_eq!(fs::read_to_string(scenario.file("target")).expect("a file"), "untouched");
+    let error = "ERROR vault-exec: secret kv/{path} version 1: missing: GONE \
+                 (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)";
+    for (name, fault) in [
+        ("link", "a symbolic link, where a file is expected"),
+        ("dangling", "a symbolic link, where a file is expected"),
+        ("hard", "a file with other names (hard links)"),
+        ("fifo", "a FIFO, where a file is expected"),
+        ("socket", "a socket, where a file is expected"),
+        ("directory", "a directory, where a file is expected"),
+        ("../../../../../../../../dev/full", "a device, where a file is expected"),
+        ("none/log", "No such file or directory (os error 2)"),
+        ("\u{1b}[31m\u{202e}/log", "No such file or directory (os error 2)"),
+    ] {
+        let scenario = scenario(server).env("VAULT_REQUIRED_KEYS", "GONE");
+        let at = |name: &str| scenario.file(name);
+        fs::write(at("target"), "untouched").expect("a file is written");
+        symlink(at("target"), at("link")).expect("a link");
+        symlink("nowhere", at("dangling")).expect("a link");
+        fs::hard_link(at("target"), at("hard")).expect("a link");
+        mkfifo(&at("fifo"), Mode::S_IRWXU).expect("a FIFO");
+        fs::create_dir(at("directory")).expect("a directory");
+        let _socket = UnixListener::bind(at("socket")).expect("a socket");
+        // Somebody who waits at the FIFO gets nothing.
+        let waiting = fs::File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(at("fifo"));
+        let before = names(&at(""));
+        let scenario = scenario.env("VAULT_TERMINATION_LOG", format!("{{folder}}/{name}"));
+        let said = name.replace('\u{1b}', "\\u{1b}").replace('\u{202e}', "\\u{202e}");
+        let warning = format!(
+            "WARN  vault-exec: termination log {{folder}}/{said}: {fault}; \
+             correct VAULT_TERMINATION_LOG, or set it to none"
+        );
+        scenario.run().expect(Expect::done().code(66).stderr([error, &warning]));
+        assert_eq!(fs::read_to_string(scenario.file("target")).expect("a file"), "untouched");
+        assert_eq!(names(&scenario.file("")), before);
+        let mut received = String::new();
+        waiting.expect("a reader").read_to_string(&mut received).expect("nothing to read");
+        assert_eq!(received, "");
+    }
 }
 
 fn a_misspelt_setting_is_warned_about(server: &Server) {

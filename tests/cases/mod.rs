@@ -33,6 +33,7 @@ mod patience;
 mod readiness;
 mod refusals;
 mod restart;
+mod seccomp;
 mod signals;
 mod sources;
 mod supply;

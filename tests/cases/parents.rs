@@ -10,6 +10,7 @@ use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::support::expect::Expect;
+use crate::support::launch::with_usual_signals;
 use crate::support::raw::{LOGIN, READ, Raw, Reply, STATUS};
 use crate::support::readers::missing;
 use crate::support::scenario::{PROGRAM, Scenario};
@@ -62,7 +63,7 @@ fn in_the_foreground_of_a_terminal_its_keys_and_its_end_are_signals() {
             let mut command = Command::new("setsid");
             command.args(["--ctty", PROGRAM, "--", "true"]).env_clear().envs(scenario.given_env());
             command.stdin(terminal).stdout(Stdio::null()).stderr(Stdio::piped());
-            let process = command.spawn().expect("setsid starts");
+            let process = with_usual_signals(&mut command).spawn().expect("setsid starts");
             drop(command);
             raw.await_requests(asked);
             let mut typist = Some(typist);

@@ -9,6 +9,9 @@ use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use crate::support::certs::certs;
+use crate::support::expect::Expect;
+use crate::support::isolated::permitted;
 use crate::support::launch::{Inherit, apply};
 use crate::support::leaks::found;
 use crate::support::raw::{READ, Raw, Reply, TOKEN};
@@ -22,7 +25,7 @@ const VALUE: &str = "a-raw-secret";
 fn calls(scenario: Scenario) -> Option<Vec<String>> {
     let log = scenario.file("strace");
     strace(&log)?;
-    let options = ["-f", "-v", "-s", "1000000", "-e", "trace=%file,%desc,%network,%process", "-o"];
+    let options = ["-f", "-v", "-s", "1000000", "-e", "trace=%file,%desc,%network,%process,prctl", "-o"];
     let options = options.map(Into::into).into_iter().chain([log.clone().into_os_string(), PROGRAM.into()]);
     let scenario = scenario.program("/usr/bin/strace").first(options);
     assert_eq!(scenario.run().code(), 0);
@@ -43,9 +46,90 @@ fn no_file_is_opened_that_is_not_expected() {
     let expected =
         ["/etc/ld.so.", "/lib/", "/lib64/", "/usr/lib", "/proc/self/maps", "/proc/self/cgroup", "/sys/fs/cgroup"];
     let other: Vec<_> = opened.iter().filter(|it| !expected.iter().any(|begin| it.starts_with(begin))).collect();
-    // And COMMAND, to see whether the kernel can execute it.
-    let own = |it: &str| it.ends_with("/jwt") || it == child_program().to_str().expect("a text");
-    assert!(other.len() == 2 && other.iter().all(|it| own(it)), "{other:#?}");
+    // And COMMAND, to see whether the kernel can execute it, and what tells whether somebody traces the start.
+    let own =
+        |it: &str| it.ends_with("/jwt") || it == child_program().to_str().expect("a text") || it == "/proc/self/status";
+    assert!(other.len() == 3 && other.iter().all(|it| own(it)), "{other:#?}");
+}
+
+#[test]
+fn it_is_closed_to_onlookers_before_it_looks_at_any_file_or_sends_anything() {
+    let raw = Raw::start([]);
+    let with_ca = || {
+        let scenario = Scenario::against(&raw).env("VAULT_CACERT", "{folder}/ca.pem");
+        fs::copy(&certs().ca.certificate_file, scenario.file("ca.pem")).expect("a copy");
+        scenario
+    };
+    for scenario in [
+        with_ca().command(["sh", "-c", "exit 0"]).env("PATH", "/nowhere:/usr/bin"),
+        with_ca().no_command().options(["--env-file={folder}/app.env"]),
+        with_ca().options(["--check"]).env("VAULT_LOG_LEVEL", "error"),
+    ] {
+        let Some(calls) = calls(scenario) else { return };
+        let closed = calls.iter().position(|call| call.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"));
+        let (before, after) = calls.split_at(closed.unwrap_or_else(|| panic!("never closed:\n{}", calls.join("\n"))));
+        // The loader's, and whether the kubelet has made a file for the last words.
+        let expected = ["/etc/ld.so.", "/lib/", "/lib64/", "/usr/lib", "/dev/termination-log"];
+        let named = before.iter().filter_map(|call| call.split('"').nth(1)).filter(|name| name.starts_with('/'));
+        let early: Vec<_> = named.filter(|name| !expected.iter().any(|begin| name.starts_with(begin))).collect();
+        assert_eq!(early, Vec::<&str>::new());
+        assert!(!before.iter().any(|call| call.contains("socket(") || call.contains("connect(")), "{before:#?}");
+        for read in ["ca.pem", "/jwt", "connect("] {
+            assert!(after.iter().any(|call| call.contains(read)), "{read}: {after:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_passthrough_closes_nothing() {
+    let Some(calls) = calls(Scenario::offline()) else { return };
+    assert!(!calls.iter().any(|call| call.contains("prctl(")), "{calls:#?}");
+}
+
+/// The program under strace, which is a tracer.
+fn traced(raw: &Raw) -> Option<Scenario<'static>> {
+    let scenario = Scenario::against(raw);
+    strace(&scenario.file("strace"))?;
+    Some(scenario.program("/usr/bin/strace").options(["-f", "-o", "{folder}/strace", PROGRAM]))
+}
+
+#[test]
+fn a_start_that_is_traced_says_so_once_and_is_refused_where_that_is_wanted() {
+    let raw = Raw::start([]);
+    let Some(scenario) = traced(&raw) else { return };
+    let warning = "WARN  vault-exec: process {any} traces this start and can read its secrets; \
+                   VAULT_REFUSE_TRACED=true makes that an error";
+    let outcome = scenario.run();
+    // strace is the process that was started, and the application not its like in every respect.
+    assert_eq!((outcome.code(), outcome.log().len()), (0, 2), "{}", outcome.describe());
+    let tracer = outcome.pid.to_string();
+    assert_eq!(outcome.log()[0], warning.replace("{any}", &tracer));
+    raw.expect_whole_run();
+
+    let raw = Raw::start([]);
+    let refusing = || traced(&raw).expect("as before").env("VAULT_REFUSE_TRACED", "true");
+    let said = "process {any} traces this start and can read its secrets; end it, or take VAULT_REFUSE_TRACED out";
+    refusing().run().expect_failure(71, said);
+    refusing().no_command().options(["--check", "--env-file={folder}/app.env"]).run().expect_failure(71, said);
+    raw.expect_requests([]);
+    // A setting that cannot be used is told first.
+    let said = "VAULT_TIMEOUT = \"soon\": {any}";
+    refusing().env("VAULT_TIMEOUT", "soon").run().expect_failure(78, said);
+}
+
+#[test]
+fn without_a_tracer_or_without_proc_nothing_is_said() {
+    let raw = Raw::start([]);
+    Scenario::against(&raw).env("VAULT_REFUSE_TRACED", "true").run().expect(Expect::started().env([("A", VALUE)]));
+    let test = "without_a_tracer_or_without_proc_nothing_is_said";
+    if !permitted(test, &["--mount"]) || traced(&raw).is_none() {
+        return;
+    }
+    let script = "mount -t tmpfs none /proc && exec \"$@\"";
+    let scenario = Scenario::against(&raw).env("PATH", "/usr/bin:/bin").env("VAULT_REFUSE_TRACED", "true");
+    let scenario = scenario.command(["/bin/echo", "started"]).program("/usr/bin/unshare");
+    let options = ["--mount", "/bin/sh", "-c", script, "sh", "/usr/bin/strace", "-o", "{folder}/strace", PROGRAM];
+    scenario.options(options).run().expect(Expect::done().stdout("started\n"));
 }
 
 #[test]

@@ -7,9 +7,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+
+use super::seccomp::Denied;
 
 /// One thing that is not as it usually is.
 #[derive(Clone, Debug)]
@@ -27,11 +30,30 @@ pub(crate) enum Inherit {
     Entry(&'static [u8]),
     /// Root without any capability, so that modes and other processes' privacy hold for it too.
     Unprivileged,
+    /// This system call is denied, to the process and its children. Comes last: setting the others takes calls as well.
+    Denied(Denied),
 }
 
-/// Makes `command`, whose program is a full path, start with all of `inherited`.
+/// Makes `command` start with the usual disposition of every signal, whatever the tests themselves have inherited:
+/// `nohup cargo test` ignores SIGHUP, a CI may ignore others.
+#[allow(unsafe_code, reason = "only between fork and exec can a child be given what Command has no method for")]
+pub(crate) fn with_usual_signals(command: &mut Command) -> &mut Command {
+    let set = || {
+        for number in Signal::iterator().filter(|number| ![Signal::SIGKILL, Signal::SIGSTOP].contains(number)) {
+            // SAFETY: no handler is installed.
+            unsafe { signal(number, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: system calls, and no memory is allocated.
+    unsafe { command.pre_exec(set) }
+}
+
+/// Makes `command`, whose program is a full path where anything is inherited, start with all of `inherited` and with
+/// everything else as it usually is.
 #[allow(unsafe_code, reason = "only between fork and exec can a child be given what Command has no method for")]
 pub(crate) fn apply(command: &mut Command, inherited: &[Inherit]) {
+    with_usual_signals(command);
     if inherited.is_empty() {
         return;
     }
@@ -48,7 +70,8 @@ pub(crate) fn apply(command: &mut Command, inherited: &[Inherit]) {
         for one in &inherited {
             set(one)?;
         }
-        match nix::unistd::execve(&program, &argv, &env) {
+        // Not execve, which may be denied.
+        match nix::unistd::execveat(AT_FDCWD, &program, &argv, &env, AtFlags::empty()) {
             Err(errno) => Err(errno.into()),
         }
     };
@@ -83,6 +106,7 @@ fn set(one: &Inherit) -> nix::Result<()> {
             }
             Ok(())
         }
+        Inherit::Denied(denied) => denied.install(),
     }
 }
 

@@ -124,7 +124,7 @@ fn files(scenario: &Scenario) -> Vec<(String, String)> {
         let text = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (path.display().to_string(), text.unwrap_or_default())
     };
-    temporary.chain(termination_log).map(read).collect()
+    temporary.chain(termination_log).filter(|path| path.is_file()).map(read).collect()
 }
 
 /// What a request says beside the one secret that it is there to carry: a login the JWT, the others the token.

@@ -32,6 +32,7 @@ pub(crate) mod random;
 pub(crate) mod raw;
 pub(crate) mod readers;
 pub(crate) mod scenario;
+pub(crate) mod seccomp;
 pub(crate) mod server;
 pub(crate) mod situation;
 pub(crate) mod started;

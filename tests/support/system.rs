@@ -77,6 +77,21 @@ pub(crate) fn without_privileges(program: &Path) -> Option<Command> {
     Some(command)
 }
 
+/// Has the directory hand down a list to its files by which this user may read and write them, whatever their modes;
+/// `false` where there are no such lists.
+pub(crate) fn hands_down_access_for(user: u32, directory: &Path) -> bool {
+    let mut command = Command::new("setfacl");
+    command.args(["--default", "--modify", &format!("user:{user}:rw")]).arg(directory);
+    command.output().is_ok_and(|output| output.status.success())
+        || missing("setfacl (package acl), on a file system with access control lists")
+}
+
+/// The access control list of a file, as `user::rw-,group::r--,other::---`.
+pub(crate) fn access(file: &Path) -> String {
+    let output = Command::new("getfacl").args(["--omit-header", "--absolute-names", "--numeric"]).arg(file).output();
+    String::from_utf8(output.expect("getfacl, which comes with setfacl").stdout).unwrap().trim().replace('\n', ",")
+}
+
 /// strace, following every thread and writing to `log`; `None` where it cannot trace.
 pub(crate) fn strace(log: &Path) -> Option<Command> {
     let works = Command::new("strace").args(["-o", "/dev/null", "true"]).output();

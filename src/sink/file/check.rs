@@ -49,7 +49,11 @@ fn may_create(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
         Ok(SYSFS_MAGIC) => return Err(Cause::Os(Step::Create, Errno::EACCES)),
         _ => {}
     }
-    faccessat(directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS).map_err(Step::Create.failed())
+    match faccessat(directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {
+        // An immutable directory, of which the next call tells, or a seccomp profile that refuses the question.
+        Ok(()) | Err(Errno::EPERM | Errno::ENOSYS) => Ok(()),
+        Err(errno) => Err(Cause::Os(Step::Create, errno)),
+    }
 }
 
 /// Gives a file without a name, gone with its descriptor, the target's owner and mode and room for so many bytes:

@@ -36,6 +36,7 @@ pub(super) enum Step {
     OpenDirectory,
     Inspect,
     Create,
+    RemoveAcl,
     SetOwner,
     SetMode,
     Write,
@@ -58,6 +59,7 @@ impl Step {
             Self::OpenDirectory => "opening its directory",
             Self::Inspect => "looking at it",
             Self::Create => "creating a temporary file beside it",
+            Self::RemoveAcl => "taking the directory's default access control list off a temporary file beside it",
             Self::SetOwner => "setting its owner",
             Self::SetMode => "setting its mode",
             Self::Write => "writing a temporary file beside it",
@@ -126,6 +128,10 @@ fn remedy(step: Step, errno: Errno) -> Option<&'static str> {
             "the file in place is another user's in a sticky directory, or immutable: remove it, or choose another \
              directory"
         }
+        (_, Errno::ENOSYS) | (Step::RemoveAcl | Step::Write | Step::Sync | Step::SyncDirectory, Errno::EPERM) => {
+            "the container's seccomp profile may forbid the call"
+        }
+        (Step::SetMode, Errno::EPERM) => "its file system, or the container's seccomp profile, lets nobody set modes",
         (_, Errno::EACCES | Errno::EPERM) => "let this user write to the directory (in Kubernetes: fsGroup)",
         (_, Errno::EROFS) => "choose a volume that is not read-only",
         (_, Errno::ENOSPC) => "make the volume larger or free some of it",

@@ -16,6 +16,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, geteuid, unlinkat};
 
 use super::error::{Cause, Step};
 use super::{Target, obstacle, open_existing};
+use crate::process;
 
 /// How often a new file is made after another run took the one before for a left-over.
 const ATTEMPTS: usize = 16;
@@ -95,9 +96,11 @@ impl Drop for Temporary {
     }
 }
 
-/// Sets mode and owner.
+/// Sets mode and owner, which alone say who may open the file: a list that the directory hands down to its files is
+/// taken off, while the mode that the file was made with makes it void.
 pub(super) fn shape(file: impl AsFd, target: &Target) -> Result<(), Cause> {
     let (uid, gid) = target.owner.unzip();
+    process::remove_acl(&file).map_err(Step::RemoveAcl.failed())?;
     // The group, the mode, and the user last: nobody can open the file on the way who could not in the end,
     // and CAP_CHOWN is enough, as the file is this user's own while its mode changes.
     if let Some(gid) = gid.flatten() {

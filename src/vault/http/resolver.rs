@@ -13,6 +13,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use crate::process::Refused;
 use crate::process::wait::Waiter;
 
 /// More are not tried.
@@ -77,12 +78,14 @@ fn look_up(host: &str, port: u16, waiter: &Waiter) -> io::Result<Vec<SocketAddr>
     }
     // getaddrinfo can neither be bounded nor interrupted. A thread that hangs in it ends with the process, or at exec.
     let (result, found) = mpsc::channel();
-    let (done, finished) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let (done, finished) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(Refused::in_io("pipe2"))?;
     let name = host.clone();
-    std::thread::Builder::new().name("lookup".into()).stack_size(256 << 10).spawn(move || {
+    let look_up = move || {
         let _ = result.send((name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
         drop(finished);
-    })?;
+    };
+    let thread = std::thread::Builder::new().name("lookup".into()).stack_size(256 << 10);
+    thread.spawn(look_up).map_err(Refused::in_io::<io::Error>("clone3 or clone"))?;
     waiter.ready(&[PollFd::new(done.as_fd(), PollFlags::POLLIN)], None).map_err(io::Error::other)?;
     let unresolved = |reason: String| io::Error::other(Unresolved { host, reason });
     match found.try_recv() {

@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{
 };
 
 use super::resolver::Names;
-use crate::process::wait::Waiter;
+use crate::process::{Refused, wait::Waiter};
 
 /// How long an address has before the next one is tried beside it, as
 /// [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-5) recommends: a dead first address costs this and no more.
@@ -40,7 +40,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         }
         // A failed connect may mean that the name points elsewhere by now.
         let stream = race(&details.addrs, &self.waiter).inspect_err(|_| self.names.forget())?;
-        stream.set_nodelay(details.config.no_delay())?;
+        stream.set_nodelay(details.config.no_delay()).map_err(Refused::in_io::<io::Error>("setsockopt"))?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Either::B(Tcp { stream, buffers, waiter: Arc::clone(&self.waiter) })))
     }
@@ -56,7 +56,7 @@ fn race(addresses: &[SocketAddr], waiter: &Waiter) -> io::Result<TcpStream> {
         if let Some(address) = waiting.next() {
             match start(*address) {
                 Ok(socket) => racing.push(socket),
-                Err(errno) => fault = errno.into(),
+                Err(error) => fault = error,
             }
         } else if racing.is_empty() {
             return Err(fault);
@@ -69,7 +69,7 @@ fn race(addresses: &[SocketAddr], waiter: &Waiter) -> io::Result<TcpStream> {
                 break;
             };
             let stream = TcpStream::from(racing.swap_remove(index));
-            match stream.take_error()? {
+            match stream.take_error().map_err(Refused::in_io::<io::Error>("getsockopt"))? {
                 None => return Ok(stream),
                 Some(error) => fault = error,
             }
@@ -81,13 +81,13 @@ fn race(addresses: &[SocketAddr], waiter: &Waiter) -> io::Result<TcpStream> {
 }
 
 /// A socket whose connect is under way, or already done.
-fn start(address: SocketAddr) -> Result<OwnedFd, Errno> {
+fn start(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(family, SockType::Stream, flags, None)?;
+    let socket = socket(family, SockType::Stream, flags, None).map_err(Refused::in_io("socket"))?;
     match connect(socket.as_raw_fd(), &SockaddrStorage::from(address)) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
-        Err(errno) => Err(errno),
+        Err(errno) => Err(no_such_call("connect", errno.into())),
     }
 }
 
@@ -106,7 +106,8 @@ impl Transport for Tcp {
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
         let mut rest = &self.buffers.output()[..amount];
         while !rest.is_empty() {
-            let written = patiently(&self.stream, PollFlags::POLLOUT, &self.waiter, |mut s| s.write(rest))?;
+            let written = patiently(&self.stream, PollFlags::POLLOUT, &self.waiter, |mut s| s.write(rest));
+            let written = written.map_err(|error| no_such_call("sendto", error))?;
             rest = &rest[written..];
         }
         Ok(())
@@ -114,7 +115,8 @@ impl Transport for Tcp {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         let input = self.buffers.input_append_buf();
-        let amount = patiently(&self.stream, PollFlags::POLLIN, &self.waiter, |mut s| s.read(input))?;
+        let amount = patiently(&self.stream, PollFlags::POLLIN, &self.waiter, |mut s| s.read(input));
+        let amount = amount.map_err(Refused::in_io::<io::Error>("recvfrom"))?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }
@@ -123,6 +125,11 @@ impl Transport for Tcp {
         // Nothing was asked for, so bytes are as bad as the end of the stream.
         matches!((&self.stream).read(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }
+}
+
+/// The refusal of a call to which a firewall or a network policy says EPERM or EACCES as well; these stay as they are.
+fn no_such_call(call: &'static str, error: io::Error) -> io::Error {
+    if error.raw_os_error() == Some(Errno::ENOSYS as i32) { Refused::in_io(call)(error) } else { error }
 }
 
 /// Does `call`, waiting whenever it would block. A peer that never stops sending is no reason never to look at the clock.

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ use crate::support::outcome::Outcome;
 use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use crate::support::readers::missing;
 use crate::support::scenario::{PROGRAM, Scenario, child_program};
+use crate::support::seccomp::{self, Denied};
 use crate::support::server::{Listener, Server};
 
 /// The code that a run ended with, and a line of what it said.
@@ -387,8 +390,18 @@ fn system() -> Vec<Told> {
     [ended, run(&at(&Raw::start([])).inherit([limit]))].concat()
 }
 
+/// Where a seccomp profile denies a call; `None` where there are no such filters.
+fn profiles() -> Option<Vec<Told>> {
+    let without = |call| {
+        let raw = Raw::start([(SECRET, vec![Reply::secret(r#"{"API_KEY":"a-raw-secret"}"#)])]);
+        let denied = Inherit::Denied(Denied::always(call, Errno::EPERM));
+        run(&at(&raw).env("VAULT_LOG_LEVEL", "error").inherit([denied]))
+    };
+    seccomp::permitted().then(|| [libc::SYS_signalfd4, libc::SYS_socket, libc::SYS_execve].map(without).concat())
+}
+
 /// What needs no server that works, the same at each run; `None` as above.
 pub(super) fn without_a_server() -> Option<Vec<Told>> {
     assert!(!Path::new("/etc/vault/ca.pem").exists() && !Path::new("/app/shop").exists(), "the example is not real");
-    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system()].concat())
+    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system(), profiles()?].concat())
 }
