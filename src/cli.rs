@@ -180,7 +180,7 @@ fn unreadable(error: &clap::Error) -> Error {
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = lines.find_map(|line| line.strip_prefix("tip: ")).filter(|tip| tip.contains("similar"));
     let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-    usage(&crate::text::escaped(&format!("{first}{tip}")))
+    usage(&crate::text::shown(&format!("{first}{tip}")))
 }
 
 /// A setting's help: what it means, the variable where a flag has one, default and alias; 70 columns wide.

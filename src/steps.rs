@@ -39,7 +39,7 @@ pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> 
 /// a terminal.
 pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> Result<Sink, Error> {
     if let Some(first) = request.command.first() {
-        let name = text::escaped(&first.to_string_lossy());
+        let name = text::shown(&first.to_string_lossy());
         return Command::find(request.command, environ).map(Sink::Command).map_err(not_started(&name));
     }
     match env_file {
@@ -113,7 +113,7 @@ pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error + use<> {
 ///
 /// [`Error::Output`] where standard output is full.
 pub fn print(text: &str) -> Result<(), Error> {
-    match process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
+    match process::stdout().and_then(|mut stdout| stdout.write_all(text::without_credentials(text).as_bytes())) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) => {
             Ok(())
         }

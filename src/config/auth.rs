@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::{setting, value};
 use crate::process::environ::Environ;
 use crate::secret::Secret;
-use crate::text::escaped;
+use crate::text::shown;
 use crate::vault::auth::{Kubernetes, Method, TokenSource, json_is};
 
 /// Returns `None` only if a fault was recorded.
@@ -67,7 +67,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
     }
     let source = given(token).or(file).or(home);
     if source.is_none() && !reader.faults.iter().any(|fault| fault.name.ends_with("_TOKEN")) {
-        let jwt = escaped(&jwt.to_string_lossy());
+        let jwt = shown(&jwt.to_string_lossy());
         let pod = if named.is_some() {
             String::new()
         } else {

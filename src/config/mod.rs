@@ -15,7 +15,7 @@ use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
 use crate::sink::format::{Format, UnknownFormat};
-use crate::text::escaped;
+use crate::text::shown;
 use crate::vault::address::Address;
 use crate::vault::auth::Method;
 use crate::vault::kv::Location;
@@ -192,12 +192,11 @@ pub struct InEffect {
 /// Every setting, for a dry run's report.
 pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     let mut reader = Reader::new(environ, flags);
-    let shown = |setting: &Setting, text: String| {
+    let visible = |setting: &Setting, text: String| {
         // An address that is refused may be so for the password in it.
         let refused = setting.name == setting::ADDR.name && Address::parse(&text).is_err();
-        let hidden =
-            setting.credential || setting.name == setting::CACERT_BYTES.name || refused || reader::is_key(&text);
-        if hidden { "set".to_owned() } else { escaped(&text) }
+        let hidden = setting.credential || setting.name == setting::CACERT_BYTES.name || refused;
+        if hidden { "set".to_owned() } else { shown(&text) }
     };
     let mut row = |setting: &'static Setting| {
         let Some(found) = reader.find(setting) else {
@@ -213,7 +212,7 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
             _ if adds => (reader.list(setting).join(","), found.name),
             _ => (found.text, found.name),
         };
-        InEffect { name: setting.name, value: Some(shown(setting, text)), from: Some(from) }
+        InEffect { name: setting.name, value: Some(visible(setting, text)), from: Some(from) }
     };
     setting::ALL.iter().map(|setting| row(setting)).collect()
 }

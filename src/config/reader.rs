@@ -3,7 +3,7 @@
 use super::setting::{ALL, Setting};
 use crate::error::SettingFault;
 use crate::process::environ::Environ;
-use crate::text::escaped;
+use crate::text::{escaped, shown, without_credentials};
 
 /// What the command line says of settings; empty where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,7 +115,9 @@ impl<'a> Reader<'a> {
 
     /// Notes a fault of `name`, which held `held`.
     pub fn fault(&mut self, name: impl Into<String>, held: Option<String>, cause: impl Into<String>) {
-        let held = held.filter(|text| !is_key(text)).map(|text| {
+        let held = held.map(|text| {
+            // Cut first, a credential would no longer look like one.
+            let text = without_credentials(&text);
             let cut: String = text.chars().take(60).collect();
             let dots = if cut.len() < text.len() { "…" } else { "" };
             format!("\"{}{dots}\"", escaped(&cut))
@@ -161,15 +163,10 @@ impl<'a> Reader<'a> {
             .filter_map(|name| {
                 let candidates = known.iter().filter(|known| near(name, known));
                 let meant = candidates.min_by_key(|known| strsim::osa_distance(name, known))?;
-                Some((escaped(name), meant.clone()))
+                Some((shown(name), meant.clone()))
             })
             .collect()
     }
-}
-
-/// Whether `text` is a private key where its path should be: one that no message may show a part of.
-pub fn is_key(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----")
 }
 
 /// The items of a comma-separated list.

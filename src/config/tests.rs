@@ -111,13 +111,14 @@ fn a_private_key_in_place_of_its_path_is_shown_nowhere() {
     let pem = "-----BEGIN EC PRIVATE KEY-----\nhunter2\n-----END EC PRIVATE KEY-----";
     let settings = [("VAULT_ADDR", "https://vault"), ("VAULT_CLIENT_CERT", "/nowhere"), ("VAULT_CLIENT_KEY", pem)];
     assert!(
-        faults(&settings).contains(&"VAULT_CLIENT_KEY: not found; give a PEM file that this user can read".to_owned()),
+        faults(&settings)
+            .contains(&"VAULT_CLIENT_KEY = \"***\": not found; give a PEM file that this user can read".to_owned()),
         "{:?}",
         faults(&settings)
     );
     let shown = in_effect(&Environ::from_pairs(settings), &Flags::default());
     let key = shown.iter().find(|it| it.name == "VAULT_CLIENT_KEY");
-    assert_eq!(key.and_then(|it| it.value.as_deref()), Some("set"));
+    assert_eq!(key.and_then(|it| it.value.as_deref()), Some("***"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::reader::{Found, Reader};
 use super::setting;
 use super::value::boolean;
 use crate::process::environ::Environ;
-use crate::text::escaped;
+use crate::text::{escaped, shown};
 use crate::vault::tls::{Identity, Tls, roots};
 
 /// Where distributions keep the bundle of system roots.
@@ -96,7 +96,7 @@ fn read_path(path: &str) -> Result<Roots, String> {
     files.sort();
     let mut all = Roots::new();
     for file in files {
-        let name = escaped(&file.to_string_lossy());
+        let name = shown(&file.to_string_lossy());
         all.extend(read_bytes(&file).and_then(|pem| roots(&pem)).map_err(|cause| format!("{name}: {cause}"))?);
     }
     if all.is_empty() { Err("no file in it".into()) } else { Ok(all) }

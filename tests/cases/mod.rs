@@ -27,6 +27,7 @@ mod limits;
 mod log;
 mod logins;
 mod manual;
+mod misplaced;
 mod names;
 mod parents;
 mod patience;

@@ -12,7 +12,7 @@ use super::TokenSource;
 use crate::error::{Code, Effort, Error, Fault, Retry};
 use crate::json::Object;
 use crate::secret::Secret;
-use crate::text::escaped;
+use crate::text::{escaped, shown};
 
 /// Larger files are no credentials.
 const MAX_FILE: u64 = 64 << 10;
@@ -29,7 +29,7 @@ impl NoCredential {
     /// The file `what` at `path`; the remedy is for all that has none of its own.
     pub(super) fn new(what: &'static str, path: &Path, why: Unusable, remedy: &'static str) -> Self {
         let remedy = if let Unusable::Json(_, own) = why { own } else { remedy };
-        Self { what, path: escaped(&path.to_string_lossy()), why, remedy }
+        Self { what, path: shown(&path.to_string_lossy()), why, remedy }
     }
 
     /// As a fault of its step.
