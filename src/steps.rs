@@ -6,12 +6,13 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use crate::cli::{self, Request};
-use crate::config::{self, Config};
-use crate::error::{Code, Error};
+use crate::config::{self, Config, Passthrough};
+use crate::error::{self, Code, Error, SettingFault};
 use crate::process::command::CommandFault;
 use crate::process::environ::Environ;
 use crate::process::signal::Signals;
 use crate::process::wait::Waiter;
+use crate::secrets::reference::is_reference;
 use crate::secrets::{self, Carrier, Problem, Variable};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
@@ -89,6 +90,39 @@ pub fn fit(
         }
     };
     (variables, payload)
+}
+
+/// Refuses a passthrough whose environment lacks what COMMAND needs.
+///
+/// # Errors
+///
+/// [`Error::Unread`] with the names.
+pub fn demand_required(passthrough: &Passthrough) -> Result<(), Error> {
+    let Passthrough { missing, because, .. } = passthrough;
+    if missing.is_empty() { Ok(()) } else { Err(Error::Unread { missing: missing.clone(), because }) }
+}
+
+/// Refuses an environment in which another tool's reference is left for COMMAND: neither withheld nor replaced by one of
+/// `variables`.
+///
+/// # Errors
+///
+/// [`Error::Settings`] with the variables' names, unless `VAULT_ALLOW_REFERENCES` is true.
+pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Config) -> Result<(), Error> {
+    let kept = |variable: &Variable| {
+        config.on_conflict == OnConflict::Keep && exec::is_in_conflict(variable, environ, config::is_credential)
+    };
+    let replaced = |name: &[u8]| variables.iter().any(|variable| variable.name.as_bytes() == name && !kept(variable));
+    let left =
+        |(name, value): &(&[u8], &[u8])| is_reference(value) && !config::is_credential(name, value) && !replaced(name);
+    let names: Vec<_> =
+        environ.variables().filter(left).map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+    if names.is_empty() || config.allow_references {
+        return Ok(());
+    }
+    let cause = "another tool's reference (vault:PATH#KEY), which nothing resolves here; let VAULT_KEYS rename the key to \
+                 this variable (KEY:NAME), or set VAULT_ALLOW_REFERENCES=true";
+    Err(Error::Settings(vec![SettingFault { name: error::names(&names), held: None, cause: cause.into() }]))
 }
 
 /// The error for a secret with `problems`.
