@@ -1,6 +1,7 @@
 //! The command line: which mode, which flags. Nothing of it is a credential.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -18,6 +19,14 @@ vault-exec [OPTIONS] [--] COMMAND [ARG]...
        vault-exec [OPTIONS] --check (-- COMMAND [ARG]... | --env-file PATH)
        vault-exec --install DIR";
 
+const FORCE: &str = "Write secrets to standard output even if it is a terminal";
+const CHECK: &str = "Go through every step, start and write nothing, and report";
+const INSTALL: &str = "Copy this program to DIR/vault-exec, over one that is running too";
+
+/// The columns of a terminal's 80 that are left of the flag's own line in `-h`, and below it in `--help`.
+const SHORT: usize = 52;
+const LONG: usize = 70;
+
 /// Starts COMMAND with one Vault path's secrets in its environment.
 ///
 /// It logs in to Vault or OpenBao with the pod's service account, reads one KV
@@ -34,30 +43,28 @@ vault-exec [OPTIONS] [--] COMMAND [ARG]...
     after_long_help = variables_help()
 )]
 struct Cli {
-    #[arg(long, value_name = "KEYS", help = setting_help(&setting::KEYS), help_heading = "Secrets")]
+    #[arg(long, value_name = "KEYS", help = short(&setting::KEYS), long_help = long(&setting::KEYS), help_heading = "Secrets")]
     keys: Option<String>,
 
-    #[arg(long, value_name = "NAMES", help = setting_help(&setting::REQUIRED_KEYS), help_heading = "Secrets")]
+    #[arg(long, value_name = "NAMES", help = short(&setting::REQUIRED_KEYS), long_help = long(&setting::REQUIRED_KEYS), help_heading = "Secrets")]
     require: Vec<String>,
 
-    #[arg(long, value_name = "NAMES", help = setting_help(&setting::ALLOW_NAMES), help_heading = "Secrets")]
+    #[arg(long, value_name = "NAMES", help = short(&setting::ALLOW_NAMES), long_help = long(&setting::ALLOW_NAMES), help_heading = "Secrets")]
     allow_name: Vec<String>,
 
-    #[arg(long, value_name = "DURATION", help = setting_help(&setting::WAIT), help_heading = "Start-up")]
+    #[arg(long, value_name = "DURATION", help = short(&setting::WAIT), long_help = long(&setting::WAIT), help_heading = "Start-up")]
     wait: Option<String>,
 
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help = setting_help(&setting::ENV_FILE), help_heading = "Env file")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help = short(&setting::ENV_FILE), long_help = long(&setting::ENV_FILE), help_heading = "Env file")]
     env_file: Option<String>,
 
-    #[arg(long, value_name = "FORMAT", help = setting_help(&setting::ENV_FILE_FORMAT), help_heading = "Env file")]
+    #[arg(long, value_name = "FORMAT", help = short(&setting::ENV_FILE_FORMAT), long_help = long(&setting::ENV_FILE_FORMAT), help_heading = "Env file")]
     format: Option<String>,
 
-    /// Write secrets to standard output even if it is a terminal
-    #[arg(long, help_heading = "Env file")]
+    #[arg(long, help = wrapped(FORCE, SHORT), long_help = wrapped(FORCE, LONG), help_heading = "Env file")]
     force: bool,
 
-    /// Go through every step, start and write nothing, and report
-    #[arg(long, help_heading = "Checking and installing")]
+    #[arg(long, help = wrapped(CHECK, SHORT), long_help = wrapped(CHECK, LONG), help_heading = "Checking and installing")]
     check: bool,
 
     /// How --check reports: text or json [default: text]
@@ -68,8 +75,7 @@ struct Cli {
     #[arg(long, help_heading = "Checking and installing")]
     verbose: bool,
 
-    /// Copy this program to DIR/vault-exec, over one that is running too
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Checking and installing")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help = wrapped(INSTALL, SHORT), long_help = wrapped(INSTALL, LONG), help_heading = "Checking and installing")]
     install: Option<PathBuf>,
 
     /// The application and its arguments, passed through untouched
@@ -180,38 +186,58 @@ fn unreadable(error: &clap::Error) -> Error {
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = lines.find_map(|line| line.strip_prefix("tip: ")).filter(|tip| tip.contains("similar"));
     let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-    usage(&crate::text::escaped(&format!("{first}{tip}")))
+    usage(&crate::text::shown(&format!("{first}{tip}")))
 }
 
-/// A setting's help: what it means, the variable where a flag has one, default and alias; 70 columns wide.
+fn short(setting: &Setting) -> String {
+    wrapped(&setting_help(setting), SHORT)
+}
+
+fn long(setting: &Setting) -> String {
+    wrapped(&setting_help(setting), LONG)
+}
+
+/// A setting's help: what it means, the variable where a flag has one, default and alias.
 fn setting_help(setting: &Setting) -> String {
-    let mut pieces: Vec<String> = setting.meaning.split(' ').map(str::to_owned).collect();
+    let mut text = setting.meaning.to_owned();
     if setting.flag.is_some() {
-        pieces.push(format!("[env: {}]", setting.name));
+        let _ = write!(text, " [env: {}]", setting.name);
     }
     if setting.default != "-" {
-        pieces.push(format!("[default: {}]", setting.default));
+        let _ = write!(text, " [default: {}]", setting.default);
     }
-    pieces.extend(setting.aliases.iter().map(|alias| format!("[alias: {alias}]")));
-    let mut text = String::new();
-    let mut column = 0;
-    for piece in pieces {
-        if column > 0 {
-            let fits = column + 1 + piece.len() <= 70;
-            text.push(if fits { ' ' } else { '\n' });
-            column = if fits { column + 1 } else { 0 };
-        }
-        text.push_str(&piece);
-        column += piece.len();
+    for alias in setting.aliases {
+        let _ = write!(text, " [alias: {alias}]");
     }
     text
 }
 
+/// `text` in lines of at most `width` columns, broken between words; what stands in brackets is one word.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    let mut words = text.split(' ');
+    while let Some(word) = words.next() {
+        let mut word = word.to_owned();
+        while word.starts_with('[') && !word.ends_with(']') {
+            let Some(next) = words.next() else { break };
+            word = format!("{word} {next}");
+        }
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines.join("\n")
+}
+
 /// The settings without a flag and the exit codes, for `--help`.
 fn variables_help() -> String {
-    let line = |setting: &&Setting| {
-        format!("  {}\n          {}\n", setting.name, setting_help(setting).replace('\n', "\n          "))
-    };
+    let line =
+        |setting: &&Setting| format!("  {}\n          {}\n", setting.name, long(setting).replace('\n', "\n          "));
     let settings = setting::ALL.iter().filter(|setting| setting.flag.is_none()).map(line).collect::<Vec<_>>().concat();
     let rows = EXIT_CODES.len().div_ceil(3);
     let cell = |n: usize| EXIT_CODES.get(n).map_or(String::new(), |(code, what)| format!("{code:>5} {what:19}"));
@@ -323,6 +349,7 @@ mod tests {
             (&["--check", "--report", "xml"], "--report takes text or json"),
             (&["--install", "/bin", "env"], "--install goes with nothing else"),
             (&["--install", "/bin", "--check"], "--install goes with nothing else"),
+            (&["--install="], "a value is required for '--install <DIR>' but none was supplied"),
         ] {
             let error = parsed(args).unwrap_err();
             let said = format!("{text}; usage: vault-exec [OPTIONS] [--] COMMAND [ARG]..., more by --help");
@@ -331,13 +358,19 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_flag_and_variable_and_fits_80_columns() {
-        let Ask::Print(help) = parsed(&["--help"]).unwrap() else { panic!() };
-        for setting in setting::ALL {
-            assert!(help.contains(setting.name), "{}", setting.name);
-            assert!(setting.flag.is_none_or(|flag| help.contains(&format!("--{flag}"))), "{}", setting.name);
+    fn help_names_every_flag_and_variable_and_fits_80_columns_without_a_broken_word() {
+        for (option, complete) in [("--help", true), ("-h", false)] {
+            let Ask::Print(help) = parsed(&[option]).unwrap() else { panic!() };
+            let long: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(long.is_empty(), "{option} {long:#?}");
+            let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            for setting in setting::ALL.iter().filter(|setting| complete || setting.flag.is_some()) {
+                assert!(words.contains(&setting_help(setting)), "{option} {}", setting.name);
+                assert!(setting.flag.is_none_or(|flag| help.contains(&format!("--{flag}"))), "{}", setting.name);
+            }
+            for text in [FORCE, CHECK, INSTALL] {
+                assert!(words.contains(text), "{option}: {text}");
+            }
         }
-        let long: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
-        assert!(long.is_empty(), "{long:#?}");
     }
 }

@@ -10,6 +10,7 @@ use crate::process::Refused;
 use crate::process::command::CommandFault;
 use crate::sink::env_file::Unwritten;
 use crate::sink::file::Kind;
+use crate::text::shown;
 
 /// The exit codes, after [sysexits(3)](https://man.openbsd.org/sysexits) and the shell's 126, 127 and 128+n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,18 @@ pub enum Error {
         /// What had been tried.
         effort: Effort,
     },
+    /// Vault was not asked, and the environment has not what COMMAND needs.
+    #[error(
+        "environment: missing: {}; nothing was read, because {because}; set VAULT_ADDR or the variables themselves, or write \
+         VAULT_REQUIRED=false to start without them",
+        names(missing)
+    )]
+    Unread {
+        /// The required variables that are missing.
+        missing: Vec<String>,
+        /// Why Vault was not asked.
+        because: &'static str,
+    },
     /// The secret at this path does not make the environment that was asked for.
     #[error("secret {from}: {}", .problems.join("; "))]
     Secrets {
@@ -136,6 +149,17 @@ pub enum Error {
     Signal(Signal),
 }
 
+/// More names are counted and not listed.
+const MOST_NAMES: usize = 100;
+
+/// The names, as they may be shown.
+pub(crate) fn names(names: &[String]) -> String {
+    let listed: Vec<_> = names.iter().take(MOST_NAMES).map(|name| shown(name)).collect();
+    let more = names.len().saturating_sub(MOST_NAMES);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", listed.join(", "))
+}
+
 impl Error {
     /// The sentence without its remedy, and the remedy. Several faults have a line each, with their own remedies in it.
     pub fn parts(&self) -> (String, Option<String>) {
@@ -164,7 +188,7 @@ impl Error {
             Self::Usage(_) => Code::Usage,
             Self::Late(_) => Code::Unreachable,
             Self::Settings(_) => Code::Config,
-            Self::Credential { .. } => Code::Absent,
+            Self::Credential { .. } | Self::Unread { .. } => Code::Absent,
             Self::Vault { fault, .. } => fault.code,
             Self::Secrets { code, .. } => *code,
             Self::Command { fault, .. } => match fault {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::sink::file::{self, FileError, Target};
+use crate::text::shown;
 
 /// The name of the copy.
 const NAME: &str = "vault-exec";
@@ -15,7 +16,7 @@ const NAME: &str = "vault-exec";
 #[derive(Debug, Error)]
 pub enum InstallError {
     /// The program's own file.
-    #[error("cannot read the program from {}: {cause}; is /proc mounted?", path.display())]
+    #[error("cannot read the program from {}: {cause}; is /proc mounted?", shown(&path.to_string_lossy()))]
     Read {
         /// Where it was expected.
         path: PathBuf,

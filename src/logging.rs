@@ -13,6 +13,7 @@ use log::{Level, LevelFilter, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::process::PIPE_BUF;
+use crate::text::without_credentials;
 
 /// Sets the log up, once in a process; a second call changes nothing.
 pub fn init(level: LevelFilter, json: bool) {
@@ -59,7 +60,12 @@ fn now() -> impl std::fmt::Display {
 
 /// `2026-11-22T09:48:23.123Z ERROR vault-exec: message`
 fn text_line(record: &Record) -> String {
-    format!("{} {:5} vault-exec: {}", now(), record.level(), record.args())
+    format!("{} {:5} vault-exec: {}", now(), record.level(), message(record))
+}
+
+/// Whatever it says, and whoever put a credential into what it speaks of.
+fn message(record: &Record) -> String {
+    without_credentials(&record.args().to_string()).into_owned()
 }
 
 /// `{"time":…,"level":…,"message":…}` and the record's fields.
@@ -70,8 +76,7 @@ fn json_line(record: &Record) -> String {
         Level::Info => "info",
         Level::Debug | Level::Trace => "debug",
     };
-    let mut line =
-        format!(r#"{{"time":"{}","level":"{level}","message":{}"#, now(), quoted(&record.args().to_string()));
+    let mut line = format!(r#"{{"time":"{}","level":"{level}","message":{}"#, now(), quoted(&message(record)));
     let _ = record.key_values().visit(&mut Fields(&mut line));
     line.push('}');
     line
@@ -99,7 +104,7 @@ impl Field<'_> {
 
 impl VisitValue<'_> for Field<'_> {
     fn visit_any(&mut self, value: Value) -> Result<(), Error> {
-        self.push(&quoted(&value.to_string()))
+        self.push(&quoted(&without_credentials(&value.to_string())))
     }
 
     fn visit_null(&mut self) -> Result<(), Error> {

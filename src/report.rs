@@ -14,13 +14,15 @@ use nix::sys::stat::{FileStat, fstat, lstat};
 use crate::error::{Error, Seconds};
 use crate::secrets::{Variable, name};
 use crate::sink::file::obstacle;
-use crate::text::escaped;
+use crate::text;
 use crate::vault::kv::{Location, Version};
 use crate::vault::token::Revoked;
 
 /// Prints `error`, one record a line, and writes the same lines to `termination_log`.
 pub fn error(error: &Error, termination_log: Option<&Path>) {
-    let (text, code) = (error.to_string(), error.exit_code());
+    let code = error.exit_code();
+    let text = error.to_string();
+    let text = text::without_credentials(&text);
     let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
     for line in text.lines() {
         log::error!(exit_code = code, status = status; "{line}");
@@ -28,7 +30,7 @@ pub fn error(error: &Error, termination_log: Option<&Path>) {
     if let Some(path) = termination_log
         && let Err(fault) = write(path, &text)
     {
-        let path = escaped(&path.to_string_lossy());
+        let path = text::shown(&path.to_string_lossy());
         log::warn!("termination log {path}: {fault}; correct VAULT_TERMINATION_LOG, or set it to none");
     }
 }

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::{self, Ask};
-use crate::config::{self, Config, Plan};
+use crate::config::{self, Config, Passthrough, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::process::wait::{Ended, Waiter};
 use crate::report::{self, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
-use crate::steps::{arm, collect, demand_target, fit, guard, not_started, print, refused, sink, tracer};
+use crate::steps::{
+    arm, collect, demand_required, demand_target, fit, guard, not_started, print, refuse_references, refused, sink,
+    tracer,
+};
 use crate::vault::Client;
 use crate::vault::token::Revoked;
 use crate::{check, install, logging, process, text};
@@ -42,7 +45,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
             let settings = config::load(&environ, &request.flags, !request.command.is_empty())?;
             let sink = sink(request, settings.env_file, &environ)?;
             match settings.plan {
-                Plan::Passthrough(warnings) => pass_through(sink, &warnings)?,
+                Plan::Passthrough(passthrough) => pass_through(sink, &passthrough)?,
                 Plan::Vault(config) => hand_over(&config, sink, environ, &waiter)?,
             }
         }
@@ -50,7 +53,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
         Ask::Install(directory) => {
             let waiter = arm()?;
             let path = install::install(Path::new("/proc/self/exe"), &directory)?;
-            log::info!("installed as {}", text::escaped(&path.to_string_lossy()));
+            log::info!("installed as {}", text::shown(&path.to_string_lossy()));
             waiter.disarm().map_err(Error::Signal)?;
         }
         Ask::Print(text) => print(&text)?,
@@ -74,6 +77,9 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     times.lap("read");
 
     let collected = collect(&secret, config, sink.carrier());
+    if let Sink::Command(_) = sink {
+        refuse_references(&environ, &collected.0, config)?;
+    }
     let (variables, payload) = fit(collected, config, sink, environ);
     let payload = payload.map_err(|problems| refused(&config.location, &secret, &problems))?;
     let ready = payload.prepare().map_err(Unwritten::File)?;
@@ -106,10 +112,11 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
 }
 
 /// Without Vault: COMMAND with the environment as it is, or a file without variables.
-fn pass_through(sink: Sink, warnings: &[String]) -> Result<(), Error> {
-    for warning in warnings {
+fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
+    for warning in &passthrough.warnings {
         log::warn!("{warning}");
     }
+    demand_required(passthrough)?;
     log::debug!("VAULT_ADDR is unset: passthrough");
     match sink {
         Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),

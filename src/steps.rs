@@ -6,12 +6,13 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use crate::cli::{self, Request};
-use crate::config::{self, Config};
-use crate::error::{Code, Error};
+use crate::config::{self, Config, Passthrough};
+use crate::error::{self, Code, Error, SettingFault};
 use crate::process::command::CommandFault;
 use crate::process::environ::Environ;
 use crate::process::signal::Signals;
 use crate::process::wait::Waiter;
+use crate::secrets::reference::is_reference;
 use crate::secrets::{self, Carrier, Problem, Variable};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
@@ -39,7 +40,7 @@ pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> 
 /// a terminal.
 pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> Result<Sink, Error> {
     if let Some(first) = request.command.first() {
-        let name = text::escaped(&first.to_string_lossy());
+        let name = text::shown(&first.to_string_lossy());
         return Command::find(request.command, environ).map(Sink::Command).map_err(not_started(&name));
     }
     match env_file {
@@ -117,6 +118,39 @@ pub fn fit(
     (variables, payload)
 }
 
+/// Refuses a passthrough whose environment lacks what COMMAND needs.
+///
+/// # Errors
+///
+/// [`Error::Unread`] with the names.
+pub fn demand_required(passthrough: &Passthrough) -> Result<(), Error> {
+    let Passthrough { missing, because, .. } = passthrough;
+    if missing.is_empty() { Ok(()) } else { Err(Error::Unread { missing: missing.clone(), because }) }
+}
+
+/// Refuses an environment in which another tool's reference is left for COMMAND: neither withheld nor replaced by one of
+/// `variables`.
+///
+/// # Errors
+///
+/// [`Error::Settings`] with the variables' names, unless `VAULT_ALLOW_REFERENCES` is true.
+pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Config) -> Result<(), Error> {
+    let kept = |variable: &Variable| {
+        config.on_conflict == OnConflict::Keep && exec::is_in_conflict(variable, environ, config::is_credential)
+    };
+    let replaced = |name: &[u8]| variables.iter().any(|variable| variable.name.as_bytes() == name && !kept(variable));
+    let left =
+        |(name, value): &(&[u8], &[u8])| is_reference(value) && !config::is_credential(name, value) && !replaced(name);
+    let names: Vec<_> =
+        environ.variables().filter(left).map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+    if names.is_empty() || config.allow_references {
+        return Ok(());
+    }
+    let cause = "another tool's reference (vault:PATH#KEY), which nothing resolves here; let VAULT_KEYS rename the key to \
+                 this variable (KEY:NAME), or set VAULT_ALLOW_REFERENCES=true";
+    Err(Error::Settings(vec![SettingFault { name: error::names(&names), held: None, cause: cause.into() }]))
+}
+
 /// The error for a secret with `problems`.
 pub fn refused(location: &Location, secret: &Version, problems: &[Problem]) -> Error {
     let code = if secrets::only_missing(problems) { Code::Absent } else { Code::Data };
@@ -139,7 +173,7 @@ pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error + use<> {
 ///
 /// [`Error::Output`] where standard output is full.
 pub fn print(text: &str) -> Result<(), Error> {
-    match process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
+    match process::stdout().and_then(|mut stdout| stdout.write_all(text::without_credentials(text).as_bytes())) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) => {
             Ok(())
         }

@@ -1,8 +1,13 @@
-//! What a server says, made fit for one line of a log: flat, escaped, cut, and free of every secret known here.
+//! Texts of others, made fit for one line of a log: what a server says, flat, escaped, cut and free of every secret
+//! known here; and what somebody wrote into a setting, a path or a flag, escaped and without what looks like a credential.
+
+mod credential;
 
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
+
+pub use credential::without_credentials;
 
 /// Longer texts are cut.
 const MAX_CHARS: usize = 300;
@@ -103,6 +108,17 @@ pub fn escaped(text: &str) -> String {
 /// ```
 pub fn time(text: &str) -> Option<&str> {
     humantime::parse_rfc3339(text).is_ok().then_some(text)
+}
+
+/// A setting, a path, a flag or a name as it may be shown: escaped, and with `***` for what looks like a credential.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(vault_exec::text::shown("/run/hvs.CAESIJ3pVxQe1\u{1b}"), r"/run/***\u{1b}");
+/// ```
+pub fn shown(text: &str) -> String {
+    escaped(&without_credentials(text))
 }
 
 fn push_escaped(c: char, out: &mut String) {

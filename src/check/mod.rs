@@ -90,8 +90,11 @@ impl Report {
         let mut content = None;
         match plan {
             None => self.skip("status", "the settings are at fault"),
-            Some(Plan::Passthrough(warnings)) => {
-                self.warnings.extend(warnings);
+            Some(Plan::Passthrough(passthrough)) => {
+                self.warnings.extend(passthrough.warnings.iter().cloned());
+                if let Err(missing) = steps::demand_required(&passthrough) {
+                    self.step("environment", Instant::now(), Err::<Found<()>, _>(missing))?;
+                }
                 self.would = match &file {
                     Some(file) => format!("VAULT_ADDR is unset: would write {file} without variables"),
                     None => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
@@ -249,6 +252,11 @@ impl Report {
         let (variables, problems) = steps::collect(secret, config, carrier);
         self.variables = variables.iter().map(|v| row(v, sink.as_ref(), config.on_conflict, environ)).collect();
         self.variables.extend(problems.iter().map(refused_row));
+        if let Some(Sink::Command(_)) = sink
+            && let Err(left) = steps::refuse_references(environ, &variables, config)
+        {
+            self.step("environment", begun, Err::<Found<()>, _>(left))?;
+        }
         let would = sink.as_ref().map(would);
         let (variables, payload) = match sink {
             Some(sink) => {

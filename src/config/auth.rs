@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::{setting, value};
 use crate::process::environ::Environ;
 use crate::secret::Secret;
-use crate::text::escaped;
+use crate::text::shown;
 use crate::vault::auth::{Kubernetes, Method, TokenSource, json_is};
 
 /// Returns `None` only if a fault was recorded.
@@ -31,7 +31,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
         .map_or_else(|| setting::K8S_TOKEN_PATH.default.into(), |found| found.text.into());
     let in_pod = environ.get("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) || jwt.exists();
     // Their syntax is judged whether they are used or not.
-    let role = reader.parse(&setting::ROLE, value::segments);
+    let role = reader.parse(&setting::ROLE, value::role);
     let mut mount =
         reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
     if mount.starts_with("auth/") {
@@ -56,7 +56,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
         None => token.is_none() && file.is_none() && in_pod,
     };
     if kubernetes {
-        if role.is_none() && reader.find(&setting::ROLE).is_none() {
+        if reader.is_unset(&setting::ROLE) {
             reader.fault(
                 "VAULT_ROLE",
                 None,
@@ -67,7 +67,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
     }
     let source = given(token).or(file).or(home);
     if source.is_none() && !reader.faults.iter().any(|fault| fault.name.ends_with("_TOKEN")) {
-        let jwt = escaped(&jwt.to_string_lossy());
+        let jwt = shown(&jwt.to_string_lossy());
         let pod = if named.is_some() {
             String::new()
         } else {

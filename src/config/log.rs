@@ -56,6 +56,9 @@ fn rust_log(reader: &mut Reader) -> Option<LevelFilter> {
     let (mut all, mut own) = (None, None);
     for directive in directives {
         match directive.split_once('=') {
+            // A name alone stands for all of its levels: https://docs.rs/env_logger/#enabling-logging
+            None if directive == "vault_exec" => own = Some(LevelFilter::Trace),
+            Some(("vault_exec", "")) => own = Some(LevelFilter::Trace),
             None => all = level(directive).or(all),
             Some(("vault_exec", text)) => own = level(text).or(own),
             Some(_) => {}

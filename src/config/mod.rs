@@ -1,7 +1,9 @@
 //! Raw settings become one validated [`Config`], or the complete list of what is wrong with them.
 
 mod auth;
+mod foreign;
 mod log;
+mod passthrough;
 pub mod reader;
 pub mod setting;
 mod tls;
@@ -16,13 +18,14 @@ use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
 use crate::sink::format::{Format, UnknownFormat};
-use crate::text::escaped;
+use crate::text::shown;
 use crate::vault::address::Address;
 use crate::vault::auth::Method;
 use crate::vault::kv::Location;
 use crate::vault::retry::Policy;
 use crate::vault::{Options, Proxy};
 pub use log::{Log, log};
+pub use passthrough::Passthrough;
 use reader::{Flags, Found, Reader};
 use setting::Setting;
 
@@ -39,8 +42,8 @@ pub struct Settings {
 
 /// Whether Vault is asked.
 pub enum Plan {
-    /// `VAULT_ADDR` is unset: the command runs with the environment as it is. With what deserves a warning.
-    Passthrough(Vec<String>),
+    /// `VAULT_ADDR` is unset: the command runs with the environment as it is.
+    Passthrough(Passthrough),
     /// Vault is asked.
     Vault(Box<Config>),
 }
@@ -57,6 +60,8 @@ pub struct Config {
     pub rules: Rules,
     /// What to do with variables that are there already.
     pub on_conflict: OnConflict,
+    /// Whether another tool's references may stay in COMMAND's environment.
+    pub allow_references: bool,
     /// Tries after the first.
     pub max_retries: u32,
     /// The first pause.
@@ -139,24 +144,27 @@ pub struct Inspected {
 pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected {
     let mut reader = Reader::new(environ, flags);
     log::read(&mut reader);
-    let required = reader.parse(&setting::REQUIRED, value::boolean).unwrap_or(false);
+    let required = reader.parse(&setting::REQUIRED, value::boolean);
     let address = reader.find(&setting::ADDR);
-    if required && address.is_none() {
-        reader.fault("VAULT_ADDR", None, "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL");
+    if required == Some(true) && reader.is_unset(&setting::ADDR) {
+        let cause = if passthrough::is_hidden(environ) {
+            "hidden by BAO_ADDR, which is empty, and VAULT_REQUIRED is true; unset BAO_ADDR"
+        } else {
+            "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL"
+        };
+        reader.fault("VAULT_ADDR", None, cause);
     }
-    let plan = match &address {
-        // The one misspelling that starts an application without its secrets.
-        None => Some(Plan::Passthrough(
-            reader
-                .near_misses()
-                .iter()
-                .filter(|(_, meant)| ["VAULT_ADDR", "BAO_ADDR"].contains(&meant.as_str()))
-                .map(misspelt)
-                .collect(),
-        )),
+    let mut plan = match &address {
+        None => {
+            let demand = for_command && required.is_none();
+            Some(Plan::Passthrough(passthrough::read(&mut reader, environ, demand)))
+        }
         Some(address) => read(&mut reader, environ, address).map(|config| Plan::Vault(Box::new(config))),
     };
     let env_file = if address.is_some() || !for_command { read_env_file(&mut reader) } else { None };
+    if let Some(Plan::Vault(config)) = &mut plan {
+        config.warnings.extend(env_file.as_ref().and_then(|file| doubtful(file, for_command)));
+    }
     reader.blame_misspellings();
     Inspected { plan, env_file, faults: reader.faults }
 }
@@ -187,6 +195,22 @@ fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
     Some(EnvFile { place, format: format.unwrap_or(Format::Sh), mode: mode.unwrap_or(0o600), owner })
 }
 
+/// What deserves a warning of an env file: that it is not written, or that it is everybody's.
+fn doubtful(file: &EnvFile, for_command: bool) -> Option<String> {
+    if for_command {
+        return Some(format!("VAULT_ENV_FILE has no effect, because COMMAND is given: {file} is not written"));
+    }
+    let others = match file.mode & 0o006 {
+        0 => return None,
+        0o004 => "read",
+        0o002 => "write",
+        _ => "read and write",
+    };
+    let remedy = "take it from others, and name the reader with VAULT_ENV_FILE_OWNER";
+    let warning = format!("VAULT_ENV_FILE_MODE {:04o}: every user can {others} {file}; {remedy}", file.mode);
+    Some(warning).filter(|_| file.place != Place::Stdout)
+}
+
 /// A setting in effect.
 pub struct InEffect {
     /// Its variable.
@@ -200,12 +224,11 @@ pub struct InEffect {
 /// Every setting, for a dry run's report.
 pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     let mut reader = Reader::new(environ, flags);
-    let shown = |setting: &Setting, text: String| {
+    let visible = |setting: &Setting, text: String| {
         // An address that is refused may be so for the password in it.
         let refused = setting.name == setting::ADDR.name && Address::parse(&text).is_err();
-        let hidden =
-            setting.credential || setting.name == setting::CACERT_BYTES.name || refused || reader::is_key(&text);
-        if hidden { "set".to_owned() } else { escaped(&text) }
+        let hidden = setting.credential || setting.name == setting::CACERT_BYTES.name || refused;
+        if hidden { "set".to_owned() } else { shown(&text) }
     };
     let mut row = |setting: &'static Setting| {
         let Some(found) = reader.find(setting) else {
@@ -221,7 +244,7 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
             _ if adds => (reader.list(setting).join(","), found.name),
             _ => (found.text, found.name),
         };
-        InEffect { name: setting.name, value: Some(shown(setting, text)), from: Some(from) }
+        InEffect { name: setting.name, value: Some(visible(setting, text)), from: Some(from) }
     };
     setting::ALL.iter().map(|setting| row(setting)).collect()
 }
@@ -233,7 +256,8 @@ fn misspelt((name, meant): &(String, String)) -> String {
 /// Nothing only where a fault has been noted; every setting is looked at first.
 fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Config> {
     let mut warnings: Vec<String> = reader.near_misses().iter().map(misspelt).collect();
-    let address = match Address::parse(&address.text) {
+    warnings.extend(foreign::without_effect(reader, environ));
+    let address = match foreign::syntax(&address.text).map_or_else(|| Address::parse(&address.text), Err) {
         Ok(address) => Some(address),
         Err(cause) => {
             reader.fault(address.name.clone(), None, cause);
@@ -246,8 +270,8 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
         let cause = "does not work through VAULT_PROXY_ADDR, which connects by the URL's host; unset one of them";
         reader.fault("VAULT_TLS_SERVER_NAME", None, cause);
     }
-    let path = reader.parse(&setting::PATH, value::segments);
-    if path.is_none() && reader.find(&setting::PATH).is_none() {
+    let path = reader.parse(&setting::PATH, value::path);
+    if reader.is_unset(&setting::PATH) {
         reader.fault("VAULT_PATH", None, "unset; set it to the secret's path, e.g. myapp/prod");
     }
     let mount = reader.parse(&setting::MOUNT_POINT, value::segments).unwrap_or_else(|| "kv".into());
@@ -270,6 +294,7 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
         _ => Err("unknown; write overwrite, keep or error"),
     });
     let refuse_traced = reader.parse(&setting::REFUSE_TRACED, value::boolean).unwrap_or(false);
+    let allow_references = reader.parse(&setting::ALLOW_REFERENCES, value::boolean).unwrap_or(false);
     let namespace = reader.parse(&setting::NAMESPACE, value::segments);
     let auth = auth::read(reader, environ, &mut warnings);
     let mut time = |setting, parse: fn(&str) -> Result<Duration, &'static str>, default| {
@@ -300,6 +325,7 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
         location: Location { mount, path: path?, version: version.flatten() },
         rules,
         on_conflict: on_conflict.unwrap_or(OnConflict::Overwrite),
+        allow_references,
         max_retries,
         retry_delay,
         wait,

@@ -1,9 +1,11 @@
 //! From flags, environment and defaults to one raw text per setting, with every fault collected on the way.
 
+use super::foreign;
 use super::setting::{ALL, Setting};
+use super::value;
 use crate::error::SettingFault;
 use crate::process::environ::Environ;
-use crate::text::escaped;
+use crate::text::{escaped, shown, without_credentials};
 
 /// What the command line says of settings; empty where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +72,12 @@ impl<'a> Reader<'a> {
         self.find_variable(setting)
     }
 
+    /// Whether `setting` has no text, and none that cannot be read either.
+    pub fn is_unset(&mut self, setting: &Setting) -> bool {
+        self.find(setting).is_none()
+            && !setting.groups().flatten().any(|name| self.faults.iter().any(|fault| fault.name == name))
+    }
+
     fn find_variable(&mut self, setting: &Setting) -> Option<Found> {
         for group in setting.groups() {
             let present = group.into_iter().find_map(|name| self.environ.get(&name).map(|bytes| (name, bytes)));
@@ -83,12 +91,19 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The items of a list that a flag adds to, in the order variable, flag; comma-separated, without empty ones.
+    /// The names in a list that a flag adds to, in the order variable, flag; comma-separated, without empty ones.
     pub fn list(&mut self, setting: &Setting) -> Vec<String> {
-        let variable = self.find_variable(setting).map(|found| found.text);
-        let flags = setting.flag.map(|flag| self.flags.texts(flag)).unwrap_or_default();
-        let texts = variable.into_iter().chain(flags.into_iter().map(str::to_owned));
-        texts.flat_map(|text| items(&text).map(str::to_owned).collect::<Vec<_>>()).collect()
+        let variable = self.find_variable(setting);
+        let flag = setting.flag.unwrap_or_default();
+        let flag = |text: &str| Found { name: format!("--{flag}"), text: text.trim().to_owned() };
+        let flags: Vec<_> = setting.flag.map(|flag| self.flags.texts(flag)).unwrap_or_default();
+        let found: Vec<_> = variable.into_iter().chain(flags.into_iter().map(flag)).collect();
+        for Found { name, text } in &found {
+            if let Some(cause) = foreign::syntax(text).or_else(|| value::separator(text)) {
+                self.fault(name.clone(), Some(text.clone()), cause);
+            }
+        }
+        found.iter().flat_map(|found| items(&found.text)).map(str::to_owned).collect()
     }
 
     /// The value of `setting`, none if it is unset or cannot be used; the latter is a fault. `parse` says what is
@@ -99,7 +114,7 @@ impl<'a> Reader<'a> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let Found { name, text } = self.find(setting)?;
-        match parse(&text) {
+        match foreign::syntax(&text).map_or_else(|| parse(&text).map_err(Into::into), |cause| Err(cause.to_owned())) {
             Ok(value) => Some(value),
             Err(cause) => {
                 self.fault(name, (!setting.credential).then_some(text), cause);
@@ -115,12 +130,18 @@ impl<'a> Reader<'a> {
 
     /// Notes a fault of `name`, which held `held`.
     pub fn fault(&mut self, name: impl Into<String>, held: Option<String>, cause: impl Into<String>) {
-        let held = held.filter(|text| !is_key(text)).map(|text| {
+        let held = held.map(|text| {
+            // Cut first, a credential would no longer look like one.
+            let text = without_credentials(&text);
             let cut: String = text.chars().take(60).collect();
             let dots = if cut.len() < text.len() { "…" } else { "" };
             format!("\"{}{dots}\"", escaped(&cut))
         });
-        self.faults.push(SettingFault { name: name.into(), held, cause: cause.into() });
+        let fault = SettingFault { name: name.into(), held, cause: cause.into() };
+        // A setting can be looked at more than once.
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
     }
 
     /// Names, beside what is unset, the variable that was probably meant to set it.
@@ -152,24 +173,27 @@ impl<'a> Reader<'a> {
             let rest = name.split_once('_').map_or("", |(_, rest)| rest);
             rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_")
         };
+        // One of this program's own, with the prefix that only official names have.
+        let renamed = |name: &str, known: &str| {
+            name.strip_prefix("BAO_").is_some_and(|rest| known.strip_prefix("VAULT_") == Some(rest))
+        };
         let near = |name: &str, known: &str| {
             let longer = |long: &str, short: &str, by| long.strip_prefix(short).is_some_and(|rest| rest.len() <= by);
-            strsim::osa_distance(name, known) <= 2 || longer(known, name, 6) || longer(name, known, 4)
+            renamed(name, known)
+                || strsim::osa_distance(name, known) <= 2
+                || longer(known, name, 6)
+                || longer(name, known, 4)
         };
         ours.into_iter()
             .filter(|name| !linked(name) && !known.iter().any(|known| known == name))
             .filter_map(|name| {
                 let candidates = known.iter().filter(|known| near(name, known));
-                let meant = candidates.min_by_key(|known| strsim::osa_distance(name, known))?;
-                Some((escaped(name), meant.clone()))
+                let meant =
+                    candidates.min_by_key(|known| (!renamed(name, known), strsim::osa_distance(name, known)))?;
+                Some((shown(name), meant.clone()))
             })
             .collect()
     }
-}
-
-/// Whether `text` is a private key where its path should be: one that no message may show a part of.
-pub fn is_key(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----")
 }
 
 /// The items of a comma-separated list.
@@ -238,7 +262,10 @@ mod tests {
     fn misspelt_names_are_found_and_those_of_kubernetes_and_other_tools_are_not() {
         let names = [
             ("VAULT_ADR", Some("VAULT_ADDR")),
-            ("VAULT_ADDRESS", Some("VAULT_ADDR")),
+            ("VAULT_ADDRES", Some("VAULT_ADDRESS")),
+            ("BAO_ROLE", Some("VAULT_ROLE")),
+            ("BAO_TOKEN_FILE", Some("VAULT_TOKEN_FILE")),
+            ("VAULT_ADDRESS", None),
             ("VAULT_MOUNT", Some("VAULT_MOUNT_POINT")),
             ("VAULT_REQUIRED_KEY", Some("VAULT_REQUIRED_KEYS")),
             ("VAULT_PATHS", Some("VAULT_PATH")),

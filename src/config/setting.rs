@@ -60,16 +60,17 @@ macro_rules! settings {
 }
 
 settings! {
-    ADDR "VAULT_ADDR" = "-": "https:// or http:// URL of Vault. Unset: COMMAND runs at once, its environment untouched.";
-    REQUIRED "VAULT_REQUIRED" = "false": "true: a missing VAULT_ADDR is an error.";
+    ADDR "VAULT_ADDR" ["VAULT_ADDRESS"] = "-": "https:// or http:// URL of Vault. Unset: COMMAND runs at once, its environment untouched.";
+    REQUIRED "VAULT_REQUIRED" = "false": "true: a missing VAULT_ADDR is an error. Where false is written out, VAULT_REQUIRED_KEYS does not count without it.";
     ROLE "VAULT_ROLE" ["VAULT_ROLE_ID"] = "-": "Role to log in with; the kubernetes method needs it.";
     PATH "VAULT_PATH" = "-": "Path of the secret, e.g. myapp/prod. Required.";
     MOUNT_POINT "VAULT_MOUNT_POINT" = "kv": "Mount of the KV version 2 engine.";
     SECRET_VERSION "VAULT_SECRET_VERSION" = "latest": "Version of the secret.";
     KEYS "VAULT_KEYS" --"keys" = "every key": "Only these keys, comma-separated; key:NAME renames.";
-    REQUIRED_KEYS "VAULT_REQUIRED_KEYS" --"require" = "-": "Variables that must be there, comma-separated.";
+    REQUIRED_KEYS "VAULT_REQUIRED_KEYS" --"require" = "-": "Variables that must be there, comma-separated; without VAULT_ADDR, in the environment as it is.";
     ALLOW_NAMES "VAULT_ALLOW_NAMES" --"allow-name" = "-": "Names to permit that are denied by default (PATH, LD_PRELOAD ...).";
     ON_CONFLICT "VAULT_ON_CONFLICT" = "overwrite": "A variable that is there with another value: overwrite, keep or error.";
+    ALLOW_REFERENCES "VAULT_ALLOW_REFERENCES" = "false": "true: values written as another tool's references, vault:PATH#KEY, may stay in COMMAND's environment.";
     AUTH_METHOD "VAULT_AUTH_METHOD" = "auto": "token, kubernetes, or auto: VAULT_TOKEN, VAULT_TOKEN_FILE, in a pod kubernetes, then $HOME/.vault-token.";
     K8S_AUTH_MOUNT_POINT "VAULT_K8S_AUTH_MOUNT_POINT" = "kubernetes": "Mount of the Kubernetes auth method.";
     K8S_TOKEN_PATH "VAULT_K8S_TOKEN_PATH" ["K8S_JWT_TOKEN_PATH"] = "/var/run/secrets/kubernetes.io/serviceaccount/token": "File with the service account's JWT.";

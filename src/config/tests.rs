@@ -53,6 +53,10 @@ fn without_an_address_nothing_but_required_and_the_log_is_looked_at() {
     assert!(matches!(loaded(&broken), Ok(Plan::Passthrough(_))));
     assert!(matches!(loaded(&[("VAULT_REQUIRED", "0")]), Ok(Plan::Passthrough(_))));
     assert_eq!(
+        faults(&[("VAULT_ADDR", "https://vault"), ("BAO_ADDR", ""), ("VAULT_REQUIRED", "1")]),
+        ["VAULT_ADDR: hidden by BAO_ADDR, which is empty, and VAULT_REQUIRED is true; unset BAO_ADDR"]
+    );
+    assert_eq!(
         faults(&[("VAULT_REQUIRED", "T"), ("VAULT_LOG_LEVEL", "loud")]),
         [
             "VAULT_LOG_LEVEL = \"loud\": write off, error, warn, info, debug or trace",
@@ -115,7 +119,7 @@ fn a_private_key_in_place_of_its_path_is_shown_nowhere() {
     assert!(faults(&settings).iter().any(|it| it == fault), "{:?}", faults(&settings));
     let shown = in_effect(&Environ::from_pairs(settings), &Flags::default());
     let key = shown.iter().find(|it| it.name == "VAULT_CLIENT_KEY");
-    assert_eq!(key.and_then(|it| it.value.as_deref()), Some("set"));
+    assert_eq!(key.and_then(|it| it.value.as_deref()), Some("***"));
 }
 
 #[test]
@@ -189,13 +193,33 @@ fn what_weakens_a_run_is_warned_about() {
 }
 
 #[test]
+fn an_alias_is_read_where_the_name_is_unset() {
+    let address = |more: &[(&str, &str)]| config(more).vault.address.to_string();
+    assert_eq!(address(&[("VAULT_ADDR", ""), ("VAULT_ADDRESS", "https://alias")]), "https://alias");
+    assert_eq!(address(&[("VAULT_ADDRESS", "https://alias")]), "https://vault");
+}
+
+#[test]
+fn what_is_no_text_is_told_once() {
+    let entries = ["VAULT_ADDR=https://vault", "VAULT_TOKEN=hvs.x"].map(|entry| entry.as_bytes().to_vec());
+    let entries =
+        entries.into_iter().chain([b"VAULT_PATH=\xff".to_vec()]).filter_map(|it| std::ffi::CString::new(it).ok());
+    let faults = inspect(&Environ::from_entries(entries), &Flags::default(), true).faults;
+    let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["VAULT_PATH: not UTF-8 text"]);
+}
+
+#[test]
 fn of_rust_log_only_what_concerns_this_program_counts() {
-    use ::log::LevelFilter::{Debug, Error, Info, Off, Warn};
+    use ::log::LevelFilter::{Debug, Error, Info, Off, Trace, Warn};
     for (environ, level) in [
         (&[][..], Info),
         (&[("RUST_LOG", "debug")], Debug),
         (&[("RUST_LOG", "hyper=debug,vault_exec=error,info")], Error),
         (&[("RUST_LOG", "hyper=debug")], Info),
+        (&[("RUST_LOG", "warn,vault_exec")], Trace),
+        (&[("RUST_LOG", "vault_exec=")], Trace),
+        (&[("RUST_LOG", "warn,vault_exec::vault=debug")], Warn),
         (&[("RUST_LOG", "garbage!!,=")], Info),
         (&[("RUST_LOG", "debug/foo"), ("VAULT_LOG_LEVEL", "warn")], Warn),
         (&[("VAULT_LOG_LEVEL", "OFF")], Off),

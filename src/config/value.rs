@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::items;
 use crate::secrets::Selected;
-use crate::text::escaped;
+use crate::text::{escaped, shown};
 
 /// Longer ones are typing errors.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -77,6 +77,46 @@ pub fn segments(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
+/// A KV path: the same, and what other tools write behind it is told.
+pub fn path(text: &str) -> Result<String, &'static str> {
+    if text.contains('#') {
+        return Err("names a key behind #; write the path alone, and the key in VAULT_KEYS");
+    }
+    if text.contains('?') {
+        return Err("holds a query; write the path alone, and a version in VAULT_SECRET_VERSION");
+    }
+    segments(text)
+}
+
+/// A role's name. [No role has a slash](https://github.com/openbao/openbao/blob/main/sdk/framework/path.go): a whole path
+/// is another tool's.
+pub fn role(text: &str) -> Result<String, &'static str> {
+    let role = segments(text)?;
+    if role.contains('/') {
+        return Err("holds a /, which no role has; write its name alone, and the mount in VAULT_K8S_AUTH_MOUNT_POINT");
+    }
+    Ok(role)
+}
+
+/// What separates names in `text` that is not a comma: a name holds neither white space nor a semicolon.
+pub fn separator(text: &str) -> Option<&'static str> {
+    items(text).find_map(separator_in)
+}
+
+fn separator_in(item: &str) -> Option<&'static str> {
+    if item.contains(['\n', '\r']) {
+        Some("names in lines; separate them with commas")
+    } else if item.contains(';') {
+        Some("names separated by ;; write commas")
+    } else if item.contains(|c: char| c.is_whitespace()) {
+        Some("names separated by white space; write commas")
+    } else if item.starts_with(['[', '"', '\'']) || item.ends_with([']', '"', '\'']) {
+        Some("a list in brackets or quotes; write the names alone, separated by commas")
+    } else {
+        None
+    }
+}
+
 /// A token as a header can carry it.
 pub fn token(text: &str) -> Result<&str, &'static str> {
     if text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -90,6 +130,12 @@ pub fn token(text: &str) -> Result<&str, &'static str> {
 pub fn keys(text: &str) -> Result<Vec<Selected>, String> {
     let mut selected: Vec<Selected> = Vec::new();
     for item in items(text) {
+        // A key may hold anything: where it is renamed, nothing else can be meant.
+        if item.matches(':').count() != 1
+            && let Some(cause) = separator_in(item)
+        {
+            return Err(cause.into());
+        }
         let (key, name) = item.rsplit_once(':').unwrap_or((item, item));
         let (key, name) = (key.trim(), name.trim());
         if key.is_empty() || name.is_empty() {
@@ -99,7 +145,7 @@ pub fn keys(text: &str) -> Result<Vec<Selected>, String> {
             return Err("a name in it cannot be a variable's; write printable ASCII without =".into());
         }
         if selected.iter().any(|s| s.name == name) {
-            return Err(format!("two keys become {}; give one of them another name", escaped(name)));
+            return Err(format!("two keys become {}; give one of them another name", shown(name)));
         }
         selected.push(Selected { key: key.to_owned(), name: name.to_owned() });
     }
@@ -213,11 +259,45 @@ mod tests {
     }
 
     #[test]
+    fn a_path_and_a_role_tell_what_other_tools_write_into_them() {
+        for (read, text, cause) in [
+            (path as fn(&str) -> Result<String, &'static str>, "shop/prod#KEY", "names a key behind #"),
+            (path, "shop/prod?version=2", "holds a query"),
+            (path, "a//b", "a part of it is empty"),
+            (role, "auth/kubernetes/role/shop", "holds a /"),
+            (role, "kubernetes/shop", "holds a /"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.starts_with(cause), "{text}: {said}");
+        }
+        assert_eq!((path("/shop/prod/"), role("/shop/")), (Ok("shop/prod".into()), Ok("shop".into())));
+    }
+
+    #[test]
+    fn names_are_separated_by_commas_alone() {
+        for (text, good) in [
+            ("A, B,\nC,,", true),
+            ("A", true),
+            ("A.b-c", true),
+            ("A;B", false),
+            ("A B", false),
+            ("A\nB", false),
+            ("[\"A\"]", false),
+        ] {
+            assert_eq!(separator(text).is_none(), good, "{text}");
+        }
+    }
+
+    #[test]
     fn key_lists_rename_and_refuse_two_keys_for_one_variable() {
         let read =
             |text| keys(text).map(|s| s.iter().map(|s| format!("{}>{}", s.key, s.name)).collect::<Vec<_>>().join(" "));
         assert_eq!(read("a, b.c:D ,x:y:Z,"), Ok("a>a b.c>D x:y>Z".into()));
         assert_eq!(read("a:X,b:X"), Err("two keys become X; give one of them another name".into()));
+        assert_eq!(read("my key:MY_KEY, a;b:AB,\nc"), Ok("my key>MY_KEY a;b>AB c>c".into()));
+        for text in ["A;B", "A:X;B:Y", "A B", "A:X B:Y", "A\nB", "[\"A\",\"B\"]", "\"A\",\"B\""] {
+            assert!(read(text).is_err_and(|cause| cause.contains("commas")), "{text}");
+        }
         for text in [",", ":A", "a:", "a:B=C", "a:É"] {
             assert!(read(text).is_err(), "{text}");
         }

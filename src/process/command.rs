@@ -3,16 +3,16 @@
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::Refused;
-use crate::text::escaped;
+use crate::text::shown;
 
 /// Searched where PATH is unset, as [confstr(3)](https://man7.org/linux/man-pages/man3/confstr.3.html) and the shells do.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -92,7 +92,7 @@ pub fn resolve(command: &OsStr, path: Option<&[u8]>) -> Result<CString, CommandF
     let path = path.unwrap_or(DEFAULT_PATH);
     let mut fault = CommandFault::NotInPath(match path {
         [] => "it is empty".to_owned(),
-        path => escaped(&String::from_utf8_lossy(path)),
+        path => shown(&String::from_utf8_lossy(path)),
     });
     if command.is_empty() {
         return Err(CommandFault::Missing);
@@ -147,9 +147,9 @@ fn check_format(file: &File) -> Result<(), CommandFault> {
     };
     match interpreter {
         None if head.starts_with(b"#!") => Err(CommandFault::Format),
-        Some(name) if fs::metadata(OsStr::from_bytes(&name)).is_err() => Err(CommandFault::Interpreter(
-            PathBuf::from(std::ffi::OsString::from_vec(name)).display().to_string().escape_debug().to_string(),
-        )),
+        Some(name) if fs::metadata(OsStr::from_bytes(&name)).is_err() => {
+            Err(CommandFault::Interpreter(shown(&String::from_utf8_lossy(&name))))
+        }
         _ => Ok(()),
     }
 }
@@ -210,6 +210,7 @@ fn elf_interpreter(file: &File, head: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

@@ -9,7 +9,6 @@ use crate::cli::{self, Ask};
 use crate::config::{self, Config, Inspected, Plan, setting};
 use crate::process::environ::Environ;
 use crate::vault::Client;
-use crate::vault::address::Address;
 use crate::vault::auth::Method;
 
 /// Answers the status check as well as a read.
@@ -19,7 +18,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n\
 /// The input is what the kernel would hand over: entries that end with NUL, the environment's first, and from the first
 /// one with a dash on the command line's.
 ///
-/// What is wrong is said in one line for each setting, which names it and shows no credential; where nothing is wrong,
+/// What is wrong is said in one line for each setting, which names it and shows no credential, wherever that was written; where nothing is wrong,
 /// every request can be made.
 pub fn settings(input: &[u8]) {
     let entries: Vec<_> = input.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).collect();
@@ -32,10 +31,12 @@ pub fn settings(input: &[u8]) {
     let request = match cli::parse(std::iter::once("vault-exec".into()).chain(args).collect()) {
         Ok(Ask::Run(request) | Ask::Check { request, .. }) => request,
         Ok(Ask::Install(_) | Ask::Print(_)) => return,
-        Err(usage) => return is_one_line(&usage.to_string()),
+        Err(usage) => {
+            hides(&[TOKEN], &usage.to_string());
+            return is_one_line(&usage.to_string());
+        }
     };
-    let secrets: &[&str] =
-        if only_withheld(&environ) && !format!("{request:?}").contains(TOKEN) { &[TOKEN] } else { &[] };
+    let secrets: &[&str] = &[TOKEN];
     for setting in config::in_effect(&environ, &request.flags) {
         for text in setting.value.into_iter().chain(setting.from) {
             is_one_line(&text);
@@ -54,18 +55,6 @@ pub fn settings(input: &[u8]) {
         None => assert!(!faults.is_empty(), "nothing is wrong, and there is nothing to do"),
         Some(_) => {}
     }
-}
-
-/// Whether the planted token is only where it is withheld from messages.
-fn only_withheld(environ: &Environ) -> bool {
-    let named = |setting: &setting::Setting, name: &[u8]| setting.groups().flatten().any(|n| n.as_bytes() == name);
-    let withheld = |name: &[u8], value: &[u8]| {
-        let value = std::str::from_utf8(value).unwrap_or_default().trim();
-        let mut hidden = setting::ALL.iter().filter(|s| s.credential || s.name == setting::CACERT_BYTES.name);
-        hidden.any(|setting| named(setting, name)) || named(&setting::ADDR, name) && Address::parse(value).is_err()
-    };
-    let planted = |bytes: &[u8]| bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
-    environ.variables().all(|(name, value)| !planted(name) && (!planted(value) || withheld(name, value)))
 }
 
 fn is_setting(name: &str) -> bool {
@@ -145,11 +134,23 @@ mod tests {
     }
 
     fn arg() -> impl Strategy<Value = Vec<u8>> {
-        const FLAGS: &[&str] =
-            &["--keys", "--require", "--allow-name", "--wait", "--env-file", "--format", "--check", "--", "--waitt"];
+        const FLAGS: &[&str] = &[
+            "--keys",
+            "--require",
+            "--allow-name",
+            "--wait",
+            "--env-file",
+            "--format",
+            "--check",
+            "--",
+            "--waitt",
+            "--report",
+            "--force",
+            "-x",
+        ];
         let flag = prop::sample::select(FLAGS);
         (flag, prop::sample::select(TEXTS)).prop_map(|(flag, text)| match flag {
-            "--check" | "--" => flag.as_bytes().to_vec(),
+            "--" => flag.as_bytes().to_vec(),
             _ => format!("{flag}={text}").into_bytes(),
         })
     }

@@ -1,6 +1,7 @@
 //! From a secret's members to variables that are safe to set. Knows neither Vault nor where the variables go.
 
 pub mod name;
+pub mod reference;
 pub mod value;
 
 use std::fmt;

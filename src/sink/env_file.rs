@@ -12,7 +12,7 @@ use super::file::{self, FileError, Prepared, Target, Written};
 use super::format::Format;
 use crate::process::{self, wait::Waiter};
 use crate::secrets::{Problem, Variable};
-use crate::text::escaped;
+use crate::text::shown;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +44,12 @@ pub enum Ready {
     File(Prepared),
 }
 
-/// The place, escaped.
+/// The place, as it may be shown.
 impl fmt::Display for EnvFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Stdout => f.write_str("standard output"),
-            Place::File(path) => f.write_str(&escaped(&path.to_string_lossy())),
+            Place::File(path) => f.write_str(&shown(&path.to_string_lossy())),
         }
     }
 }

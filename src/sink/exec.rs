@@ -10,7 +10,7 @@ use crate::process;
 use crate::process::command::{CommandFault, resolve};
 use crate::process::environ::{Entry, Environ};
 use crate::secrets::{Problem, Variable};
-use crate::text::escaped;
+use crate::text::shown;
 
 /// Longest `NAME=value` with its NUL: 32 pages, [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
 const LONGEST_STRING: usize = 32 * 4096;
@@ -46,14 +46,14 @@ impl Command {
         Ok(Self { program, argv })
     }
 
-    /// The command as typed, escaped.
+    /// The command as typed, as it may be shown.
     pub fn name(&self) -> String {
-        self.argv.first().map(|name| escaped(&name.to_string_lossy())).unwrap_or_default()
+        self.argv.first().map(|name| shown(&name.to_string_lossy())).unwrap_or_default()
     }
 
-    /// The file that will be executed, escaped.
+    /// The file that will be executed, as it may be shown.
     pub fn program(&self) -> String {
-        escaped(&self.program.to_string_lossy())
+        shown(&self.program.to_string_lossy())
     }
 
     /// Becomes the application, with the inherited environment untouched where none is given.

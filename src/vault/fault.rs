@@ -15,7 +15,7 @@ use super::tls;
 use crate::error::{Code, Fault, Retry, Seconds};
 use crate::json;
 use crate::process::{Refused, wait::Ended};
-use crate::text::{Scrubber, escaped};
+use crate::text::{Scrubber, escaped, shown};
 pub use read::{doubled, rule};
 
 /// What was asked, with the names that its remedies speak of.
@@ -228,7 +228,7 @@ pub fn of_status(asked: &Asked, answer: &Answer) -> Fault {
     let mut fault = status::judge(asked, answer);
     let refused = matches!(fault.code, Code::Denied | Code::Config | Code::Absent);
     if let (true, Step::Login { .. } | Step::Read { .. }, Some(namespace)) = (refused, asked.step, asked.namespace) {
-        fault.remedy = format!("{}; VAULT_NAMESPACE is {}", fault.remedy, escaped(namespace));
+        fault.remedy = format!("{}; VAULT_NAMESPACE is {}", fault.remedy, shown(namespace));
     }
     Fault { status: Some(answer.status), ..fault }
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error, Fault};
 use crate::process::wait::Waiter;
-use crate::text::Scrubber;
+use crate::text::{Scrubber, shown};
 use address::Address;
 use fault::Asked;
 pub(crate) use fault::Step;
@@ -97,7 +97,7 @@ impl Client {
     }
 
     fn with(http: Http, options: &Options, policy: Policy, waiter: Arc<Waiter>) -> Self {
-        let (at, namespace) = (options.address.to_string(), options.namespace.clone());
+        let (at, namespace) = (shown(&options.address.to_string()), options.namespace.clone());
         Self { http, waiter, policy, scrubber: Scrubber::default(), at, namespace }
     }
 

@@ -221,7 +221,7 @@ fn with_verbose_every_setting_stands_in_columns_with_where_it_came_from() {
     let scenario = scenario.env("VAULT_CACERT_BYTES", "s3cret-value").env("VAULT_REQUIRED_KEYS", "A, B");
     let scenario = scenario.env("BAO_CLIENT_TIMEOUT", "5").env("VAULT_ALLOW_NAMES", " ");
     let scenario = scenario.options(["--check", "--verbose", "--wait=2s", "--require=C"]);
-    let outcome = scenario.run().expect(Expect::done().any_stdout().stderr::<&str>([]));
+    let outcome = scenario.run().expect(Expect::done().code(66).any_stdout().stderr::<&str>([]));
     assert!(!outcome.stdout.contains("s3cret"), "{}", outcome.stdout);
     let (settings, _) = outcome.stdout.split_once("\n\n").expect("sections");
     assert_snapshot("settings_in_columns", settings);

@@ -127,7 +127,10 @@ fn the_flag_beats_the_variable_and_a_command_beats_it_too(server: &Server) {
 
     let command = Scenario::new(server).secret(&json!({"A": "a value"})).kubernetes();
     let command = command.env("VAULT_ENV_FILE", "{folder}/app.env");
-    command.run().expect(Expect::started().env([("A", "a value")]));
+    let warning =
+        "WARN  vault-exec: VAULT_ENV_FILE has no effect, because COMMAND is given: {folder}/app.env is not written";
+    let lines = [warning, "INFO  vault-exec: {any}"];
+    command.run().expect(Expect::started().env([("A", "a value")]).stderr(lines));
     assert!(!command.file("app.env").exists());
 }
 

@@ -10,7 +10,7 @@ use super::token::{NoCredential, Unusable};
 use super::{Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
 use crate::json::Object;
-use crate::text::escaped;
+use crate::text::{escaped, shown};
 use crate::vault::fault::{self, Step};
 use crate::vault::http::Request;
 use crate::vault::token::Session;
@@ -51,7 +51,7 @@ impl Client {
 /// What the JWT claims, for a dry run.
 pub(super) fn inspect(method: &Kubernetes) -> Result<String, NoCredential> {
     let jwt = read_jwt(method)?;
-    let path = escaped(&method.jwt.to_string_lossy());
+    let path = shown(&method.jwt.to_string_lossy());
     Ok(format!("JWT file {path}: {}", Claims::said(&jwt, false)))
 }
 

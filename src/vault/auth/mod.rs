@@ -11,7 +11,7 @@ use super::retry::GivenUp;
 use super::token::Session;
 use crate::error::Error;
 use crate::secret::Secret;
-use crate::text::escaped;
+use crate::text::shown;
 use token::NoCredential;
 pub(crate) use token::json_is;
 
@@ -68,7 +68,7 @@ impl Method {
         match self {
             Self::Token(TokenSource::Given(_)) => Ok("a token is handed in".into()),
             Self::Token(source @ TokenSource::File(path)) => {
-                token::read(source).map(|_| format!("token file {}", escaped(&path.to_string_lossy())))
+                token::read(source).map(|_| format!("token file {}", shown(&path.to_string_lossy())))
             }
             Self::Kubernetes(method) => kubernetes::inspect(method),
         }

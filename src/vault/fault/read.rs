@@ -25,7 +25,16 @@ pub(super) fn denied(mount: &str, path: &str, handed_in: bool, meaning: Option<M
 
 /// What to leave out where a setting holds a part of the URL that is added by itself.
 pub fn doubled(mount: &str, path: &str) -> Option<String> {
-    if path.starts_with("data/") {
+    let bare = path.strip_prefix("v1/").unwrap_or(path);
+    let behind = |path: &str| Some(path.strip_prefix("data/").or_else(|| path.strip_prefix("metadata/"))?.to_owned());
+    let behind_mount = bare.strip_prefix(mount).and_then(|rest| behind(rest.strip_prefix('/')?));
+    if let Some(rest) = behind_mount {
+        Some(format!("write VAULT_PATH={rest}: the mount and data/ are added by themselves"))
+    } else if let Some((first, rest)) = bare.split_once('/').and_then(|(first, rest)| Some((first, behind(rest)?))) {
+        Some(format!(
+            "if {first} is the mount, write VAULT_MOUNT_POINT={first} and VAULT_PATH={rest}: data/ is added by itself"
+        ))
+    } else if path.starts_with("data/") {
         Some("leave data/ out of VAULT_PATH: it is added by itself".into())
     } else if mount.ends_with("/data") {
         Some("leave /data out of VAULT_MOUNT_POINT: it is added by itself".into())

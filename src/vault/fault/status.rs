@@ -105,7 +105,7 @@ fn by_vault(said: &Said, answer: &Answer) -> bool {
 
 /// The namespace that is asked in, for a remedy.
 fn namespace(asked: &Asked) -> String {
-    let named = asked.namespace.map(|it| format!("the namespace {} (VAULT_NAMESPACE)", crate::text::escaped(it)));
+    let named = asked.namespace.map(|it| format!("the namespace {} (VAULT_NAMESPACE)", crate::text::shown(it)));
     named.unwrap_or_else(|| "the namespace that the mount's name begins with".into())
 }
 

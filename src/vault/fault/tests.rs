@@ -318,6 +318,16 @@ fn a_part_of_the_url_that_a_setting_holds_as_well_is_named() {
         ("kv", "kvs/prod", None),
         ("kv", "data/prod", Some("leave data/ out of VAULT_PATH: it is added by itself")),
         ("kv/data", "prod", Some("leave /data out of VAULT_MOUNT_POINT: it is added by itself")),
+        ("kv", "kv/data/shop/prod", Some("write VAULT_PATH=shop/prod: the mount and data/ are added by themselves")),
+        ("team/kv", "team/kv/data/prod", Some("write VAULT_PATH=prod: the mount and data/ are added by themselves")),
+        ("kv", "v1/kv/metadata/prod", Some("write VAULT_PATH=prod: the mount and data/ are added by themselves")),
+        (
+            "kv",
+            "secret/data/prod",
+            Some(
+                "if secret is the mount, write VAULT_MOUNT_POINT=secret and VAULT_PATH=prod: data/ is added by itself",
+            ),
+        ),
         ("kv", "kv/prod", Some("leave kv/ out of VAULT_PATH: the mount is added by itself")),
     ] {
         assert_eq!(doubled(mount, path).as_deref(), hint, "{mount} {path}");

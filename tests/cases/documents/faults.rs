@@ -103,6 +103,7 @@ const SECRETS: &[Make] = &[
     |server| with(server, &json!({"API_KEY": "a\0b"})),
     |server| with(server, &json!({"DATABASE_URL": "x".repeat(200_000)})),
     |server| shop(server).env("API_KEY", "another").env("VAULT_ON_CONFLICT", "error"),
+    |server| shop(server).env("DB", "vault:kv/data/shop/prod#DATABASE_URL"),
     |server| {
         let scenario = with(server, &json!({"API_KEY": "it's"})).no_command();
         scenario.options(["--env-file", "{folder}/secrets/app.env", "--format", "kubernetes"])
@@ -366,6 +367,11 @@ fn settings() -> Vec<Told> {
         run(&at("VAULT_TIMEOUT", "soon").env("VAULT_TOKEN", "hvs.not-looked-at").env("VAULT_SECRET_VERSION", "0")),
         run(&at("VAULT_PTH", "shop/prod").env("VAULT_TOKEN", "hvs.not-looked-at")),
         run(&at("VAULT_PATH", "shop/prod")),
+        run(&Scenario::offline().env("VAULT_REQUIRED_KEYS", "DATABASE_URL,API_KEY")),
+        run(&at("VAULT_PATH", "shop/prod#DATABASE_URL").env("VAULT_TOKEN", "hvs.not-looked-at")),
+        run(&at("VAULT_KEYS", "DATABASE_URL;API_KEY")
+            .env("VAULT_PATH", "shop/prod")
+            .env("VAULT_TOKEN", "hvs.not-looked-at")),
         run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "approle")),
         run(&at("VAULT_CACERT", "/etc/vault/ca.pem")
             .env("VAULT_PATH", "shop/prod")

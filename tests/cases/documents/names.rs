@@ -37,6 +37,7 @@ const OTHERS: &[(&str, &[&str])] = &[
             "BAO_TOKEN_FILE",
         ],
     ),
+    ("the official clients', without effect here", &["VAULT_AGENT_ADDR", "VAULT_HTTP_PROXY"]),
     ("misspelt, to show what is said of it", &["VAULT_PTH"]),
     ("taken out of the application's environment though nothing reads it", &["VAULT_SECRET_ID", "BAO_SECRET_ID"]),
 ];
