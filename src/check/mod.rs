@@ -22,10 +22,10 @@ use crate::sink::exec::{self, OnConflict};
 use crate::sink::{Payload, Sink};
 use crate::steps;
 use crate::text::escaped;
-use crate::vault::Client;
 use crate::vault::kv::Version;
 use crate::vault::preflight::Explained;
 use crate::vault::token::{Revoked, Session, TokenInfo};
+use crate::vault::{Client, auth};
 
 pub use report::FIELDS;
 use report::{Facts, Found, Report, Row};
@@ -104,7 +104,7 @@ impl Report {
             Some(Plan::Vault(config)) if sound => content = self.ask_vault(&config, sink, environ, &waiter)?,
             Some(Plan::Vault(config)) => {
                 self.skip("status", "the settings are at fault");
-                self.step("credential", Instant::now(), config.auth.inspect().map(Found::saying))?;
+                self.step("credential", Instant::now(), config.auth.inspect().map(inspected))?;
             }
         }
         // Whatever came before; a real run comes to it after everything else that can fail.
@@ -127,7 +127,7 @@ impl Report {
         let begun = Instant::now();
         let vault = Client::new(&config.vault, config.policy(begun), Arc::clone(waiter));
         let up = self.step("status", begun, vault.status().map(ready))?.is_some();
-        let credential = self.step("credential", Instant::now(), vault.inspect(&config.auth).map(Found::saying))?;
+        let credential = self.step("credential", Instant::now(), vault.inspect(&config.auth).map(inspected))?;
         if !up || credential.is_none() {
             self.skip("login", if up { "the credential is at fault" } else { "Vault is not ready" });
             return Ok(None);
@@ -328,6 +328,17 @@ fn would(sink: &Sink) -> impl Fn(&str) -> String + use<> {
         Sink::EnvFile(file) => ("would write ".to_owned(), format!(" to {file}")),
     };
     move |variables| format!("{before}{variables}{after}")
+}
+
+/// A credential, by what it says of itself.
+fn inspected(credential: auth::Inspected) -> Found<()> {
+    let facts = vec![
+        ("path", json!(credential.path)),
+        ("audience", json!(credential.audience)),
+        ("subject", json!(credential.subject)),
+        ("expires_in_seconds", json!(credential.expires_in)),
+    ];
+    Found { said: credential.said, facts, value: () }
 }
 
 /// The session of a login. Of the token of an answer that was refused as a whole nothing is known.

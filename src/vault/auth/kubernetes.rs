@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::token::{NoCredential, Unusable};
-use super::{Kubernetes, token};
+use super::{Inspected, Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
 use crate::json::Object;
 use crate::text::{escaped, shown};
@@ -49,10 +49,19 @@ impl Client {
 }
 
 /// What the JWT claims, for a dry run.
-pub(super) fn inspect(method: &Kubernetes) -> Result<String, NoCredential> {
+pub(super) fn inspect(method: &Kubernetes) -> Result<Inspected, NoCredential> {
     let jwt = read_jwt(method)?;
     let path = shown(&method.jwt.to_string_lossy());
-    Ok(format!("JWT file {path}: {}", Claims::said(&jwt, false)))
+    let said = format!("JWT file {path}: {}", Claims::said(&jwt, false));
+    let claims = Claims::of(&jwt);
+    let seconds = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+    Ok(Inspected {
+        said,
+        path: Some(path),
+        expires_in: claims.as_ref().filter(|it| it.exp > 0).map(|it| seconds(it.exp) - seconds(now().as_secs())),
+        subject: claims.as_ref().map(|claims| claims.subject.clone()),
+        audience: claims.map(|claims| claims.audience),
+    })
 }
 
 fn read_jwt(method: &Kubernetes) -> Result<Zeroizing<String>, NoCredential> {
@@ -105,7 +114,7 @@ fn now() -> Duration {
 /// What a JWT says of itself, unverified. Times are seconds since the epoch, 0 is none.
 /// [RFC 7519, 4.1](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)
 struct Claims {
-    audience: String,
+    audience: Vec<String>,
     subject: String,
     exp: u64,
     nbf: u64,
@@ -117,8 +126,8 @@ impl Claims {
         let payload = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
         let claims = Object::parse(&payload).ok()?;
         let audience = match claims.get("aud").and_then(|audience| audience.string()) {
-            Some(one) => escaped(&one),
-            None => claims.strings("aud").iter().map(|one| escaped(one)).collect::<Vec<_>>().join(", "),
+            Some(one) => vec![escaped(&one)],
+            None => claims.strings("aud").iter().map(|one| escaped(one)).collect(),
         };
         let number = |key| claims.number(key).ok();
         let subject = escaped(&claims.string("sub").ok()?);
@@ -153,7 +162,7 @@ impl Claims {
         let ages: Vec<_> =
             [age(self.nbf, "valid (nbf)"), age(self.iat, "issued (iat)")].into_iter().flatten().collect();
         let ages = if ages.is_empty() { String::new() } else { format!("{} by the clock here, ", ages.join(", ")) };
-        format!("audience {}, subject {}, {ages}{expiry}", or_none(&self.audience), or_none(&self.subject))
+        format!("audience {}, subject {}, {ages}{expiry}", or_none(&self.audience.join(", ")), or_none(&self.subject))
     }
 
     /// Whether it can be the JWT of a service account that a server in its right mind takes at this time.
@@ -217,7 +226,7 @@ mod tests {
         for (sub, exp, plausible) in
             [(account, 1001, true), (account, 0, true), (account, 1000, false), ("somebody", 1001, false)]
         {
-            let claims = Claims { audience: String::new(), subject: sub.into(), exp, nbf: 0, iat: 0 };
+            let claims = Claims { audience: Vec::new(), subject: sub.into(), exp, nbf: 0, iat: 0 };
             assert_eq!(claims.are_plausible(Duration::from_secs(1000)), plausible, "{sub} {exp}");
         }
     }

@@ -54,21 +54,40 @@ impl Method {
     }
 }
 
+/// What a credential is, without what makes it one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// All of it in words.
+    pub said: String,
+    /// The file that it is in, escaped.
+    pub path: Option<String>,
+    /// Whom a JWT is for, unverified.
+    pub audience: Option<Vec<String>>,
+    /// Who it says its bearer is, unverified.
+    pub subject: Option<String>,
+    /// In how many seconds it expires by the clock here, below zero once it has; `None` where it never does.
+    pub expires_in: Option<i64>,
+}
+
 impl Method {
     /// Looks at the credential without using it, and says what it is.
     ///
     /// # Errors
     ///
     /// [`Error::Credential`], as the login would.
-    pub fn inspect(&self) -> Result<String, Error> {
+    pub fn inspect(&self) -> Result<Inspected, Error> {
         Ok(self.look()?)
     }
 
-    fn look(&self) -> Result<String, NoCredential> {
+    fn look(&self) -> Result<Inspected, NoCredential> {
         match self {
-            Self::Token(TokenSource::Given(_)) => Ok("a token is handed in".into()),
+            Self::Token(TokenSource::Given(_)) => {
+                Ok(Inspected { said: "a token is handed in".into(), ..Inspected::default() })
+            }
             Self::Token(source @ TokenSource::File(path)) => {
-                token::read(source).map(|_| format!("token file {}", shown(&path.to_string_lossy())))
+                token::read(source)?;
+                let path = shown(&path.to_string_lossy());
+                Ok(Inspected { said: format!("token file {path}"), path: Some(path), ..Inspected::default() })
             }
             Self::Kubernetes(method) => kubernetes::inspect(method),
         }
@@ -81,7 +100,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::login`], before anything is sent.
-    pub fn inspect(&self, method: &Method) -> Result<String, Error> {
+    pub fn inspect(&self, method: &Method) -> Result<Inspected, Error> {
         self.await_credential(|| method.look())
     }
 
