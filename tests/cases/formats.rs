@@ -53,7 +53,7 @@ fn assert_reads_hostile_and_generated_values(format: Format) {
 }
 
 #[test]
-fn dash_bash_and_busybox_read_what_sh_wrote() {
+fn every_shell_reads_what_sh_wrote() {
     assert_reads_hostile_and_generated_values(Format::Sh);
 }
 

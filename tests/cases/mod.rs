@@ -37,6 +37,7 @@ mod readiness;
 mod refusals;
 mod restart;
 mod seccomp;
+mod shells;
 mod signals;
 mod sources;
 mod supply;
