@@ -7,6 +7,7 @@ mod check;
 mod check_faults;
 mod conformance;
 mod credentials;
+mod denied;
 mod deploy;
 mod documents;
 mod env_file;

@@ -19,6 +19,7 @@ on_both! {
     a_variable_that_is_there_is_overwritten_kept_or_refused,
     a_denied_name_can_be_permitted,
     a_key_that_is_nearly_there_is_told,
+    a_dry_run_notes_what_a_shell_drops_and_values_that_end_in_a_newline,
     credentials_are_taken_out_and_other_settings_stay,
 }
 
@@ -159,6 +160,21 @@ fn a_key_that_is_nearly_there_is_told(server: &Server) {
     let remedy = "add it to the secret, or take it out of VAULT_KEYS";
     let said = format!("{SECRET}missing key: API_KEYS (did you mean API_KEY?) ({remedy})");
     scenario.run().expect_failure(66, &said);
+}
+
+fn a_dry_run_notes_what_a_shell_drops_and_values_that_end_in_a_newline(server: &Server) {
+    let secret = json!({"PLAIN": "plain-value", "spring.datasource.password": "p-value", "FILE": "a\nb-value\n"});
+    let newline = "a newline ends the value of FILE; it is passed on";
+    let dropped = "dash drops variables whose names are no identifiers: spring.datasource.password; rename the keys with \
+                   VAULT_KEYS=key:NAME, or start the application without a shell";
+    for (command, notes) in [("/usr/bin/dash", [true, true]), ("/usr/bin/env", [false, true])] {
+        let scenario = scenario(server, &secret).command([command]).options(["--check", "--report", "json"]);
+        let outcome = scenario.run();
+        assert_eq!(outcome.code(), 0, "{}", outcome.describe());
+        assert_eq!([dropped, newline].map(|note| outcome.stdout.contains(note)), notes, "{}", outcome.describe());
+    }
+    let env = [("PLAIN", "plain-value"), ("spring.datasource.password", "p-value"), ("FILE", "a\nb-value\n")];
+    scenario(server, &secret).run().expect(Expect::started().env(env));
 }
 
 fn a_denied_name_can_be_permitted(server: &Server) {

@@ -87,15 +87,20 @@ pub(crate) fn words() -> BTreeSet<String> {
         if path.is_dir() {
             paths.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
         } else if let Ok(program) = fs::read(&path) {
-            let texts = program.split(|byte| *byte == 0).filter_map(|text| {
-                let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-                let begin = text.iter().rposition(|byte| !word(byte)).map_or(0, |at| at + 1);
-                std::str::from_utf8(&text[begin..]).ok()
-            });
-            words.extend(texts.filter(|text| is_identifier(text) && text.len() < 30).map(str::to_owned));
+            words.extend(names_in(&program));
         }
     }
     words
+}
+
+/// Every word that ends a text in the data of a program and could be the name of a variable.
+pub(crate) fn names_in(program: &[u8]) -> BTreeSet<String> {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let texts = program.split(|byte| *byte == 0).filter_map(|text| {
+        let begin = text.iter().rposition(|byte| !word(byte)).map_or(0, |at| at + 1);
+        std::str::from_utf8(&text[begin..]).ok()
+    });
+    texts.filter(|text| is_identifier(text) && text.len() < 40).map(str::to_owned).collect()
 }
 
 /// What `env -0` printed.

@@ -57,6 +57,9 @@ pub enum Reason {
         /// The first of them that has.
         shell: &'static str,
     },
+    /// JavaScript's objects have a setter of this name, which takes no text.
+    #[error("a name that npm's dotenv drops")]
+    Setter,
     /// The name is none that the kubelet reads.
     #[error("a name that is not printable ASCII, contains `=`, begins with `#` or a space, or ends with a space")]
     NotAKubernetesName,
@@ -104,7 +107,7 @@ pub enum Reason {
 impl Reason {
     /// Whether another name would help.
     pub fn is_of_the_name(self) -> bool {
-        matches!(self, Self::NotAnIdentifier | Self::SpecialToAShell { .. } | Self::NotAKubernetesName)
+        matches!(self, Self::NotAnIdentifier | Self::SpecialToAShell { .. } | Self::Setter | Self::NotAKubernetesName)
     }
 }
 

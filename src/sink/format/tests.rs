@@ -113,6 +113,7 @@ fn only_sh_refuses_names_that_mean_something_to_a_shell() {
     for name in ["Random", "DATABASE_URL", "GIT_TOKEN", "USER", "PORT"] {
         assert_eq!(Format::Sh.check(name, "v"), Ok(()), "{name}");
     }
+    assert_eq!(Format::Dotenv.check("__proto__", "v"), Err(Reason::Setter));
     let refusals = Format::Sh.render(&[("USERNAME", "v")]).unwrap_err();
     assert_eq!(refusals[0].to_string(), "USERNAME (a name that means something to zsh)");
 }
