@@ -12,17 +12,25 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, fstat, lstat};
 
 use crate::error::{Error, Seconds};
-use crate::secrets::{Variable, name};
+use crate::secrets::{self, Variable, name};
 use crate::sink::file::obstacle;
 use crate::text;
 use crate::vault::kv::{Location, Version};
 use crate::vault::token::Revoked;
 
-/// Prints `error`, one record a line, and writes the same lines to `termination_log`.
+/// What the kubelet keeps of a termination log, in bytes:
+/// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>
+const LONGEST_MESSAGE: usize = 4096 - "vault-exec: \n".len();
+
+/// All names of variables that were overwritten, in bytes; more are counted.
+const OVERWRITTEN: usize = 600;
+
+/// Prints `error`, one record a line, and writes the same lines to `termination_log`; cut where it is longer than what the
+/// kubelet keeps.
 pub fn error(error: &Error, termination_log: Option<&Path>) {
     let code = error.exit_code();
     let text = error.to_string();
-    let text = text::without_credentials(&text);
+    let text = text::within(&text::without_credentials(&text), LONGEST_MESSAGE);
     let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
     for line in text.lines() {
         log::error!(exit_code = code, status = status; "{line}");
@@ -64,29 +72,44 @@ fn demand_plain(found: &FileStat) -> io::Result<()> {
     }
 }
 
-/// The one line of a run that went well, which ends with `more`, and at debug one line a variable.
-pub fn done(
-    variables: &[Variable],
-    location: &Location,
-    secret: &Version,
-    revoked: Revoked,
-    times: &Times,
-    more: &str,
-) {
-    for variable in variables {
-        log::debug!("{}", name::masked(&variable.name));
+/// A run that went well.
+pub struct Done<'a> {
+    /// What was handed over.
+    pub variables: &'a [Variable],
+    /// The names of those that COMMAND's environment had with another value.
+    pub overwritten: &'a [String],
+    /// Where they came from.
+    pub location: &'a Location,
+    /// What was read there.
+    pub secret: &'a Version,
+    /// What became of the token.
+    pub revoked: Revoked,
+    /// How long each step took.
+    pub times: &'a Times,
+}
+
+impl Done<'_> {
+    /// Prints the one line of such a run, which ends with `more`, and at debug one line a variable.
+    pub fn print(&self, more: &str) {
+        let Self { variables, overwritten, location, secret, revoked, times } = self;
+        for variable in *variables {
+            log::debug!("{}", name::masked(&variable.name));
+        }
+        let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
+        let path = format!("{}/{}", location.mount, location.path);
+        let token = match revoked {
+            Revoked::Yes => "revoked".to_owned(),
+            Revoked::No(reason) => format!("not revoked ({reason})"),
+        };
+        let overwritten: Vec<_> = overwritten.iter().map(|name| text::name(name)).collect();
+        let overwritten = (!overwritten.is_empty()).then(|| secrets::list(&overwritten, OVERWRITTEN));
+        let over = overwritten.as_ref().map(|names| format!("; overwritten: {names}")).unwrap_or_default();
+        log::info!(
+            variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_deref(),
+            overwritten = overwritten.as_deref(), token = token.as_str(), elapsed_ms = times.elapsed_ms();
+            "{count} variable{s} from {path} {secret}{over}; {times}; token {token}{more}"
+        );
     }
-    let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
-    let path = format!("{}/{}", location.mount, location.path);
-    let token = match revoked {
-        Revoked::Yes => "revoked".to_owned(),
-        Revoked::No(reason) => format!("not revoked ({reason})"),
-    };
-    log::info!(
-        variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_deref(),
-        token = token.as_str(), elapsed_ms = times.elapsed_ms();
-        "{count} variable{s} from {path} {secret}; {times}; token {token}{more}"
-    );
 }
 
 /// How long each step took.

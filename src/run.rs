@@ -10,12 +10,12 @@ use crate::config::{self, Config, Passthrough, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::process::wait::{Ended, Waiter};
-use crate::report::{self, Times};
+use crate::report::{self, Done, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{
-    arm, collect, demand_required, demand_target, fit, guard, not_started, print, refuse_references, refused, sink,
-    tracer,
+    arm, collect, demand_required, demand_target, fit, guard, names_lost, not_started, overwritten, print,
+    refuse_references, refused, sink, tracer,
 };
 use crate::vault::Client;
 use crate::vault::token::Revoked;
@@ -80,6 +80,10 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     if let Sink::Command(_) = sink {
         refuse_references(&environ, &collected.0, config)?;
     }
+    let overwritten = overwritten(&collected.0, config, sink.carrier(), &environ);
+    if let Some(warning) = names_lost(&sink, &collected.0, &environ) {
+        log::warn!("{warning}");
+    }
     let (variables, payload) = fit(collected, config, sink, environ);
     let payload = payload.map_err(|problems| refused(&config.location, &secret, &problems))?;
     let ready = payload.prepare().map_err(Unwritten::File)?;
@@ -93,18 +97,25 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     if revoked == Revoked::Yes {
         times.lap("revoke");
     }
-    let done = |more: &str| report::done(&variables, &config.location, &secret, revoked, &times, more);
+    let done = Done {
+        variables: &variables,
+        overwritten: &overwritten,
+        location: &config.location,
+        secret: &secret,
+        revoked,
+        times: &times,
+    };
 
     match ready {
         Ready::Command(command, environment) => {
-            done("");
+            done.print("");
             waiter.disarm().map_err(Error::Signal)?;
             Err(not_started(&command.name())(command.exec(Some(&environment))))
         }
         Ready::File(file, env_file) => {
             waiter.expect(times.begun + config.startup_timeout, Duration::ZERO);
             let outcome = put_in_place(file, waiter)?;
-            done(&format!("; {env_file} {outcome}"));
+            done.print(&format!("; {env_file} {outcome}"));
             // One that arrived during the rename was left waiting for its end.
             waiter.disarm().map_err(Error::Signal)
         }

@@ -13,7 +13,7 @@ use crate::process::environ::Environ;
 use crate::process::signal::Signals;
 use crate::process::wait::Waiter;
 use crate::secrets::reference::is_reference;
-use crate::secrets::{self, Carrier, Problem, Variable};
+use crate::secrets::{self, Carrier, Problem, Variable, name};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
 use crate::sink::{Payload, Sink};
@@ -149,6 +149,31 @@ pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Con
     let cause = "another tool's reference (vault:PATH#KEY), which nothing resolves here; let VAULT_KEYS rename the key to \
                  this variable (KEY:NAME), or set VAULT_ALLOW_REFERENCES=true";
     Err(Error::Settings(vec![SettingFault { name: error::names(&names), held: None, cause: cause.into() }]))
+}
+
+/// The names of the variables that replace another value of COMMAND's environment.
+pub fn overwritten(variables: &[Variable], config: &Config, carrier: Carrier, environ: &Environ) -> Vec<String> {
+    if config.on_conflict != OnConflict::Overwrite || carrier == Carrier::File {
+        return Vec::new();
+    }
+    let conflicts = variables.iter().filter(|it| exec::is_in_conflict(it, environ, config::is_credential));
+    conflicts.map(|variable| variable.name.clone()).collect()
+}
+
+/// All names of a warning together, in bytes; more are counted.
+const NAMES_OF_A_WARNING: usize = 1000;
+
+/// The warning for names that never reach the application, because COMMAND is a shell that drops them.
+pub fn names_lost(sink: &Sink, variables: &[Variable], environ: &Environ) -> Option<String> {
+    let Sink::Command(command) = sink else { return None };
+    let lost: Vec<_> =
+        variables.iter().filter(|v| !name::is_identifier(&v.name)).map(|v| text::name(&v.name)).collect();
+    let shell = if lost.is_empty() { None } else { command.dropping_shell(environ) }?;
+    let lost = secrets::list(&lost, NAMES_OF_A_WARNING);
+    Some(format!(
+        "{shell} drops variables whose names are no identifiers: {lost}; rename the keys with VAULT_KEYS=key:NAME, or \
+         start the application without a shell"
+    ))
 }
 
 /// The error for a secret with `problems`.

@@ -16,6 +16,9 @@ const MAX_CHARS: usize = 300;
 /// the middle of a secret.
 const MAX_BYTES: usize = 16 << 10;
 
+/// Longer names are cut: whoever writes the secret must not fill a log or a screen.
+const LONGEST_NAME: usize = 100;
+
 /// Shorter pieces are no secrets worth the name, and replacing them would garble the rest.
 const MIN_SECRET: usize = 6;
 
@@ -66,15 +69,7 @@ impl Scrubber {
         for secret in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             text = text.replace(secret.as_str(), "***");
         }
-        let mut out = String::new();
-        for (n, c) in text.chars().enumerate() {
-            if n == MAX_CHARS {
-                out.push('…');
-                break;
-            }
-            push_escaped(c, &mut out);
-        }
-        out
+        cut(&text, MAX_CHARS, push_escaped)
     }
 }
 
@@ -121,6 +116,56 @@ pub fn shown(text: &str) -> String {
     escaped(&without_credentials(text))
 }
 
+/// The name of a key or a variable for a message: as [`shown`] has it, and cut where it is longer than a hundred
+/// characters.
+///
+/// # Examples
+///
+/// ```
+/// use vault_exec::text::name;
+///
+/// assert_eq!(name("DB\nURL"), r"DB\nURL");
+/// assert_eq!(name(&"K".repeat(65_536)), format!("{}…", "K".repeat(100)));
+/// ```
+pub fn name(name: &str) -> String {
+    cut(&without_credentials(name), LONGEST_NAME, push_escaped)
+}
+
+/// The same in double quotes, with all that does not show escaped: for what is no name.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", cut(name, LONGEST_NAME, |c, out| out.extend(c.escape_debug())))
+}
+
+/// Pushes the characters of `text` one by one, `most` of them.
+fn cut(text: &str, most: usize, push: impl Fn(char, &mut String)) -> String {
+    let mut out = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == most {
+            out.push('…');
+            break;
+        }
+        push(c, &mut out);
+    }
+    out
+}
+
+/// `text` where it fits into `bytes`, else its beginning with a count of what is left out.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(vault_exec::text::within("kv/shop: missing: A, B, C", 24), "kv/sh… (20 bytes more)");
+/// ```
+pub fn within(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let rest = |kept: usize| format!("… ({} bytes more)", text.len() - kept);
+    let most = bytes.saturating_sub(rest(0).len());
+    let kept = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}{}", &text[..kept], rest(kept))
+}
+
 fn push_escaped(c: char, out: &mut String) {
     // Bidirectional marks: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -143,6 +188,16 @@ mod tests {
         let text = format!("{} token hvs.abcdefghijklmnopqrst (abcdefghijklmnopqrst) x", "é".repeat(280));
         assert_eq!(scrubber.clean(&[&text]), format!("{} token *** (***) x", "é".repeat(280)));
         assert_eq!(scrubber.clean(&[&"é".repeat(301)]), format!("{}…", "é".repeat(300)));
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_never_longer_than_it_may_be() {
+        for bytes in 30..130 {
+            let cut = within(&"é".repeat(60), bytes);
+            assert!(cut.len() <= bytes.min(120), "{bytes}: {cut}");
+            let (kept, rest) = cut.split_once("… (").unwrap_or((&cut, "0 bytes more)"));
+            assert_eq!(kept.len().to_string() + "+" + rest, format!("{}+{} bytes more)", kept.len(), 120 - kept.len()));
+        }
     }
 
     #[test]

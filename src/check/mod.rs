@@ -21,7 +21,7 @@ use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, OnConflict};
 use crate::sink::{Payload, Sink};
 use crate::steps;
-use crate::text::escaped;
+use crate::text::name as shown_name;
 use crate::vault::kv::Version;
 use crate::vault::preflight::Explained;
 use crate::vault::token::{Revoked, Session, TokenInfo};
@@ -257,6 +257,7 @@ impl Report {
         {
             self.step("environment", begun, Err::<Found<()>, _>(left))?;
         }
+        self.warnings.extend(sink.as_ref().and_then(|sink| steps::names_lost(sink, &variables, environ)));
         let would = sink.as_ref().map(would);
         let (variables, payload) = match sink {
             Some(sink) => {
@@ -379,7 +380,9 @@ fn row(variable: &Variable, sink: Option<&Sink>, on_conflict: OnConflict, enviro
             OnConflict::Error => (false, "conflict: the environment has another value".to_owned()),
         },
     };
-    Row { name: escaped(&variable.name), kind: Some(variable.kind), good, state }
+    // What a file or a command may have left there, and few applications expect.
+    let newline = if variable.value.expose().ends_with('\n') { "; a newline ends the value" } else { "" };
+    Row { name: shown_name(&variable.name), kind: Some(variable.kind), good, state: state + newline }
 }
 
 /// The row of a variable that could not be made.

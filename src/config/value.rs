@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::items;
 use crate::secrets::Selected;
-use crate::text::{escaped, shown};
+use crate::text::{self, escaped};
 
 /// Longer ones are typing errors.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -145,7 +145,7 @@ pub fn keys(text: &str) -> Result<Vec<Selected>, String> {
             return Err("a name in it cannot be a variable's; write printable ASCII without =".into());
         }
         if selected.iter().any(|s| s.name == name) {
-            return Err(format!("two keys become {}; give one of them another name", shown(name)));
+            return Err(format!("two keys become {}; give one of them another name", text::name(name)));
         }
         selected.push(Selected { key: key.to_owned(), name: name.to_owned() });
     }

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod environ;
+pub mod shell;
 pub mod signal;
 mod sys;
 pub mod wait;

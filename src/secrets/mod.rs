@@ -1,18 +1,25 @@
 //! From a secret's members to variables that are safe to set. Knows neither Vault nor where the variables go.
 
+mod denied;
 pub mod name;
+mod near;
+mod patterns;
 pub mod reference;
+pub mod shell;
 pub mod value;
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use crate::json::{Json, Object};
 use crate::secret::Secret;
-use crate::text::escaped;
+use crate::text::{self, escaped};
 use name::Verdict;
+use near::Near;
 
-/// More names are counted and not listed: who writes the secret must not fill the log.
-const MOST_NAMES: usize = 1000;
+/// All names of a message together; more are counted. What the kubelet keeps of a message, see `report`, holds them with
+/// their remedies.
+const MOST_BYTES: usize = 2400;
 
 /// What the settings ask of the secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,9 +64,19 @@ pub struct Variable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// `VAULT_KEYS` lists a key that the secret has not.
-    MissingKey(String),
+    MissingKey {
+        /// The key.
+        name: String,
+        /// The key that was probably meant.
+        near: Option<String>,
+    },
     /// `VAULT_REQUIRED_KEYS` names a variable that does not come about.
-    MissingVariable(String),
+    MissingVariable {
+        /// The variable.
+        name: String,
+        /// The variable that was probably meant.
+        near: Option<String>,
+    },
     /// A key that no variable can be named after.
     BadName(String),
     /// A name that could get code run or trust changed in the application.
@@ -136,10 +153,11 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
         None => secret.iter().for_each(|(key, value)| take(&key, &value)),
         Some(selected) => {
             let mut missing = Vec::new();
+            let near = LazyCell::new(|| Near::new(secret.iter().map(|(key, _)| key)));
             for Selected { key, name } in selected {
                 match secret.iter().find(|(k, _)| k == key) {
                     Some((_, value)) => take(name, &value),
-                    None => missing.push(Problem::MissingKey(key.clone())),
+                    None => missing.push(Problem::MissingKey { name: key.clone(), near: near.to(key) }),
                 }
             }
             problems.extend(missing);
@@ -147,10 +165,11 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
     }
     let judged =
         |p: &Problem, name: &str| matches!(p, Problem::Denied(n) | Problem::Nul(n) | Problem::BadName(n) if n == name);
+    let near = LazyCell::new(|| Near::new(variables.iter().map(|variable| variable.name.as_str())));
     for name in &rules.required {
         // A variable that is there but cannot be set is reported for that alone.
         if !variables.iter().any(|v| v.name == *name) && !problems.iter().any(|p| judged(p, name)) {
-            problems.push(Problem::MissingVariable(name.clone()));
+            problems.push(Problem::MissingVariable { name: name.clone(), near: near.to(name) });
         }
     }
     (variables, problems)
@@ -158,7 +177,7 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
 
 /// Whether nothing is wrong but that something is missing.
 pub fn only_missing(problems: &[Problem]) -> bool {
-    problems.iter().all(|problem| matches!(problem, Problem::MissingKey(_) | Problem::MissingVariable(_)))
+    problems.iter().all(|problem| matches!(problem, Problem::MissingKey { .. } | Problem::MissingVariable { .. }))
 }
 
 /// One sentence for each kind of problem, with every name it concerns.
@@ -168,22 +187,35 @@ pub fn sentences(problems: &[Problem]) -> Vec<String> {
         let same =
             |(first, _): &&mut (Problem, Vec<String>)| std::mem::discriminant(first) == std::mem::discriminant(problem);
         match sentences.iter_mut().find(same) {
-            Some((_, names)) => names.push(problem.to_string()),
-            None => sentences.push((problem.clone(), vec![problem.to_string()])),
+            Some((_, names)) => names.push(problem.listed()),
+            None => sentences.push((problem.clone(), vec![problem.listed()])),
         }
     }
-    let list = |names: &[String]| match names.len().checked_sub(MOST_NAMES) {
-        Some(more @ 1..) => format!("{} and {more} more", names[..MOST_NAMES].join(", ")),
-        _ => names.join(", "),
+    let share = MOST_BYTES / sentences.len().max(1);
+    sentences.iter().map(|(kind, names)| kind.sentence(&list(names, share))).collect()
+}
+
+/// As many of `names` as `bytes` hold, one at least, and the number of the others.
+pub fn list(names: &[impl AsRef<str>], bytes: usize) -> String {
+    let mut left = bytes;
+    let fits = |name: &&str| {
+        let fits = name.len() + ", ".len() <= left;
+        left = left.saturating_sub(name.len() + ", ".len());
+        fits
     };
-    sentences.iter().map(|(kind, names)| kind.sentence(&list(names))).collect()
+    let fitting = names.iter().map(AsRef::as_ref).take_while(fits).count().max(1).min(names.len());
+    let listed = names[..fitting].iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    match names.len() - fitting {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
 }
 
 impl Problem {
     /// The problem in a word or two, for a table.
     pub fn state(&self) -> &'static str {
         match self {
-            Self::MissingKey(_) | Self::MissingVariable(_) => "missing",
+            Self::MissingKey { .. } | Self::MissingVariable { .. } => "missing",
             Self::BadName(_) => "no name for a variable",
             Self::Denied(_) => "denied",
             Self::Nul(_) => "a NUL byte in the value",
@@ -194,11 +226,21 @@ impl Problem {
         }
     }
 
+    /// The name it concerns, with the one that was probably meant.
+    fn listed(&self) -> String {
+        match self {
+            Self::MissingKey { near: Some(near), .. } | Self::MissingVariable { near: Some(near), .. } => {
+                format!("{self} (did you mean {}?)", text::name(near))
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// The sentence for `names`, all of which have this kind of problem.
     fn sentence(&self, names: &str) -> String {
         let (what, remedy) = match self {
-            Self::MissingKey(_) => ("missing key", "add it to the secret, or take it out of VAULT_KEYS"),
-            Self::MissingVariable(_) => ("missing", "add it to the secret, or take it out of VAULT_REQUIRED_KEYS"),
+            Self::MissingKey { .. } => ("missing key", "add it to the secret, or take it out of VAULT_KEYS"),
+            Self::MissingVariable { .. } => ("missing", "add it to the secret, or take it out of VAULT_REQUIRED_KEYS"),
             Self::BadName(_) => ("no name for a variable", "rename the key, or leave it out with VAULT_KEYS"),
             Self::Denied(_) => ("denied", "rename the key, or permit it with VAULT_ALLOW_NAMES"),
             Self::Nul(_) => ("a NUL byte in", "no variable can hold one; encode the value"),
@@ -220,15 +262,16 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadName(name) => write!(f, "\"{}\"", name.escape_debug()),
-            Self::MissingKey(name)
-            | Self::MissingVariable(name)
+            Self::BadName(name) => f.write_str(&text::quoted(name)),
+            Self::MissingKey { name, .. }
+            | Self::MissingVariable { name, .. }
             | Self::Denied(name)
             | Self::Nul(name)
             | Self::Duplicate(name)
-            | Self::Conflict(name)
-            | Self::Format { name, .. } => f.write_str(&escaped(name)),
-            Self::TooLong { name, bytes } => write!(f, "{name} ({bytes} bytes)"),
+            | Self::Conflict(name) => f.write_str(&text::name(name)),
+            // With the reason, and cut by the format.
+            Self::Format { name, .. } => f.write_str(&escaped(name)),
+            Self::TooLong { name, bytes } => write!(f, "{} ({bytes} bytes)", text::name(name)),
             Self::TooLongInAll { bytes, limit } => write!(f, "{bytes} of {limit} bytes"),
         }
     }
@@ -294,30 +337,38 @@ mod tests {
         assert_eq!(
             problems,
             "missing key: none (add it to the secret, or take it out of VAULT_KEYS); \
-             missing: k (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)"
+             missing: k (did you mean K?) (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)"
         );
     }
 
     #[test]
     fn a_name_cannot_begin_a_line_of_its_own() {
         let name = || "A\nERROR \u{1b}[31m".to_owned();
-        for problem in [Problem::Duplicate(name()), Problem::MissingKey(name()), Problem::BadName(name())] {
+        let missing = Problem::MissingKey { name: name(), near: Some(name()) };
+        for problem in [Problem::Duplicate(name()), missing, Problem::BadName(name())] {
             let sentence = sentences(&[problem]).concat();
             assert!(sentence.contains(r"A\nERROR \u{1b}[31m"), "{sentence}");
         }
     }
 
     #[test]
-    fn a_thousand_names_are_listed_and_the_rest_is_counted() {
-        let problems: Vec<_> = (0..1003).map(|n| Problem::Nul(format!("N{n}"))).collect();
-        let said = sentences(&problems).join("");
-        assert!(said.contains(", N999 and 3 more (no variable can hold one") && !said.contains("N1000"), "{said}");
+    fn names_that_do_not_fit_into_a_message_are_counted_and_long_ones_are_cut() {
+        let mut problems: Vec<_> = (0..1003).map(|n| Problem::Nul(format!("N{n}"))).collect();
+        problems.extend((0..1003).map(|n| Problem::Denied(format!("{n}{}", "X".repeat(1 << 16)))));
+        problems.push(Problem::Conflict("C".into()));
+        let said = sentences(&problems);
+        assert!(said[0].ends_with(", N150 and 852 more (no variable can hold one; encode the value)"), "{}", said[0]);
+        assert!(said[1].contains(&format!("denied: 0{}…, 1XX", "X".repeat(99))), "{}", said[1]);
+        assert!(said[1].contains("… and 996 more (rename the key"), "{}", said[1]);
+        assert!(said[2].starts_with("already in the environment: C (") && said.join("; ").len() < 3000, "{said:?}");
+        let long = Problem::Nul("é".repeat(1 << 16));
+        assert!(sentences(&[long])[0].starts_with(&format!("a NUL byte in: {}… (", "é".repeat(100))));
     }
 
     #[test]
     fn missing_keys_alone_are_told_from_bad_data() {
-        let missing = Problem::MissingVariable("A".into());
-        assert!(only_missing(&[missing.clone(), Problem::MissingKey("a".into())]));
+        let missing = Problem::MissingVariable { name: "A".into(), near: None };
+        assert!(only_missing(&[missing.clone(), Problem::MissingKey { name: "a".into(), near: None }]));
         assert!(!only_missing(&[missing, Problem::Nul("B".into())]));
     }
 }

@@ -1,7 +1,8 @@
 //! Which names a variable may have. Whoever can write the secret must not be able to get code run in the application,
 //! to change whom it trusts, or to send it elsewhere.
 
-use crate::text::escaped;
+use super::denied;
+use crate::text;
 
 /// What a name comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,44 +15,9 @@ pub enum Verdict {
     Denied,
 }
 
-/// Denied names, in capitals, compared in any case; a `*` stands for any ending or, in front, for any beginning.
-#[rustfmt::skip]
-const DENIED: &[&str] = &[
-    // The loader and the C library: https://man7.org/linux/man-pages/man8/ld.so.8.html
-    "LD_*", "DYLD_*", "_RLD*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "MUSL_LOCPATH", "PATH_LOCALE",
-    "NLSPATH", "TZDIR", "TMPDIR", "MALLOC_*", "HOSTALIASES", "LOCALDOMAIN", "NIS_PATH", "RES_OPTIONS", "RESOLV_*",
-    // Shells: https://www.gnu.org/software/bash/manual/html_node/Bash-Variables.html
-    "PATH", "IFS", "ENV", "BASH_*", "SHELLOPTS", "BASHOPTS", "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT_COMMAND",
-    "SHELL", "CDPATH", "GLOBIGNORE", "FPATH", "NULLCMD", "READNULLCMD", "TMPPREFIX", "ZDOTDIR", "HISTFILE", "INPUTRC",
-    // Where programs look for what they run or load, and programs that others start
-    "HOME", "XDG_*", "TERMCAP", "TERMINFO*", "TERMPATH",
-    "EDITOR", "VISUAL", "FCEDIT", "PAGER", "BROWSER", "LESSOPEN", "LESSCLOSE", "GIT_*", "KUBECONFIG", "KRB5_CONFIG",
-    // Python: https://docs.python.org/3/using/cmdline.html#environment-variables
-    "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONBREAKPOINT", "PYTHONINSPECT",
-    "PYTHONWARNINGS", "PYTHONEXECUTABLE", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX", "PYTHON_*", "GUNICORN_CMD_ARGS",
-    // Node: https://nodejs.org/api/cli.html#environment-variables_1
-    "NODE_OPTIONS", "NODE_PATH", "NODE_REPL_EXTERNAL_MODULE", "NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED",
-    "NODE_COMPILE_CACHE", "NODE_V8_COVERAGE", "NODE_REDIRECT_WARNINGS", "NODE_ICU_DATA", "NODE_USE_*", "NPM_CONFIG_*",
-    "YARN_*", "COREPACK_*", "BUN_*", "DENO_*",
-    // Perl, Ruby, Lua, PHP
-    "PERL5*", "PERLLIB", "PERLDB_OPTS", "PERLIO*", "RUBYOPT", "RUBYLIB", "RUBYPATH", "RUBYSHELL", "RUBYGEMS_*", "GEM_*",
-    "BUNDLE_*", "BUNDLER_*", "LUA_INIT*", "LUA_PATH*", "LUA_CPATH*", "PHP_INI_SCAN_DIR", "PHPRC",
-    // Java and .NET
-    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "IBM_JAVA_OPTIONS", "OPENJ9_JAVA_OPTIONS", "CLASSPATH",
-    "JAVA_OPTS", "JAVA_HOME", "JRE_HOME", "CATALINA_*", "DOTNET_STARTUP_HOOKS", "DOTNET_ADDITIONAL_DEPS",
-    "DOTNET_SHARED_STORE", "DOTNET_ROOT*", "DOTNET_GC*", "DOTNET_DIAGNOSTIC*", "DOTNET_BUNDLE_*", "COMPLUS_*",
-    "CORECLR_*", "COR_*", "ASPNETCORE_HOSTINGSTARTUPASSEMBLIES",
-    // Erlang, Elixir, Go
-    "ERL_*", "ELIXIR_ERL_OPTIONS", "GODEBUG",
-    // Whom to trust and where to send: OpenSSL, curl, requests, gRPC, AWS, proxies
-    "OPENSSL_*", "SSLKEYLOGFILE", "SSL_CERT_*", "CURL_CA_BUNDLE", "CURL_HOME", "REQUESTS_CA_BUNDLE",
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_ENDPOINT_URL*", "*_PROXY",
-    // The cluster's and this program's own
-    "KUBERNETES_*", "VAULT_*", "BAO_*",
-];
-
 /// Words in a name that make its value worth hiding even from whoever sees only names.
-const SENSITIVE: &[&str] = &["password", "passwd", "secret", "key", "token", "credential", "private"];
+const SENSITIVE: &[&str] =
+    &["password", "passwd", "pwd", "secret", "key", "token", "credential", "private", "auth", "dsn", "url"];
 
 /// Judges `name`; `allowed` are the names permitted by the operator, compared exactly.
 ///
@@ -64,25 +30,32 @@ const SENSITIVE: &[&str] = &["password", "passwd", "secret", "key", "token", "cr
 /// assert_eq!(judge("https_proxy", &[]), Verdict::Denied);
 /// assert_eq!(judge("https_proxy", &["https_proxy".to_owned()]), Verdict::Good);
 /// assert_eq!(judge("A=B", &["A=B".to_owned()]), Verdict::Bad);
+/// assert_eq!(judge("PATH=x", &[]), Verdict::Denied);
 /// ```
 pub fn judge(name: &str, allowed: &[String]) -> Verdict {
     let printable = |b: u8| (b' '..=b'~').contains(&b) && b != b'=';
-    if name.is_empty() || !name.bytes().all(printable) {
-        Verdict::Bad
-    } else if is_denied(name) && !allowed.iter().any(|a| a == name) {
+    if is_denied(name) && !allowed.iter().any(|a| a == name) {
         Verdict::Denied
+    } else if name.is_empty() || !name.bytes().all(printable) {
+        Verdict::Bad
     } else {
         Verdict::Good
     }
 }
 
+/// Whether a shell can have a variable of this name:
+/// <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap03.html#tag_03_216>.
+pub fn is_identifier(name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(word) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// Whether a carrier that takes any name could set a denied variable with this one: `json` and what reads it may take
+/// `LD_PRELOAD=x` or `LD_PRELOAD`, NUL and more for `LD_PRELOAD`, and each line for a variable of its own.
 fn is_denied(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    DENIED.iter().any(|pattern| match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
-        (Some(beginning), _) => name.starts_with(beginning),
-        (_, Some(ending)) => name.ends_with(ending),
-        _ => name == *pattern,
-    })
+    let ends = |c: char| c == '=' || c == '\0' || c.is_whitespace();
+    let lines = name.split(['\n', '\r', '\0']).map(|line| line.trim_start().split(ends).next().unwrap_or_default());
+    lines.into_iter().any(denied::holds)
 }
 
 /// How the name is written to the log: `NAME=***masked***` where it looks sensitive, else the bare name. The value is
@@ -99,11 +72,13 @@ fn is_denied(name: &str) -> bool {
 pub fn masked(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let mask = if SENSITIVE.iter().any(|word| lower.contains(word)) { "=***masked***" } else { "" };
-    format!("{}{mask}", escaped(name))
+    format!("{}{mask}", text::name(name))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -115,6 +90,15 @@ mod tests {
             ("", Verdict::Bad),
             ("A=B", Verdict::Bad),
             ("x=y", Verdict::Bad),
+            ("PATH=x", Verdict::Denied),
+            ("LD_PRELOAD\nx", Verdict::Denied),
+            ("LD_PRELOAD\0", Verdict::Denied),
+            ("LD_PRELOAD\u{a0}", Verdict::Denied),
+            ("\t ld_preload x", Verdict::Denied),
+            ("x\r\nLD_PRELOAD=y", Verdict::Denied),
+            ("=LD_PRELOAD", Verdict::Bad),
+            ("x LD_PRELOAD", Verdict::Good),
+            ("PATHS", Verdict::Good),
             ("A\nB", Verdict::Bad),
             ("CAFÉ", Verdict::Bad),
             ("PATH", Verdict::Good),
@@ -153,29 +137,57 @@ mod tests {
 
     #[test]
     fn names_that_applications_are_configured_by_are_good() {
-        for name in [
-            "DATABASE_URL",
-            "PGPASSWORD",
-            "REDIS_URL",
-            "AWS_ACCESS_KEY_ID",
-            "AWS_SECRET_ACCESS_KEY",
-            "NODE_ENV",
-            "PORT",
-            "TZ",
-            "LANG",
-            "RAILS_MASTER_KEY",
-            "SECRET_KEY_BASE",
-            "DJANGO_SETTINGS_MODULE",
-            "ASPNETCORE_ENVIRONMENT",
-            "DOTNET_ENVIRONMENT",
-            "SPRING_DATASOURCE_PASSWORD",
-            "RELEASE_COOKIE",
-            "GITHUB_TOKEN",
-            "PYTHONUNBUFFERED",
-            "GOMAXPROCS",
-            "RUST_LOG",
-        ] {
+        let names = "DATABASE_URL REDIS_URL NODE_ENV PORT LANG TZ RAILS_MASTER_KEY SECRET_KEY_BASE RAILS_ENV MIX_ENV \
+            DJANGO_SETTINGS_MODULE ASPNETCORE_ENVIRONMENT DOTNET_ENVIRONMENT SPRING_DATASOURCE_PASSWORD \
+            SPRING_PROFILES_ACTIVE RELEASE_COOKIE ERL_COOKIE GITHUB_TOKEN PYTHONUNBUFFERED GOMAXPROCS RUST_LOG HOST \
+            USERNAME PASSWORD USER PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGAPPNAME MYSQL_PWD MYSQL_HOST MYSQL_USER \
+            AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_ROLE_ARN AZURE_CLIENT_ID \
+            AZURE_CLIENT_SECRET AZURE_TENANT_ID ARM_CLIENT_SECRET GOOGLE_API_KEY GOOGLE_CLIENT_SECRET \
+            CLOUDSDK_AUTH_ACCESS_TOKEN GIT_TOKEN GIT_USERNAME GIT_PASSWORD GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL \
+            LD_SDK_KEY LD_CLIENT_ID BUNDLE_GITHUB__COM BUNDLE_RUBYGEMS__PKG__GITHUB__COM GEM_HOST_API_KEY \
+            RUBYGEMS_API_KEY YARN_NPM_AUTH_TOKEN YARN_NPM_AUTH_IDENT NPM_TOKEN COREPACK_NPM_TOKEN BUN_AUTH_TOKEN \
+            DENO_AUTH_TOKENS DENO_DEPLOY_TOKEN CARGO_REGISTRY_TOKEN CARGO_REGISTRIES_MINE_TOKEN HEX_API_KEY \
+            COMPOSER_AUTH POETRY_PYPI_TOKEN_MINE POETRY_HTTP_BASIC_MINE_PASSWORD UV_PUBLISH_TOKEN \
+            UV_INDEX_MINE_PASSWORD TWINE_PASSWORD SMTP_PROXY MAIL_PROXY DOCKER_PASSWORD DOCKER_AUTH_CONFIG \
+            HELM_KUBETOKEN TF_VAR_password TF_TOKEN_app_example_com ANSIBLE_PASSWORD ANSIBLE_SSH_PASS RSYNC_PASSWORD \
+            LDAP_PASSWORD LDAPBINDDN KRB5_PASSWORD SSH_PRIVATE_KEY SSH_KEY GPG_PASSPHRASE KAFKA_PASSWORD \
+            KAFKA_SASL_JAAS_CONFIG CONSUL_HTTP_TOKEN NOMAD_TOKEN SSL_CERT_PASSWORD OPENSSL_KEY MALLOC_KEY LESS_SECRET \
+            SENTRY_DSN OTEL_EXPORTER_OTLP_HEADERS GCM_API_KEY PIP_PASSWORD CURL_TOKEN WGET_PASSWORD DBUS_TOKEN";
+        for name in names.split_whitespace() {
             assert_eq!(judge(name, &[]), Verdict::Good, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_family_with_denied_names_still_has_room_for_credentials() {
+        let whole: Vec<_> = denied::patterns().filter_map(|pattern| pattern.strip_suffix('*')).collect();
+        let mut families = BTreeSet::new();
+        for (family, _) in denied::patterns().filter_map(|pattern| pattern.split_once('_')) {
+            if !family.is_empty() && !whole.iter().any(|it| family.starts_with(it) || *it == format!("{family}_")) {
+                families.insert(family);
+            }
+        }
+        for family in &families {
+            for ending in ["TOKEN", "PASSWORD", "USERNAME", "API_KEY", "SECRET", "CLIENT_ID", "SDK_KEY"] {
+                let name = format!("{family}_{ending}");
+                assert_eq!(judge(&name, &[]), Verdict::Good, "{name}");
+            }
+        }
+        assert!(families.len() > 100 && families.contains("GIT") && families.contains("AWS"), "{families:?}");
+    }
+
+    #[test]
+    fn names_that_need_only_a_value_are_denied() {
+        let names = "AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE \
+            AWS_CONTAINER_CREDENTIALS_RELATIVE_URI DBUS_SYSTEM_BUS_ADDRESS DBUS_SESSION_BUS_ADDRESS TAR_OPTIONS MAKEFLAGS \
+            GNUMAKEFLAGS LESS PGHOSTADDR PGSSLMODE PYTHONOPTIMIZE PIP_INDEX_URL AWS_SHARED_CREDENTIALS_FILE SSH_ASKPASS \
+            WGETRC MAKEFILES GIO_MODULE_DIR TCLLIBPATH MANPAGER GOFLAGS COMPILER_PATH PGSSLROOTCERT PGSERVICEFILE \
+            LDAPTLS_CACERT LDAPTLS_REQCERT PERL_LWP_SSL_VERIFY_HOSTNAME PERL_LWP_SSL_CA_FILE \
+            GRPC_DEFAULT_SSL_ROOTS_FILE_PATH GRPC_NOT_USE_SYSTEM_SSL_ROOTS GRPC_SYSTEM_SSL_ROOTS_DIR PIP_CERT \
+            AZURE_AUTHORITY_HOST RANDOM SECONDS OPTIND REPORTTIME GIT_SSH_COMMAND GIT_CONFIG_COUNT BUNDLE_GEMFILE \
+            GEM_HOME YARN_YARN_PATH LD_PRELOAD_64 MALLOC_CONF http_proxy HTTPS_PROXY ALL_PROXY";
+        for name in names.split_whitespace() {
+            assert_eq!(judge(name, &[]), Verdict::Denied, "{name}");
         }
     }
 
@@ -185,10 +197,15 @@ mod tests {
             ("DB_PASSWORD", "DB_PASSWORD=***masked***"),
             ("apiKey", "apiKey=***masked***"),
             ("MONKEY", "MONKEY=***masked***"),
-            ("DB_URL", "DB_URL"),
+            ("DATABASE_URL", "DATABASE_URL=***masked***"),
+            ("Sentry_Dsn", "Sentry_Dsn=***masked***"),
+            ("MYSQL_PWD", "MYSQL_PWD=***masked***"),
+            ("BASIC_AUTH", "BASIC_AUTH=***masked***"),
+            ("DB_HOST", "DB_HOST"),
             ("A\nERROR \u{1b}[31m", r"A\nERROR \u{1b}[31m"),
         ] {
             assert_eq!(masked(name), shown);
         }
+        assert_eq!(masked(&"TOKEN".repeat(1 << 14)), format!("{}…=***masked***", "TOKEN".repeat(20)));
     }
 }

@@ -64,10 +64,12 @@ impl EnvFile {
         let pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
         self.format.render(&pairs).map_err(|refusals| {
             let able: Vec<_> = Format::ALL.into_iter().filter(|f| *f != self.format && f.carries(&pairs)).collect();
-            let remedy = match able.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ") {
+            let able = match able.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ") {
                 none if none.is_empty() => "no other format can carry all of them".to_owned(),
                 able => format!("{able} can carry all of them"),
             };
+            let names = refusals.iter().any(|refusal| refusal.reason.is_of_the_name());
+            let remedy = if names { format!("rename the key with VAULT_KEYS=key:NAME; {able}") } else { able };
             let refused = |refusal: &super::format::Refusal| Problem::Format {
                 format: self.format.name(),
                 name: refusal.to_string(),

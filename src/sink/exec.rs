@@ -1,7 +1,8 @@
 //! The environment of the application, complete and checked before anything is given up for it.
 
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use zeroize::Zeroizing;
@@ -9,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::process;
 use crate::process::command::{CommandFault, resolve};
 use crate::process::environ::{Entry, Environ};
+use crate::process::shell;
 use crate::secrets::{Problem, Variable};
 use crate::text::shown;
 
@@ -54,6 +56,13 @@ impl Command {
     /// The file that will be executed, as it may be shown.
     pub fn program(&self) -> String {
         shown(&self.program.to_string_lossy())
+    }
+
+    /// The shell that COMMAND is, or is a script for, where that drops variables whose names are no identifiers.
+    pub fn dropping_shell(&self, environ: &Environ) -> Option<String> {
+        let program = Path::new(OsStr::from_bytes(self.program.as_bytes()));
+        let words: Vec<_> = self.argv.iter().skip(1).map(|word| OsStr::from_bytes(word.as_bytes())).collect();
+        shell::that_drops(program, &words, environ.get("PATH")).map(|shell| shown(&shell))
     }
 
     /// Becomes the application, with the inherited environment untouched where none is given.

@@ -156,7 +156,7 @@ fn a_namespace_that_the_server_has_is_no_warning(server: &Server) {
 }
 
 fn a_format_that_cannot_carry_a_value_is_told_with_the_reason(server: &Server) {
-    let secret = json!({"GOOD": "plain-value", "LINES": "two\nlines-of-it", "NUL": "a\u{0}b-value", "a-b": "x"});
+    let secret = json!({"GOOD": "plain-value", "TEXT": "two\nlines-of-it", "NUL": "a\u{0}b-value", "a-b": "x"});
     let scenario = scenario(server).secret(&secret).no_command().options(["--require", "GOOD,ABSENT"]);
     let scenario = scenario.options(["--env-file", "{folder}/app.env", "--format", "docker"]);
     assert_check(scenario, 65, "format");

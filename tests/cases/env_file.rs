@@ -163,7 +163,7 @@ fn a_terminal_gets_secrets_only_by_force(server: &Server) {
 }
 
 fn no_log_shows_a_value(server: &Server) {
-    let secret = json!({"HOST": "host-value", "API_KEY": "key-value", "TREE": {"leaf": "leaf-value"}});
+    let secret = json!({"DB_HOST": "host-value", "API_KEY": "key-value", "TREE": {"leaf": "leaf-value"}});
     for (level, format) in [("trace", "text"), ("trace", "json"), ("debug", "json")] {
         let scenario = scenario(server, &secret).hidden("leaf-value");
         let scenario = scenario.env("VAULT_LOG_LEVEL", level).env("VAULT_LOG_FORMAT", format).env("RUST_LOG", "trace");
@@ -180,7 +180,7 @@ fn no_log_shows_a_value(server: &Server) {
 }
 
 fn what_a_format_cannot_carry_is_refused_with_every_name_and_the_formats_that_could(server: &Server) {
-    let secret = json!({"GOOD": "fine-value", "LINES": "two\nlines-of-it", "TAIL": "ends-with-cr\r", "NONE": null});
+    let secret = json!({"GOOD": "fine-value", "TEXT": "two\nlines-of-it", "TAIL": "ends-with-cr\r", "NONE": null});
     let refused = |format: &str, message: &str| {
         let options = ["--env-file", "{folder}/app.env", "--format", format];
         let scenario = scenario(server, &secret).options(options);
@@ -191,8 +191,8 @@ fn what_a_format_cannot_carry_is_refused_with_every_name_and_the_formats_that_co
     };
     refused(
         "docker",
-        "secret kv/{path} version 1: format docker cannot carry: LINES (a newline), TAIL (a carriage return at a line's \
-         end) (sh, compose, systemd, json can carry all of them)",
+        "secret kv/{path} version 1: format docker cannot carry: TAIL (a carriage return at a line's end), TEXT (a \
+         newline) (sh, compose, systemd, json can carry all of them)",
     );
     refused(
         "kubernetes",
@@ -210,7 +210,8 @@ fn what_no_format_can_carry_is_said_to_be_so(server: &Server) {
     let secret = json!({"NUL": "a\u{0}b-value", "two words": "fine-value"});
     let file = |format: &str| scenario(server, &secret).options(["--env-file", "-", "--format", format]);
     let message = "secret kv/{path} version 1: format sh cannot carry: NUL (a NUL character), two words (a name other than \
-                   letters, digits and underscores, beginning with no digit) (json can carry all of them)";
+                   letters, digits and underscores, beginning with no digit) (rename the key with \
+                   VAULT_KEYS=key:NAME; json can carry all of them)";
     file("sh").run().expect_failure(65, message);
     let content = "{\n  \"NUL\": \"a\\u0000b-value\",\n  \"two words\": \"fine-value\"\n}\n";
     file("json").run().expect(Expect::done().stdout(content));

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use vault_exec::secrets::name::{Verdict, judge};
 use vault_exec::sink::format::{Format, Reason};
 
 use crate::support::hostile;
@@ -15,76 +16,83 @@ fn name(index: usize) -> String {
     format!("V{index:04}")
 }
 
-/// Writes all the values that the format takes into one file, and has each of its readers read that.
-fn assert_read_back(format: Format, readers: &[Reader], values: &[String]) -> Result<(), TestCaseError> {
-    let variables: Vec<(String, &str)> = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| (name(index), value.as_str()))
-        .filter(|(name, value)| format.check(name, value).is_ok())
-        .collect();
-    let names: Vec<_> = variables.iter().map(|(name, _)| name.clone()).collect();
-    let borrowed: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+/// Writes all the variables that the format takes into one file, and has each of its readers read that.
+fn assert_read_back(format: Format, readers: &[Reader], variables: &[(String, String)]) -> Result<(), TestCaseError> {
+    let taken = |(name, value): &&(String, String)| format.check(name, value).is_ok();
+    let variables: BTreeMap<_, _> = variables.iter().filter(taken).cloned().collect();
+    let names: Vec<_> = variables.keys().cloned().collect();
+    let borrowed: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let content = format.render(&borrowed).expect("each of them passed the check");
 
     for reader in readers {
-        let found = reader
-            .read(&content, &names)
-            .map_err(|said| TestCaseError::fail(format!("{reader:?} does not read what {format} wrote: {said}")))?;
+        let found = reader.read(&content, &names).map_err(|said| {
+            TestCaseError::fail(format!("{reader:?} does not read what {format} wrote: {said:.999}"))
+        })?;
         for (name, value) in &variables {
-            let read = found.get(name).map(String::as_str);
-            prop_assert!(read == Some(*value), "{reader:?} read {:.99?} for {value:.99?}", read);
+            let read = found.get(name);
+            prop_assert!(read == Some(value), "{reader:?} read {:.99?} for {value:.99?} of {name:?}", read);
         }
     }
     Ok(())
 }
 
-fn assert_reads_hostile_and_generated_values(format: Format) {
+fn assert_reads_hostile_and_generated_variables(format: Format) {
     let readers = Reader::of(format);
-    assert_read_back(format, &readers, &hostile::corpus()).unwrap();
+    let values = hostile::corpus().into_iter().enumerate().map(|(index, value)| (name(index), value));
+    assert_read_back(format, &readers, &values.collect::<Vec<_>>()).unwrap();
+    // What is denied by default can get code run in the reader itself.
+    let accepted = |name: &String| judge(name, &[]) != Verdict::Denied;
+    for value in ["v", "it is a \"value\" of $HOME"] {
+        let names = hostile::names().into_iter().filter(accepted).map(|name| (name, value.to_owned()));
+        assert_read_back(format, &readers, &names.collect::<Vec<_>>()).unwrap();
+    }
 
-    // A case is a whole file of values: one for every 32 of the usual number, so that readers start few times.
+    // A case is a whole file of variables: one for every 32 of the usual number, so that readers start few times.
     let usual = ProptestConfig::default();
     let cases = usual.cases.div_ceil(32);
     let config = ProptestConfig { cases, max_shrink_iters: 200, failure_persistence: None, ..usual };
-    TestRunner::new(config)
-        .run(&prop::collection::vec(hostile::text(), 500), |values| assert_read_back(format, &readers, &values))
-        .unwrap();
+    let names = hostile::name().prop_filter("denied", move |name| accepted(name));
+    let plain = prop::collection::vec(hostile::text(), 400).prop_map(|values| {
+        values.into_iter().enumerate().map(|(index, value)| (name(index), value)).collect::<Vec<_>>()
+    });
+    let both =
+        (plain, prop::collection::vec((names, hostile::text()), 100)).prop_map(|(plain, odd)| [odd, plain].concat());
+    TestRunner::new(config).run(&both, |variables| assert_read_back(format, &readers, &variables)).unwrap();
 }
 
 #[test]
-fn dash_bash_and_busybox_read_what_sh_wrote() {
-    assert_reads_hostile_and_generated_values(Format::Sh);
+fn every_shell_reads_what_sh_wrote() {
+    assert_reads_hostile_and_generated_variables(Format::Sh);
 }
 
 #[test]
 fn the_kubelet_reads_what_kubernetes_wrote() {
-    assert_reads_hostile_and_generated_values(Format::Kubernetes);
+    assert_reads_hostile_and_generated_variables(Format::Kubernetes);
 }
 
 #[test]
 fn the_docker_cli_reads_what_docker_wrote() {
-    assert_reads_hostile_and_generated_values(Format::Docker);
+    assert_reads_hostile_and_generated_variables(Format::Docker);
 }
 
 #[test]
 fn compose_reads_what_compose_wrote() {
-    assert_reads_hostile_and_generated_values(Format::Compose);
+    assert_reads_hostile_and_generated_variables(Format::Compose);
 }
 
 #[test]
 fn systemd_reads_what_systemd_wrote() {
-    assert_reads_hostile_and_generated_values(Format::Systemd);
+    assert_reads_hostile_and_generated_variables(Format::Systemd);
 }
 
 #[test]
 fn node_npm_and_python_read_what_dotenv_wrote() {
-    assert_reads_hostile_and_generated_values(Format::Dotenv);
+    assert_reads_hostile_and_generated_variables(Format::Dotenv);
 }
 
 #[test]
 fn a_json_parser_reads_what_json_wrote() {
-    assert_reads_hostile_and_generated_values(Format::Json);
+    assert_reads_hostile_and_generated_variables(Format::Json);
 }
 
 #[test]

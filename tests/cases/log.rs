@@ -29,18 +29,19 @@ on_both! {
     a_start_leaves_the_termination_log_alone,
     a_termination_log_that_cannot_be_written_is_a_warning,
     a_misspelt_setting_is_warned_about,
+    variables_that_were_there_with_another_value_are_named,
 }
 
 const DONE: &str = "INFO  vault-exec: {any}; token revoked";
 
 fn scenario(server: &Server) -> Scenario<'_> {
     Scenario::new(server)
-        .secret(&json!({"DB_PASSWORD": "hunter-two", "apikey": "key-value", "URL": "url-value"}))
+        .secret(&json!({"DB_PASSWORD": "hunter-two", "apikey": "key-value", "HOST": "host-value"}))
         .kubernetes()
 }
 
 fn started() -> Expect {
-    Expect::started().env([("DB_PASSWORD", "hunter-two"), ("apikey", "key-value"), ("URL", "url-value")])
+    Expect::started().env([("DB_PASSWORD", "hunter-two"), ("apikey", "key-value"), ("HOST", "host-value")])
 }
 
 fn at_debug_each_variable_is_named_and_sensitive_names_are_masked(server: &Server) {
@@ -50,7 +51,7 @@ fn at_debug_each_variable_is_named_and_sensitive_names_are_masked(server: &Serve
             "DEBUG vault-exec: login: done in {any}ms",
             "DEBUG vault-exec: read: done in {any}ms",
             "DEBUG vault-exec: DB_PASSWORD=***masked***",
-            "DEBUG vault-exec: URL",
+            "DEBUG vault-exec: HOST",
             "DEBUG vault-exec: apikey=***masked***",
             DONE,
         ]));
@@ -88,7 +89,7 @@ fn in_json_every_line_is_one_object(server: &Server) {
         step("login"),
         step("read"),
         line("DB_PASSWORD=***masked***"),
-        line("URL"),
+        line("HOST"),
         line("apikey=***masked***"),
         "{\"time\":\"{any}Z\",\"level\":\"info\",\"message\":\"3 variables from kv/{path} version 1 of {any}\",{any}}"
             .to_owned(),
@@ -193,6 +194,84 @@ fn a_misspelt_setting_is_warned_about(server: &Server) {
         started()
             .stderr(["WARN  vault-exec: VAULT_ADRR is no setting and has no effect; did you mean VAULT_ADDR?", DONE]),
     );
+}
+
+fn variables_that_were_there_with_another_value_are_named(server: &Server) {
+    let secret = json!({"AUTH_REQUIRED": "false", "SAME": "same", "NEW": "new", "A\u{1b}": "odd"});
+    let keys = "AUTH_REQUIRED,SAME,NEW";
+    let scenario = Scenario::new(server).secret(&secret).kubernetes().env("AUTH_REQUIRED", "true").env("SAME", "same");
+    let scenario = scenario.env("VAULT_KEYS", keys);
+    let env = [("AUTH_REQUIRED", "false"), ("SAME", "same"), ("NEW", "new")];
+    let line = |more: &str| {
+        let times = "status {any}, login {any}, read {any}, revoke {any}";
+        [format!("INFO  vault-exec: 3 variables from kv/{{path}} version 1 of {{any}}Z{more}; {times}; token revoked")]
+    };
+    scenario.run().expect(Expect::started().env(env).stderr(line("; overwritten: AUTH_REQUIRED")));
+    let scenario = scenario.env("VAULT_LOG_FORMAT", "json");
+    let outcome = scenario.run();
+    assert_eq!(objects(&outcome.stderr)[0]["overwritten"], "AUTH_REQUIRED", "{}", outcome.describe());
+    let scenario = scenario.env("VAULT_LOG_FORMAT", "text").unset("AUTH_REQUIRED");
+    scenario.run().expect(Expect::started().env(env).stderr(line("")));
+    // A file overwrites nothing that its reader has.
+    let scenario = scenario.env("AUTH_REQUIRED", "true").no_command().options(["--env-file", "-"]);
+    let outcome = scenario.run();
+    assert!(outcome.code() == 0 && !outcome.stderr.contains("overwritten"), "{}", outcome.describe());
+}
+
+/// A run on a secret of these members, whose names and values are the same.
+fn run_on(names: &[String], change: impl Fn(Scenario<'static>) -> Scenario<'static>) -> (i32, String) {
+    let members: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!("v"))).collect();
+    let raw = Raw::start([(READ, vec![Reply::secret(&Value::Object(members).to_string())])]);
+    let scenario = change(Scenario::against(&raw));
+    let outcome = scenario.run();
+    (outcome.code(), outcome.stderr.clone())
+}
+
+#[test]
+fn long_names_are_cut_and_many_are_counted_in_every_line() {
+    let long = format!("TOKEN_{}", "X".repeat(65_530));
+    let cut = format!("TOKEN_{}…", "X".repeat(94));
+    // A variable of that name: too long for no kernel.
+    let (code, said) = run_on(std::slice::from_ref(&long), |it| it.env("VAULT_LOG_LEVEL", "debug").env(&long, "other"));
+    assert_eq!(code, 0, "{said:.999}");
+    assert!(said.contains(&format!("DEBUG vault-exec: {cut}=***masked***\n")), "{said:.999}");
+    assert!(said.contains(&format!("; overwritten: {cut}; status")) && said.len() < 2000, "{said:.999}");
+
+    let bad = format!("{}\u{1b}", "B".repeat(65_536));
+    let (code, said) = run_on(&[bad], |it| it);
+    assert_eq!(code, 65);
+    assert!(said.contains(&format!("no name for a variable: \"{}…\" (rename", "B".repeat(100))), "{said:.999}");
+
+    let overwritten: Vec<_> = (0..500).map(|n| format!("NAME_{n:03}")).collect();
+    let (code, said) = run_on(&overwritten, |it| overwritten.iter().fold(it, |it, name| it.env(name, "other")));
+    let listed = overwritten[..60].join(", ");
+    assert_eq!(code, 0, "{said:.999}");
+    assert!(said.contains(&format!("; overwritten: {listed} and 440 more; status")), "{said:.999}");
+}
+
+#[test]
+fn a_message_is_no_longer_than_what_the_kubelet_keeps_and_says_what_it_left_out() {
+    let denied: Vec<_> = (0..20_000).map(|n| format!("LD_PRELOAD{n}")).collect();
+    let conflicts: Vec<_> = (0..3000).map(|n| format!("é_{n}")).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let (code, said) = run_on(&[denied, conflicts].concat(), |it| it.env("VAULT_TERMINATION_LOG", &log));
+    assert_eq!(code, 65);
+    let written = fs::read_to_string(&log).expect("a termination log");
+    assert!(written.len() <= 4096 && said.len() < 4200, "{} and {}", written.len(), said.len());
+    for part in [
+        " more (rename the key, or permit it with VAULT_ALLOW_NAMES); ",
+        " more (rename the key, or leave it out with VAULT_KEYS)\n",
+    ] {
+        assert!(written.contains(part), "{written}");
+    }
+    // Where it is another part that is long, the end is left out.
+    let path = "p".repeat(5000);
+    let (code, said) = run_on(&[], |it| it.env("VAULT_TERMINATION_LOG", &log).env("VAULT_PATH", &path));
+    assert_eq!(code, 66, "{said}");
+    let written = fs::read_to_string(&log).expect("a termination log");
+    assert!(written.len() <= 4096 && written.ends_with(" bytes more)\n"), "{written}");
+    assert!(said.trim_end().ends_with(written.trim_start_matches("vault-exec: ").trim_end()), "{said}");
 }
 
 #[test]

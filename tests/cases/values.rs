@@ -18,6 +18,8 @@ on_both! {
     required_variables_that_are_there_are_no_news,
     a_variable_that_is_there_is_overwritten_kept_or_refused,
     a_denied_name_can_be_permitted,
+    a_key_that_is_nearly_there_is_told,
+    a_dry_run_notes_what_a_shell_drops_and_values_that_end_in_a_newline,
     credentials_are_taken_out_and_other_settings_stay,
 }
 
@@ -75,7 +77,7 @@ fn each_json_type_has_its_text(server: &Server) {
 fn awkward_texts_arrive_byte_for_byte(server: &Server) {
     let long = "0123456789abcdef".repeat(100 << 6);
     let texts = [
-        ("LINES", "one\ntwo\r\n\n"),
+        ("TEXT", "one\ntwo\r\n\n"),
         ("QUOTES", r#"a "b" 'c' `d` \e"#),
         ("DOLLAR", "$HOME ${HOME} $(id) $$ %d !"),
         ("BLANKS", "  \t both ends \t "),
@@ -141,6 +143,38 @@ fn a_variable_that_is_there_is_overwritten_kept_or_refused(server: &Server) {
     let scenario = scenario.env("VAULT_ON_CONFLICT", "error");
     let problem = "already in the environment: A (take it out there, or change VAULT_ON_CONFLICT)";
     scenario.run().expect_failure(65, &format!("{SECRET}{problem}"));
+}
+
+fn a_key_that_is_nearly_there_is_told(server: &Server) {
+    let mut scenario = scenario(server, &json!({"API_KEY": "a-value", "db.url": "a-value", "OTHER": "a-value"}));
+    let remedy = "add it to the secret, or take it out of VAULT_REQUIRED_KEYS";
+    for (required, said) in [
+        ("api_key", "api_key (did you mean API_KEY?)"),
+        ("API-KEY", "API-KEY (did you mean API_KEY?)"),
+        ("API_KEYS,DB_URL,GONE", "API_KEYS (did you mean API_KEY?), DB_URL (did you mean db.url?), GONE"),
+    ] {
+        scenario = scenario.env("VAULT_REQUIRED_KEYS", required);
+        scenario.run().expect_failure(66, &format!("{SECRET}missing: {said} ({remedy})"));
+    }
+    let scenario = scenario.unset("VAULT_REQUIRED_KEYS").env("VAULT_KEYS", "API_KEYS,OTHER");
+    let remedy = "add it to the secret, or take it out of VAULT_KEYS";
+    let said = format!("{SECRET}missing key: API_KEYS (did you mean API_KEY?) ({remedy})");
+    scenario.run().expect_failure(66, &said);
+}
+
+fn a_dry_run_notes_what_a_shell_drops_and_values_that_end_in_a_newline(server: &Server) {
+    let secret = json!({"PLAIN": "plain-value", "spring.datasource.password": "p-value", "FILE": "a\nb-value\n"});
+    let newline = "a newline ends the value of FILE; it is passed on";
+    let dropped = "dash drops variables whose names are no identifiers: spring.datasource.password; rename the keys with \
+                   VAULT_KEYS=key:NAME, or start the application without a shell";
+    for (command, notes) in [("/usr/bin/dash", [true, true]), ("/usr/bin/env", [false, true])] {
+        let scenario = scenario(server, &secret).command([command]).options(["--check", "--report", "json"]);
+        let outcome = scenario.run();
+        assert_eq!(outcome.code(), 0, "{}", outcome.describe());
+        assert_eq!([dropped, newline].map(|note| outcome.stdout.contains(note)), notes, "{}", outcome.describe());
+    }
+    let env = [("PLAIN", "plain-value"), ("spring.datasource.password", "p-value"), ("FILE", "a\nb-value\n")];
+    scenario(server, &secret).run().expect(Expect::started().env(env));
 }
 
 fn a_denied_name_can_be_permitted(server: &Server) {

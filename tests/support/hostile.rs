@@ -1,6 +1,7 @@
 //! Values that env-file readers get wrong, written down and generated.
 
 use proptest::prelude::*;
+use vault_exec::secrets::shell::special_names;
 
 /// Values that have broken readers, or look as if they would.
 #[rustfmt::skip]
@@ -51,5 +52,40 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => prop::collection::vec(symbol, 0..8).prop_map(String::from_iter),
         1 => any::<String>(),
+    ]
+}
+
+/// Names that mean something to a reader, a shell or a language, or that a reader could take apart.
+#[rustfmt::skip]
+const NAMES: &[&str] = &[
+    "", "_", "__", "a", "A", "A_1", "_1", "1", "1A", "É", "ß", "名", "A B", " A", "A ", "A\t", "\tA", "A\n", "A\nB", "A\r", "A\0",
+    "A\0B", "A=", "=A", "A=B", "A-B", "A.B", "a.b.c", "A/B", "A:B", "A+", "A+B", "A[0]", "A[$(id)]", "$A", "${A}", "$(id)", "`id`",
+    "A;B", "A&B", "A|B", "A>B", "A#B", "#A", "A'B", "'A'", "A\"B", "\"A\"", "A\\", "\\A", "A!", "A%", "%A", "A*", "A?", "~", "-A",
+    "--A", "-n", "-e", "A,B", "A@B", "A^B", "(A)", "{A}", "A~", "\u{feff}A", "A\u{200b}", "A\u{202e}", "A\u{2028}", "A\u{85}",
+    "export", "EXPORT", "export A", "set", "unset", "readonly", "declare", "local", "typeset", "alias", "if", "then", "else", "fi",
+    "for", "do", "done", "case", "esac", "in", "while", "until", "function", "select", "time", "eval", "exec", "exit", "return",
+    "null", "true", "false", "yes", "no", "on", "off", "__proto__", "constructor", "prototype", "toString", "hasOwnProperty",
+    "valueOf", "length", "name", "class", "def", "None", "self", "__class__", "__init__", "Environment", "EnvironmentFile", "Unit",
+    "Service", "COMPOSE_PROJECT_NAME", "DOTENV_KEY", "DOTENV_CONFIG_PATH", "LD_PRELOAD", "PATH", "HOME", "NODE_OPTIONS",
+    "NODE_ENV", "BASH_FUNC_a%%", "BASH_FUNC_a()", "http_proxy", "HTTP_PROXY", "GIT_TOKEN", "DATABASE_URL", "a%b", "A%s", "%s",
+];
+
+/// The hostile names, those of shells in each case, and every ASCII character alone and between two letters.
+pub(crate) fn names() -> Vec<String> {
+    let ascii = ('\0'..='\u{7f}').flat_map(|c| [format!("{c}"), format!("a{c}b"), format!("{c}a"), format!("a{c}")]);
+    let shells = special_names().flat_map(|name| [name.to_owned(), name.to_lowercase(), name.to_uppercase()]);
+    let mut names: Vec<_> = NAMES.iter().map(|name| (*name).to_owned()).chain(ascii).chain(shells).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Names of the characters that mean something to one reader or another, and those that mean something as a whole.
+pub(crate) fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "[A-Za-z_][A-Za-z0-9_]{0,5}",
+        2 => "[A-Za-z_=#'\"$`\\\\. \t\n:;%{}()+-]{1,5}",
+        2 => prop::sample::select(names()),
+        1 => text(),
     ]
 }

@@ -15,7 +15,12 @@ use vault_exec::sink::format::Format;
 pub(crate) type Found = Result<BTreeMap<String, String>, String>;
 
 /// Prints the variables whose names are its arguments after the file, names and values by turns.
-const SHELL: &str = r#". "$1"; shift; for name do eval "printf '%s\0%s\0' $name \"\$$name\""; done"#;
+/// It has no variable of its own that a file could overwrite.
+const SHELL: &str = r#". "$1"; shift; while [ $# -gt 0 ]; do eval "printf '%s\0%s\0' $1 \"\$$1\""; shift; done"#;
+
+/// The same for mksh, whose `printf` is a program, which takes no long argument.
+const MKSH: &str = r#". "$1"; shift; while [ $# -gt 0 ]; do
+    eval "print -rn -- $1; print -n '\\0'; print -rn -- \"\$$1\"; print -n '\\0'"; shift; done"#;
 
 const NODE: &str = "process.stdout.write(JSON.stringify(process.env))";
 
@@ -32,7 +37,12 @@ const PYTHON_JSON: &str = "import json, sys; json.dump(json.load(open(sys.argv[1
 pub(crate) enum Reader {
     Dash,
     Bash,
+    BashPosix,
     Busybox,
+    Ksh,
+    Mksh,
+    Zsh,
+    Yash,
     Kubelet,
     Docker,
     Compose,
@@ -44,10 +54,15 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Dash,
         Self::Bash,
+        Self::BashPosix,
         Self::Busybox,
+        Self::Ksh,
+        Self::Mksh,
+        Self::Zsh,
+        Self::Yash,
         Self::Kubelet,
         Self::Docker,
         Self::Compose,
@@ -66,7 +81,14 @@ impl Reader {
 
     pub(crate) fn format(self) -> Format {
         match self {
-            Self::Dash | Self::Bash | Self::Busybox => Format::Sh,
+            Self::Dash
+            | Self::Bash
+            | Self::BashPosix
+            | Self::Busybox
+            | Self::Ksh
+            | Self::Mksh
+            | Self::Zsh
+            | Self::Yash => Format::Sh,
             Self::Kubelet => Format::Kubernetes,
             Self::Docker => Format::Docker,
             Self::Compose => Format::Compose,
@@ -98,8 +120,12 @@ impl Reader {
     fn command(self, file: &Path) -> Command {
         let program = match self {
             Self::Dash => "dash".into(),
-            Self::Bash => "bash".into(),
+            Self::Bash | Self::BashPosix => "bash".into(),
             Self::Busybox => "busybox".into(),
+            Self::Ksh => "ksh93".into(),
+            Self::Mksh => "mksh".into(),
+            Self::Zsh => "zsh".into(),
+            Self::Yash => "yash".into(),
             Self::Kubelet | Self::Docker | Self::Compose => tools().join("bin/readers"),
             Self::Systemd | Self::PythonJson => "python3".into(),
             Self::Node | Self::NpmDotenv => "node".into(),
@@ -108,7 +134,11 @@ impl Reader {
         let mut command = Command::new(program);
         command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
         match self {
-            Self::Dash | Self::Bash => command.args(["-c", SHELL, "sh"]).arg(file),
+            Self::Dash | Self::Bash | Self::Ksh | Self::Zsh => command.args(["-c", SHELL, "sh"]).arg(file),
+            Self::Mksh => command.args(["-c", MKSH, "sh"]).arg(file),
+            Self::BashPosix => command.args(["--posix", "-c", SHELL, "sh"]).arg(file),
+            // The only one that decodes what it reads.
+            Self::Yash => command.env("LC_ALL", "C.UTF-8").args(["-c", SHELL, "sh"]).arg(file),
             Self::Busybox => command.args(["sh", "-c", SHELL, "sh"]).arg(file),
             Self::Kubelet => command.arg("kubernetes").arg(file),
             Self::Docker => command.arg("docker").arg(file),

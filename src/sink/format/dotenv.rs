@@ -20,6 +20,7 @@ pub(super) enum Quoting {
 /// The way to quote this variable, or the reason why there is none.
 pub(super) fn quoting(name: &str, value: &str) -> Result<Quoting, Reason> {
     identifier(name)?;
+    refuse_if(name == "__proto__", Reason::Setter)?;
     refuse_if(value.contains('\0'), Reason::Nul)?;
     refuse_if(value.contains('\r'), Reason::CarriageReturn)?;
     refuse_if(has_python_expansion(value), Reason::Expansion)?;

@@ -18,6 +18,9 @@ use std::str::FromStr;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::secrets::name::is_identifier;
+use crate::text;
+
 /// A format of env files, named after the program that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -48,6 +51,15 @@ pub enum Reason {
     /// The name is not a shell identifier.
     #[error("a name other than letters, digits and underscores, beginning with no digit")]
     NotAnIdentifier,
+    /// A shell has a use of its own for variables of this name.
+    #[error("a name that means something to {shell}")]
+    SpecialToAShell {
+        /// The first of them that has.
+        shell: &'static str,
+    },
+    /// JavaScript's objects have a setter of this name, which takes no text.
+    #[error("a name that npm's dotenv drops")]
+    Setter,
     /// The name is none that the kubelet reads.
     #[error("a name that is not printable ASCII, contains `=`, begins with `#` or a space, or ends with a space")]
     NotAKubernetesName,
@@ -92,6 +104,13 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// Whether another name would help.
+    pub fn is_of_the_name(self) -> bool {
+        matches!(self, Self::NotAnIdentifier | Self::SpecialToAShell { .. } | Self::Setter | Self::NotAKubernetesName)
+    }
+}
+
 /// A variable that a format cannot carry. It has no room for the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -103,7 +122,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name.escape_debug(), self.reason)
+        write!(f, "{} ({})", text::name(&self.name), self.reason)
     }
 }
 
@@ -236,12 +255,9 @@ impl Write for Length {
     }
 }
 
-/// The names that shells, systemd and the dotenv readers agree on:
-/// <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap03.html#tag_03_216>.
+/// The names that shells, systemd and the dotenv readers agree on.
 fn identifier(name: &str) -> Result<(), Reason> {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let good = name.bytes().all(word) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-    refuse_if(!good, Reason::NotAnIdentifier)
+    refuse_if(!is_identifier(name), Reason::NotAnIdentifier)
 }
 
 fn refuse_if(refused: bool, reason: Reason) -> Result<(), Reason> {

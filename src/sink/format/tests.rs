@@ -89,7 +89,7 @@ fn values_at_the_limits_pass() {
 
 #[test]
 fn names_are_identifiers_but_for_kubernetes_and_json() {
-    let identifiers = ["A", "_", "a_1", "A1", "__A"];
+    let identifiers = ["A", "__", "a_1", "A1", "__A"];
     let kubernetes_only = ["a-b.c/d", "1A", "A B", "\"A'", "A#", "~"];
     let json_only = ["", " A", "A ", "#A", "A=B", "É", "A\n", "A\t", "A\u{7f}"];
     for format in Format::ALL {
@@ -99,6 +99,23 @@ fn names_are_identifiers_but_for_kubernetes_and_json() {
         assert_eq!(json_only.iter().any(takes), format == Format::Json, "{format}");
     }
     assert!(kubernetes_only.iter().all(|name| Format::Kubernetes.check(name, "v").is_ok()));
+}
+
+#[test]
+fn only_sh_refuses_names_that_mean_something_to_a_shell() {
+    let special =
+        [("RANDOM", "bash"), ("_", "bash"), ("status", "zsh"), ("PGRP", "mksh"), ("JOBMAX", "ksh"), ("WORDS", "yash")];
+    for (name, shell) in special {
+        assert_eq!(Format::Sh.check(name, "v"), Err(Reason::SpecialToAShell { shell }), "{name}");
+        let others = Format::ALL.into_iter().filter(|format| *format != Format::Sh);
+        assert!(others.into_iter().all(|format| format.check(name, "v").is_ok()), "{name}");
+    }
+    for name in ["Random", "DATABASE_URL", "GIT_TOKEN", "USER", "PORT"] {
+        assert_eq!(Format::Sh.check(name, "v"), Ok(()), "{name}");
+    }
+    assert_eq!(Format::Dotenv.check("__proto__", "v"), Err(Reason::Setter));
+    let refusals = Format::Sh.render(&[("USERNAME", "v")]).unwrap_err();
+    assert_eq!(refusals[0].to_string(), "USERNAME (a name that means something to zsh)");
 }
 
 #[test]
