@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::sink::file::{self, FileError, Target};
-use crate::text::shown;
+use crate::text;
 
 /// The name of the copy.
 const NAME: &str = "vault-exec";
@@ -16,7 +16,7 @@ const NAME: &str = "vault-exec";
 #[derive(Debug, Error)]
 pub enum InstallError {
     /// The program's own file.
-    #[error("cannot read the program from {}: {cause}; is /proc mounted?", shown(&path.to_string_lossy()))]
+    #[error("cannot read the program from {}: {cause}; is /proc mounted?", text::os(path))]
     Read {
         /// Where it was expected.
         path: PathBuf,

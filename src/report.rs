@@ -38,7 +38,7 @@ pub fn error(error: &Error, termination_log: Option<&Path>) {
     if let Some(path) = termination_log
         && let Err(fault) = write(path, &text)
     {
-        let path = text::shown(&path.to_string_lossy());
+        let path = text::os(path);
         log::warn!("termination log {path}: {fault}; correct VAULT_TERMINATION_LOG, or set it to none");
     }
 }

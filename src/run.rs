@@ -53,7 +53,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
         Ask::Install(directory) => {
             let waiter = arm()?;
             let path = install::install(Path::new("/proc/self/exe"), &directory)?;
-            log::info!("installed as {}", text::shown(&path.to_string_lossy()));
+            log::info!("installed as {}", text::os(&path));
             waiter.disarm().map_err(Error::Signal)?;
         }
         Ask::Print(text) => print(&text)?,

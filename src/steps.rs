@@ -40,7 +40,7 @@ pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> 
 /// a terminal.
 pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> Result<Sink, Error> {
     if let Some(first) = request.command.first() {
-        let name = text::shown(&first.to_string_lossy());
+        let name = text::os(first);
         return Command::find(request.command, environ).map(Sink::Command).map_err(not_started(&name));
     }
     match env_file {
@@ -141,8 +141,7 @@ pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Con
     let replaced = |name: &[u8]| variables.iter().any(|variable| variable.name.as_bytes() == name && !kept(variable));
     let left =
         |(name, value): &(&[u8], &[u8])| is_reference(value) && !config::is_credential(name, value) && !replaced(name);
-    let names: Vec<_> =
-        environ.variables().filter(left).map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+    let names: Vec<_> = environ.variables().filter(left).map(|(name, _)| text::lossy(name).into_owned()).collect();
     if names.is_empty() || config.allow_references {
         return Ok(());
     }

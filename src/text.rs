@@ -3,6 +3,9 @@
 
 mod credential;
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
@@ -114,6 +117,42 @@ pub fn time(text: &str) -> Option<&str> {
 /// ```
 pub fn shown(text: &str) -> String {
     escaped(&without_credentials(text))
+}
+
+/// The same of a path, a word of a command line or a variable, whatever bytes it holds.
+pub fn os(text: impl AsRef<OsStr>) -> String {
+    shown(&lossy(text.as_ref().as_bytes()))
+}
+
+/// The text of `bytes`, raw: with a mark in the place of each byte that is no UTF-8.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever calls this shows the text through `shown` or a scrubber, or not at all"
+)]
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// A text of a server. It has no `Display`: a message gets it from [`Scrubber::clean`] alone.
+#[derive(Clone, Default)]
+pub struct Foreign(String);
+
+impl Foreign {
+    /// Takes `text` as it came.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text as it came, to be compared or taken apart.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Foreign {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The name of a key or a variable for a message: as [`shown`] has it, and cut where it is longer than a hundred

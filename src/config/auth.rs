@@ -1,12 +1,14 @@
 //! Which way to log in: the one named, or the first that there is something for.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use super::reader::Reader;
 use super::{setting, value};
 use crate::process::environ::Environ;
 use crate::secret::Secret;
-use crate::text::shown;
+use crate::text;
 use crate::vault::auth::{Kubernetes, Method, TokenSource, json_is};
 
 /// Returns `None` only if a fault was recorded.
@@ -23,7 +25,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
     let home = environ
         .get("HOME")
         .filter(|home| !home.is_empty())
-        .map(|home| PathBuf::from(String::from_utf8_lossy(home).into_owned()).join(".vault-token"))
+        .map(|home| Path::new(OsStr::from_bytes(home)).join(".vault-token"))
         .filter(|path| path.exists())
         .map(TokenSource::File);
     let jwt: PathBuf = reader
@@ -67,7 +69,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
     }
     let source = given(token).or(file).or(home);
     if source.is_none() && !reader.faults.iter().any(|fault| fault.name.ends_with("_TOKEN")) {
-        let jwt = shown(&jwt.to_string_lossy());
+        let jwt = text::os(&jwt);
         let pod = if named.is_some() {
             String::new()
         } else {

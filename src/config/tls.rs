@@ -10,6 +10,7 @@ use super::trust::{self, Roots};
 use super::value::boolean;
 use crate::process::environ::Environ;
 use crate::small_file;
+use crate::text;
 use crate::vault::tls::{Half, Identity, Tls, roots};
 
 /// Where distributions keep the bundle of system roots.
@@ -92,7 +93,7 @@ fn system_roots(reader: &mut Reader, environ: &Environ) -> Option<Roots> {
         Err(unusable) => {
             for (name, path, why) in unusable {
                 let cause = format!("{}; correct it, or set VAULT_CACERT", why.cause());
-                reader.fault(name, Some(path.to_string_lossy().into_owned()), cause);
+                reader.fault(name, Some(text::lossy(path.as_os_str().as_bytes()).into_owned()), cause);
             }
             Some(Vec::new())
         }

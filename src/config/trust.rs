@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 
 use crate::small_file::{self, Unreadable};
-use crate::text::escaped;
+use crate::text;
 use crate::vault::tls::{Unfit, roots};
 
 /// Larger files are no certificates; all public roots together take a quarter of a megabyte.
@@ -52,7 +52,7 @@ impl Unusable {
             Self::Unfit(unfit) => unfit.cause().to_owned(),
             Self::NoneInside => "no certificate in PEM in any file of it".to_owned(),
             Self::TooDeep => format!("more than {MAX_DEPTH} folders deep"),
-            Self::At(path, unusable) => format!("{}: {}", shown(path), unusable.cause()),
+            Self::At(path, unusable) => format!("{}: {}", text::os(path), unusable.cause()),
         }
     }
 
@@ -60,16 +60,12 @@ impl Unusable {
     pub fn sentence(&self) -> String {
         match self {
             Self::Unfit(unfit) => unfit.to_string(),
-            Self::At(path, unusable) => format!("{}: {}", shown(path), unusable.sentence()),
+            Self::At(path, unusable) => format!("{}: {}", text::os(path), unusable.sentence()),
             Self::Unreadable(_) | Self::NoneInside | Self::TooDeep => {
                 format!("{}; give PEM with at least one CA certificate", self.cause())
             }
         }
     }
-}
-
-fn shown(path: &Path) -> String {
-    escaped(&path.to_string_lossy())
 }
 
 /// The certificates of one file.
@@ -115,13 +111,13 @@ impl Walk {
             return if depth == MAX_DEPTH { Err(Unusable::TooDeep) } else { self.folder(path, depth + 1) };
         }
         if !metadata.is_file() {
-            log::debug!("VAULT_CAPATH: {} is skipped: not a regular file", shown(path));
+            log::debug!("VAULT_CAPATH: {} is skipped: not a regular file", text::os(path));
             return Ok(());
         }
         match of_file(path) {
             Ok(roots) => self.roots.extend(roots),
             Err(Unusable::Unfit(unfit)) if unfit.is_no_certificate() => {
-                log::debug!("VAULT_CAPATH: {} is skipped: {}", shown(path), unfit.cause());
+                log::debug!("VAULT_CAPATH: {} is skipped: {}", text::os(path), unfit.cause());
             }
             Err(unusable) => return Err(unusable),
         }
@@ -185,5 +181,5 @@ fn of_application_folder(folder: &Path) -> Result<Roots, Unusable> {
 }
 
 fn skip(variable: &str, path: &Path, why: &Unusable) {
-    log::debug!("{variable}: {} is skipped: {}", shown(path), why.cause());
+    log::debug!("{variable}: {} is skipped: {}", text::os(path), why.cause());
 }

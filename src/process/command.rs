@@ -12,7 +12,7 @@ use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::Refused;
-use crate::text::shown;
+use crate::text;
 
 /// Searched where PATH is unset, as [confstr(3)](https://man7.org/linux/man-pages/man3/confstr.3.html) and the shells do.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -92,7 +92,7 @@ pub fn resolve(command: &OsStr, path: Option<&[u8]>) -> Result<CString, CommandF
     let path = path.unwrap_or(DEFAULT_PATH);
     let mut fault = CommandFault::NotInPath(match path {
         [] => "it is empty".to_owned(),
-        path => shown(&String::from_utf8_lossy(path)),
+        path => text::os(OsStr::from_bytes(path)),
     });
     if command.is_empty() {
         return Err(CommandFault::Missing);
@@ -148,7 +148,7 @@ fn check_format(file: &File) -> Result<(), CommandFault> {
     match interpreter {
         None if head.starts_with(b"#!") => Err(CommandFault::Format),
         Some(name) if fs::metadata(OsStr::from_bytes(&name)).is_err() => {
-            Err(CommandFault::Interpreter(shown(&String::from_utf8_lossy(&name))))
+            Err(CommandFault::Interpreter(text::os(OsStr::from_bytes(&name))))
         }
         _ => Ok(()),
     }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::command::resolve;
 
+use crate::text;
+
 /// Shells that do not hand on variables whose names are no identifiers. dash, busybox and mksh were seen to; another that
 /// is called `sh` may.
 const DROP: [&str; 5] = ["dash", "ash", "mksh", "lksh", "sh"];
@@ -49,7 +51,7 @@ pub fn that_drops(program: &Path, words: &[&OsStr], path: Option<&[u8]>) -> Opti
 }
 
 fn base_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    text::lossy(path.file_name().unwrap_or_default().as_bytes()).into_owned()
 }
 
 /// What follows `#!`: a program, and all the rest as one argument, see

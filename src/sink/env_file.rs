@@ -12,7 +12,7 @@ use super::file::{self, FileError, Prepared, Target, Written};
 use super::format::Format;
 use crate::process::{self, wait::Waiter};
 use crate::secrets::{Problem, Variable};
-use crate::text::shown;
+use crate::text;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl fmt::Display for EnvFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Stdout => f.write_str("standard output"),
-            Place::File(path) => f.write_str(&shown(&path.to_string_lossy())),
+            Place::File(path) => f.write_str(&text::os(path)),
         }
     }
 }

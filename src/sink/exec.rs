@@ -12,7 +12,7 @@ use crate::process::command::{CommandFault, resolve};
 use crate::process::environ::{Entry, Environ};
 use crate::process::shell;
 use crate::secrets::{Problem, Variable};
-use crate::text::shown;
+use crate::text::{self, shown};
 
 /// Longest `NAME=value` with its NUL: 32 pages, [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
 const LONGEST_STRING: usize = 32 * 4096;
@@ -50,12 +50,12 @@ impl Command {
 
     /// The command as typed, as it may be shown.
     pub fn name(&self) -> String {
-        self.argv.first().map(|name| shown(&name.to_string_lossy())).unwrap_or_default()
+        self.argv.first().map(|name| text::os(OsStr::from_bytes(name.as_bytes()))).unwrap_or_default()
     }
 
     /// The file that will be executed, as it may be shown.
     pub fn program(&self) -> String {
-        shown(&self.program.to_string_lossy())
+        text::os(OsStr::from_bytes(self.program.as_bytes()))
     }
 
     /// The shell that COMMAND is, or is a script for, where that drops variables whose names are no identifiers.

@@ -235,7 +235,11 @@ pub fn of_status(asked: &Asked, answer: &Answer) -> Fault {
 
 /// What an answer looks like, without a byte of its body.
 fn outline(answer: &Answer, scrubber: &Scrubber) -> String {
-    let kind = scrubber.clean(&[if answer.content_type.is_empty() { "no content type" } else { &answer.content_type }]);
+    let kind = scrubber.clean(&[if answer.content_type.raw().is_empty() {
+        "no content type"
+    } else {
+        answer.content_type.raw()
+    }]);
     format!("an answer that is not Vault's (status {}, {kind}, {} bytes)", answer.status, answer.body.len())
 }
 

@@ -58,3 +58,52 @@ fn unsafe_code_is_in_one_file_each_block_with_its_reason() {
     }
     assert!(blocks > 0, "the search finds them");
 }
+
+/// The sources without their tests, each line with its place.
+fn lines_of_the_program() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let is_test = |path: &Path| {
+        let name = path.file_name().unwrap();
+        name == "tests.rs" || name == "canned.rs" || path.starts_with(folder.join("properties"))
+    };
+    let mut lines = Vec::new();
+    for path in
+        sources(&folder).into_iter().filter(|path| path.extension().is_some_and(|it| it == "rs") && !is_test(path))
+    {
+        let own = path.strip_prefix(&folder).unwrap().display().to_string();
+        let text = fs::read_to_string(&path).unwrap();
+        let program = text.lines().enumerate().take_while(|(_, line)| *line != "#[cfg(test)]" || own == "lib.rs");
+        lines.extend(program.map(|(number, line)| (format!("{own}:{}", number + 1), line.to_owned())));
+    }
+    assert!(lines.len() > 5000, "the search finds them");
+    lines
+}
+
+/// What stands between the colon and the brace of each `{name:spec}` in `line`.
+fn specs(line: &str) -> Vec<&str> {
+    let pieces = line.split('{').skip(1).filter_map(|piece| piece.split_once('}')).map(|(inner, _)| inner);
+    let is_name = |name: &str| name.chars().all(|it| it.is_alphanumeric() || it == '_');
+    pieces.filter_map(|inner| inner.split_once(':')).filter(|(name, _)| is_name(name)).map(|(_, spec)| spec).collect()
+}
+
+#[test]
+fn no_sentence_shows_how_a_library_prints_its_own_types() {
+    assert_eq!(specs("{a:?} {:#?} {b} {{c:d}}").iter().filter(|spec| spec.ends_with('?')).count(), 2);
+    let debug: Vec<_> = lines_of_the_program()
+        .into_iter()
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .filter(|(_, line)| specs(line).iter().any(|spec| spec.ends_with('?')))
+        .collect();
+    assert!(debug.is_empty(), "{debug:#?}");
+}
+
+#[test]
+fn no_width_of_a_format_is_anothers_to_choose() {
+    let widths: Vec<_> = lines_of_the_program()
+        .into_iter()
+        .filter(|(_, line)| specs(line).iter().any(|spec| spec.contains('$') || spec.contains('*')))
+        // A constant.
+        .filter(|(_, line)| !line.contains("{:0RANDOM_DIGITS$x}"))
+        .collect();
+    assert!(widths.is_empty(), "{widths:#?}");
+}

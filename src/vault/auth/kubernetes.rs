@@ -10,7 +10,7 @@ use super::token::{NoCredential, Unusable};
 use super::{Inspected, Kubernetes, token};
 use crate::error::{Code, Error, Fault, Retry, Seconds};
 use crate::json::Object;
-use crate::text::{escaped, shown};
+use crate::text::{self, escaped};
 use crate::vault::fault::{self, Step};
 use crate::vault::http::Request;
 use crate::vault::token::Session;
@@ -51,7 +51,7 @@ impl Client {
 /// What the JWT claims, for a dry run.
 pub(super) fn inspect(method: &Kubernetes) -> Result<Inspected, NoCredential> {
     let jwt = read_jwt(method)?;
-    let path = shown(&method.jwt.to_string_lossy());
+    let path = text::os(&method.jwt);
     let said = format!("JWT file {path}: {}", Claims::said(&jwt, false));
     let claims = Claims::of(&jwt);
     let seconds = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);

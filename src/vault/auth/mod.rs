@@ -11,7 +11,7 @@ use super::retry::GivenUp;
 use super::token::Session;
 use crate::error::Error;
 use crate::secret::Secret;
-use crate::text::shown;
+use crate::text;
 use token::NoCredential;
 pub(crate) use token::json_is;
 
@@ -86,7 +86,7 @@ impl Method {
             }
             Self::Token(source @ TokenSource::File(path)) => {
                 token::read(source)?;
-                let path = shown(&path.to_string_lossy());
+                let path = text::os(path);
                 Ok(Inspected { said: format!("token file {path}"), path: Some(path), ..Inspected::default() })
             }
             Self::Kubernetes(method) => kubernetes::inspect(method),

@@ -7,7 +7,7 @@ use crate::error::{Code, Effort, Error, Fault, Retry};
 use crate::json::Object;
 use crate::secret::Secret;
 use crate::small_file::{self, Unreadable};
-use crate::text::shown;
+use crate::text;
 
 /// Larger files are no credentials.
 const MAX_FILE: u64 = 64 << 10;
@@ -24,7 +24,7 @@ impl NoCredential {
     /// The file `what` at `path`; the remedy is for all that has none of its own.
     pub(super) fn new(what: &'static str, path: &Path, why: Unusable, remedy: &'static str) -> Self {
         let remedy = if let Unusable::Json(_, own) = why { own } else { remedy };
-        Self { what, path: shown(&path.to_string_lossy()), why, remedy }
+        Self { what, path: text::os(path), why, remedy }
     }
 
     /// As a fault of its step.

@@ -44,7 +44,7 @@ impl Onward {
 }
 
 pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
-    let target = answer.location.parse::<Uri>().ok();
+    let target = answer.location.raw().parse::<Uri>().ok();
     let onward = Onward::of(asked, answer.status, target.as_ref());
     let to = match onward {
         Onward::ToHttps => "https on the same host".into(),

@@ -99,7 +99,7 @@ const BEHIND: &str = "the node has not caught up yet: try again, or address the 
 /// Whether a refusal is Vault's: in JSON, or as its HTTP layer refuses some requests before Vault sees them, in plain text
 /// or without a word.
 fn by_vault(said: &Said, answer: &Answer) -> bool {
-    let in_plain_text = answer.status == 400 && answer.content_type.starts_with("text/plain");
+    let in_plain_text = answer.status == 400 && answer.content_type.raw().starts_with("text/plain");
     said.document.is_some() || answer.body.is_empty() || in_plain_text
 }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::*;
+use crate::text::Foreign;
 
 fn answer(status: u16, body: &str) -> Answer {
     let mut answer = Answer::canned(status, body);
-    answer.location = "https://leader.example:8200/v1/secret-path".into();
+    answer.location = Foreign::new("https://leader.example:8200/v1/secret-path");
     answer.retry_after = Some(Duration::from_secs(7)).filter(|_| status == 429);
     answer
 }
@@ -199,7 +200,7 @@ fn a_redirect_is_told_by_where_it_leads() {
         (READ, 302, String::new(), Code::NotVault, login),
     ] {
         let mut redirect = answer(status, "");
-        redirect.location.clone_from(&location);
+        redirect.location = Foreign::new(location.as_str());
         let fault = judged(step, &redirect, None);
         assert_eq!((fault.code, fault.remedy.starts_with(begins)), (code, true), "{location}: {fault}");
         assert_eq!(fault.retry, if code == Code::NotReady { Retry::Soon } else { Retry::Never }, "{location}");

@@ -23,7 +23,7 @@ use super::tls::Client;
 use crate::json::{self, Bytes, Object};
 use crate::process::wait::Waiter;
 use crate::secret::Secret;
-use crate::text::escaped;
+use crate::text::{self, Foreign};
 
 /// Larger answers are refused; Vault's own limit for one secret is 1 MiB.
 const MAX_BODY: u64 = 8 << 20;
@@ -71,8 +71,8 @@ impl<'a> Request<'a> {
 pub struct Answer {
     pub status: u16,
     pub body: Bytes,
-    pub content_type: String,
-    pub location: String,
+    pub content_type: Foreign,
+    pub location: Foreign,
     pub retry_after: Option<Duration>,
     /// How far the cluster's state has come, where the server says so; empty else.
     pub index: String,
@@ -99,8 +99,8 @@ impl Answer {
         Self {
             status,
             body: Arc::new(Zeroizing::new(body.as_bytes().to_vec())),
-            content_type: "application/json".into(),
-            location: String::new(),
+            content_type: Foreign::new("application/json"),
+            location: Foreign::default(),
             retry_after: None,
             index: String::new(),
             ends_with_connection: false,
@@ -131,7 +131,7 @@ pub struct Encoded(pub String);
 
 impl fmt::Display for Encoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an answer encoded as {}", escaped(&self.0))
+        write!(f, "an answer encoded as {}", text::escaped(&self.0))
     }
 }
 
@@ -199,10 +199,7 @@ impl Http {
 
     fn read(&self, mut response: Response<ureq::Body>, limit: Limit) -> Result<Answer, ureq::Error> {
         let text = |name: header::HeaderName| {
-            response
-                .headers()
-                .get(name)
-                .map_or(String::new(), |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            response.headers().get(name).map_or(String::new(), |value| text::lossy(value.as_bytes()).into_owned())
         };
         let framed = response.headers().contains_key(header::CONTENT_LENGTH)
             || response.headers().contains_key(header::TRANSFER_ENCODING);
@@ -211,8 +208,8 @@ impl Http {
         let mut answer = Answer {
             status,
             body: Bytes::default(),
-            content_type: text(header::CONTENT_TYPE),
-            location: text(header::LOCATION),
+            content_type: Foreign::new(text(header::CONTENT_TYPE)),
+            location: Foreign::new(text(header::LOCATION)),
             retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
             index: text(INDEX),
             ends_with_connection: !framed && status != 204,

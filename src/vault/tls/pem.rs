@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 
 use super::Identity;
 
+use crate::text;
+
 /// Why a text or a file is of no use. Its text is cause and remedy, without a byte of what was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit {
@@ -232,7 +234,7 @@ fn look(bytes: &[u8], wanted: Wanted) -> Found {
     if let Some(found) = look_at_der(bytes, wanted) {
         return found;
     }
-    let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
+    let text = Zeroizing::new(text::lossy(bytes).into_owned());
     if text.contains("-----BEGIN ") { look_at_pem(&text, wanted) } else { look_at_base64(&text, wanted) }
 }
 
