@@ -21,7 +21,7 @@ use crate::support::situation::{Situation, situation};
 use crate::support::system::names;
 
 /// Situations at a time; a part of their time is waiting.
-const WORKERS: usize = 4;
+const WORKERS: usize = 8;
 
 #[test]
 fn in_any_situation_the_dry_run_comes_to_the_exit_code_of_the_run_and_says_why_in_its_words() {
@@ -104,10 +104,17 @@ fn same_words(run: &Outcome, check: &Outcome, report: &Value) -> TestCaseResult 
     Ok(())
 }
 
-/// A line without what two runs differ in: folders, ports and times.
+/// A line without what two runs differ in: folders, ports and times, and how many tries had room in a time.
 fn plain(scenario: &Scenario, line: &str) -> String {
     let line = line.replace(&scenario.expand("{folder}"), "{folder}");
-    timeless(&line.replace(&scenario.expand("{addr}"), "{addr}"))
+    let line = timeless(&line.replace(&scenario.expand("{addr}"), "{addr}"));
+    let mut words: Vec<_> = line.split(' ').collect();
+    for at in 1..words.len() {
+        if words[at].starts_with("tr") && words[at - 1].trim_start_matches('(').parse::<u32>().is_ok() {
+            (words[at - 1], words[at]) = ("({number}", "tries");
+        }
+    }
+    words.join(" ")
 }
 
 /// What is in the scenario's folder, by name and content.

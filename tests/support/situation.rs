@@ -43,7 +43,10 @@ const SETTINGS: &[Setting] = &[
     ("VAULT_ADRR", &["http://127.0.0.1:1"], &[]),
     ("VAULT_AGENT_ADDR", &["http://127.0.0.1:1"], &[]),
     ("KUBERNETES_SERVICE_HOST", &["10.0.0.1", ""], &[]),
-    ("A", &["a-raw-secret", "another"], &[]),
+    ("A", &["a-raw-secret", "another", "vault:kv/data/x#Y"], &[]),
+    ("Z", &["vault:kv/data/x#Y"], &[]),
+    ("VAULT_ALLOW_REFERENCES", &["true", "false"], &["maybe"]),
+    ("VAULT_REFUSE_TRACED", &["true"], &["maybe"]),
     ("HOME", &["{folder}", "/nowhere"], &[]),
 ];
 
