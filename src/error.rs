@@ -10,7 +10,7 @@ use crate::process::Refused;
 use crate::process::command::CommandFault;
 use crate::sink::env_file::Unwritten;
 use crate::sink::file::Kind;
-use crate::text::shown;
+use crate::text;
 
 /// The exit codes, after [sysexits(3)](https://man.openbsd.org/sysexits) and the shell's 126, 127 and 128+n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,9 +152,9 @@ pub enum Error {
 /// More names are counted and not listed.
 const MOST_NAMES: usize = 100;
 
-/// The names, as they may be shown.
+/// The names, as they may be shown, each cut where it is long.
 pub(crate) fn names(names: &[String]) -> String {
-    let listed: Vec<_> = names.iter().take(MOST_NAMES).map(|name| shown(name)).collect();
+    let listed: Vec<_> = names.iter().take(MOST_NAMES).map(|name| text::name(name)).collect();
     let more = names.len().saturating_sub(MOST_NAMES);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{rest}", listed.join(", "))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{VALUE, hides, is_one_line};
 use crate::json::Object;
+use crate::secrets::shell::special_to;
 use crate::secrets::{self, Carrier, Problem, Rules, Variable, name, value};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::format::Format;
@@ -59,6 +60,8 @@ fn rendered(format: Format, variables: &[Variable], presentable: impl Fn(Vec<Str
             pairs.reverse();
             assert!(format.render(&pairs).is_ok_and(|again| again == bytes), "{format}: the order shows");
             assert!(bytes.last().is_none_or(|last| *last == b'\n'));
+            let means_something = |(name, _): &(&str, &str)| special_to(name).is_some();
+            assert!(format != Format::Sh || !pairs.iter().any(means_something), "a shell has a use for one of them");
             match format {
                 Format::Json => {
                     let read: BTreeMap<String, String> = serde_json::from_slice(&bytes).expect("JSON is JSON");
@@ -87,6 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::secrets::shell::special_names;
 
     fn member() -> impl Strategy<Value = serde_json::Value> {
         let text = prop_oneof![
@@ -109,10 +113,21 @@ mod tests {
         })
     }
 
+    /// Keys as hostile as values.
+    fn key() -> impl Strategy<Value = String> {
+        let special: Vec<_> = special_names().map(str::to_owned).collect();
+        prop_oneof![
+            "[A-Z_]{1,4}|PATH|[a-z.=\n\u{1b} é]{0,4}",
+            "(\n|x\r)?[ \t]?(LD_PRELOAD|path|GIT_TOKEN|__proto__)[=\u{0} \n\u{a0}]?[a-z'\"$`\\\\]{0,2}",
+            prop::sample::select(special),
+            any::<String>(),
+        ]
+    }
+
     proptest! {
         #[test]
         fn formats_hold_for_secrets_of_every_shape(
-            members in prop::collection::btree_map("[A-Z_]{1,4}|PATH|[a-z.=\n\u{1b} é]{0,4}", member(), 0..6),
+            members in prop::collection::btree_map(key(), member(), 0..6),
         ) {
             formats(&serde_json::to_vec(&members).unwrap());
         }

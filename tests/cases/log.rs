@@ -102,10 +102,10 @@ fn in_json_every_line_is_one_object(server: &Server) {
 }
 
 fn in_json_the_final_error_is_an_object_too(server: &Server) {
-    let scenario = scenario(server).env("VAULT_LOG_FORMAT", "json").env("VAULT_REQUIRED_KEYS", "\"quoted\"\u{1b}");
+    let scenario = scenario(server).env("VAULT_LOG_FORMAT", "json").env("VAULT_REQUIRED_KEYS", "a\"quoted\"\u{1b}");
     let outcome = scenario.run().expect(Expect::done().code(66).stderr(["{{any}}"]));
     let message = scenario.expand(
-        "secret kv/{path} version 1: missing: \"quoted\"\\u{1b} (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)",
+        "secret kv/{path} version 1: missing: a\"quoted\"\\u{1b} (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)",
     );
     assert_eq!(objects(&outcome.stderr), [json!({"level": "error", "message": message, "exit_code": 66})]);
 }
