@@ -35,7 +35,7 @@ fn a_herd_that_is_rate_limited_spreads_and_gets_through() {
     // Of an instance's requests three are limited. All of them at this rate, and six times that for the pauses between:
     // whoever sets a limit on starts allows for that.
     let budget = number("HERD_BUDGET", 60 + 6 * 3 * size / rate);
-    let settings = [("VAULT_RETRY_DELAY", "3s"), ("VAULT_STARTUP_TIMEOUT", &format!("{budget}s"))];
+    let settings = [("VAULT_STARTUP_TIMEOUT", &format!("{budget}s"))];
     let budget = Duration::from_secs(budget as u64);
     let server = Server::fresh(Kind::Embedded).expect("it is built in").ready();
     let scenario = settings.iter().fold(scenario(&server), |it, (name, value)| it.env(name, *value));
