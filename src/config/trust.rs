@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 
 use crate::small_file::{self, Unreadable};
-use crate::text::escaped;
 use crate::vault::tls::{Unfit, roots};
 
 /// Larger files are no certificates; all public roots together take a quarter of a megabyte.
@@ -69,7 +68,7 @@ impl Unusable {
 }
 
 fn shown(path: &Path) -> String {
-    escaped(&path.to_string_lossy())
+    crate::text::shown(&path.to_string_lossy())
 }
 
 /// The certificates of one file.
