@@ -197,7 +197,7 @@ pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error + use<> {
 ///
 /// [`Error::Output`] where standard output is full.
 pub fn print(text: &str) -> Result<(), Error> {
-    match process::stdout().and_then(|mut stdout| stdout.write_all(text::without_credentials(text).as_bytes())) {
+    match process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) => {
             Ok(())
         }

@@ -57,6 +57,7 @@ pub fn run(mut request: Request, style: Style, environ: &Environ) -> Result<u8, 
     let (steps, variables, warnings) = (Vec::new(), Vec::new(), Vec::new());
     let mut report = Report { settings, steps, variables, warnings, would: String::new(), explanation: None };
     report.examine(request, environ)?;
+    report.hide_credentials();
     // https://no-color.org
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     steps::print(&if style.json { report.to_json() } else { report.to_text(colours) })?;

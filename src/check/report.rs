@@ -1,11 +1,13 @@
 //! What a dry run found: the facts, as the text and the JSON report show them.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::config::InEffect;
 use crate::error::Error;
+use crate::text::without_credentials;
 
 /// What a dry run found.
 pub(super) struct Report {
@@ -76,6 +78,20 @@ impl Found<()> {
     }
 }
 
+fn hide(text: &mut String) {
+    if let Cow::Owned(hidden) = without_credentials(text) {
+        *text = hidden;
+    }
+}
+
+fn hide_in(value: &mut Value) {
+    match value {
+        Value::String(text) => hide(text),
+        Value::Array(values) => values.iter_mut().for_each(hide_in),
+        _ => {}
+    }
+}
+
 impl Failure {
     fn of(step: &'static str, error: &Error) -> Self {
         let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
@@ -86,6 +102,23 @@ impl Failure {
 }
 
 impl Report {
+    /// Takes out what looks like a credential, before names are cut and lines wrapped: nothing would look like one then.
+    pub fn hide_credentials(&mut self) {
+        for step in &mut self.steps {
+            match &mut step.outcome {
+                Outcome::Ok(said) | Outcome::Note(said) => hide(said),
+                Outcome::Failed(failure) => {
+                    failure.lines.iter_mut().chain([&mut failure.cause]).chain(&mut failure.remedy).for_each(hide);
+                }
+                Outcome::Skipped(_) => {}
+            }
+            step.facts.iter_mut().for_each(|(_, value)| hide_in(value));
+        }
+        self.variables.iter_mut().for_each(|row| hide(&mut row.name));
+        self.variables.iter_mut().for_each(|row| hide(&mut row.state));
+        self.warnings.iter_mut().chain([&mut self.would]).chain(&mut self.explanation).for_each(hide);
+    }
+
     /// Of the first step that failed, where a real run would end.
     pub fn failure(&self) -> Option<&Failure> {
         self.steps

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::passthrough::unwrapped;
 use crate::support::expect::Expect;
 use crate::support::on_both;
 use crate::support::raw::Raw;
@@ -32,7 +33,7 @@ fn a_reference_that_no_key_replaces_is_refused(server: &Server) {
         .expect_failure(78, &format!("A, DB, MQ: {LEFT}"));
     let check = scenario().options(["--check"]);
     let check = check.run();
-    assert!(check.stdout.contains(&format!("DB, MQ: {LEFT}")), "{}", check.describe());
+    assert!(unwrapped(&check.stdout).contains(&format!("DB, MQ: {LEFT}")), "{}", check.describe());
     check.expect(Expect::done().code(78).any_stdout());
     let allowed = scenario().env("VAULT_ALLOW_REFERENCES", "true");
     allowed.run().expect(Expect::started().env([("A", "a-secret-value")]));
