@@ -98,7 +98,7 @@ pub enum Error {
     },
     /// Vault was not asked, and the environment has not what COMMAND needs.
     #[error(
-        "environment: missing: {}; nothing was read, because {because}; set VAULT_ADDR or the variables themselves, or write \
+        "environment: missing: {}; nothing was read, because {because}; {remedy}, or write \
          VAULT_REQUIRED=false to start without them",
         names(missing)
     )]
@@ -107,6 +107,8 @@ pub enum Error {
         missing: Vec<String>,
         /// Why Vault was not asked.
         because: &'static str,
+        /// What makes it be asked.
+        remedy: &'static str,
     },
     /// The secret at this path does not make the environment that was asked for.
     #[error("secret {from}: {}", .problems.join("; "))]

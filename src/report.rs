@@ -13,6 +13,7 @@ use nix::sys::stat::{FileStat, fstat, lstat};
 
 use crate::error::{Error, Seconds};
 use crate::secrets::{self, Variable, name};
+use crate::sink::exec::OnConflict;
 use crate::sink::file::obstacle;
 use crate::text;
 use crate::vault::kv::{Location, Version};
@@ -22,8 +23,8 @@ use crate::vault::token::Revoked;
 /// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>
 const LONGEST_MESSAGE: usize = 4096 - "vault-exec: \n".len();
 
-/// All names of variables that were overwritten, in bytes; more are counted.
-const OVERWRITTEN: usize = 600;
+/// All names of variables that were there with another value, in bytes; more are counted.
+const CONFLICTING: usize = 600;
 
 /// Prints `error`, one record a line, and writes the same lines to `termination_log`; cut where it is longer than what the
 /// kubelet keeps.
@@ -32,14 +33,15 @@ pub fn error(error: &Error, termination_log: Option<&Path>) {
     let text = error.to_string();
     let text = text::within(&text::without_credentials(&text), LONGEST_MESSAGE);
     let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
-    for line in text.lines() {
-        log::error!(exit_code = code, status = status; "{line}");
-    }
+    // The error comes last, where it is looked for.
     if let Some(path) = termination_log
         && let Err(fault) = write(path, &text)
     {
         let path = text::os(path);
         log::warn!("termination log {path}: {fault}; correct VAULT_TERMINATION_LOG, or set it to none");
+    }
+    for line in text.lines() {
+        log::error!(exit_code = code, status = status; "{line}");
     }
 }
 
@@ -61,7 +63,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     // It may be another one by now.
     demand_plain(&fstat(&file)?)?;
     file.set_len(0)?;
-    file.write_all(format!("vault-exec: {text}\n").as_bytes())
+    let lines: String = text.lines().map(|line| format!("vault-exec: {line}\n")).collect();
+    file.write_all(lines.as_bytes())
 }
 
 fn demand_plain(found: &FileStat) -> io::Result<()> {
@@ -76,8 +79,10 @@ fn demand_plain(found: &FileStat) -> io::Result<()> {
 pub struct Done<'a> {
     /// What was handed over.
     pub variables: &'a [Variable],
-    /// The names of those that COMMAND's environment had with another value.
-    pub overwritten: &'a [String],
+    /// The names of the variables that COMMAND's environment had with another value.
+    pub conflicting: &'a [String],
+    /// What became of those.
+    pub on_conflict: OnConflict,
     /// Where they came from.
     pub location: &'a Location,
     /// What was read there.
@@ -91,7 +96,7 @@ pub struct Done<'a> {
 impl Done<'_> {
     /// Prints the one line of such a run, which ends with `more`, and at debug one line a variable.
     pub fn print(&self, more: &str) {
-        let Self { variables, overwritten, location, secret, revoked, times } = self;
+        let Self { variables, conflicting, on_conflict, location, secret, revoked, times } = self;
         for variable in *variables {
             log::debug!("{}", name::masked(&variable.name));
         }
@@ -101,12 +106,15 @@ impl Done<'_> {
             Revoked::Yes => "revoked".to_owned(),
             Revoked::No(reason) => format!("not revoked ({reason})"),
         };
-        let overwritten: Vec<_> = overwritten.iter().map(|name| text::name(name)).collect();
-        let overwritten = (!overwritten.is_empty()).then(|| secrets::list(&overwritten, OVERWRITTEN));
-        let over = overwritten.as_ref().map(|names| format!("; overwritten: {names}")).unwrap_or_default();
+        let conflicting: Vec<_> = conflicting.iter().map(|name| text::name(name)).collect();
+        let conflicting = (!conflicting.is_empty()).then(|| secrets::list(&conflicting, CONFLICTING));
+        let [overwritten, kept] =
+            [OnConflict::Overwrite, OnConflict::Keep].map(|it| conflicting.as_deref().filter(|_| it == *on_conflict));
+        let over = overwritten.map(|names| format!("; overwritten: {names}")).unwrap_or_default();
+        let over = kept.map_or(over, |names| format!("; kept as they were: {names}"));
         log::info!(
             variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_deref(),
-            overwritten = overwritten.as_deref(), token = token.as_str(), elapsed_ms = times.elapsed_ms();
+            overwritten = overwritten, kept = kept, token = token.as_str(), elapsed_ms = times.elapsed_ms();
             "{count} variable{s} from {path} {secret}{over}; {times}; token {token}{more}"
         );
     }

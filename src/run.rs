@@ -14,7 +14,7 @@ use crate::report::{self, Done, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{
-    arm, collect, demand_required, demand_target, fit, guard, names_lost, not_started, overwritten, print,
+    arm, collect, conflicting, demand_required, demand_target, fit, guard, names_lost, not_started, print,
     refuse_references, refused, sink, tracer,
 };
 use crate::vault::Client;
@@ -80,7 +80,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     if let Sink::Command(_) = sink {
         refuse_references(&environ, &collected.0, config)?;
     }
-    let overwritten = overwritten(&collected.0, config, sink.carrier(), &environ);
+    let conflicting = conflicting(&collected.0, sink.carrier(), &environ);
     if let Some(warning) = names_lost(&sink, &collected.0, &environ) {
         log::warn!("{warning}");
     }
@@ -99,7 +99,8 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     }
     let done = Done {
         variables: &variables,
-        overwritten: &overwritten,
+        conflicting: &conflicting,
+        on_conflict: config.on_conflict,
         location: &config.location,
         secret: &secret,
         revoked,

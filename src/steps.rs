@@ -124,8 +124,8 @@ pub fn fit(
 ///
 /// [`Error::Unread`] with the names.
 pub fn demand_required(passthrough: &Passthrough) -> Result<(), Error> {
-    let Passthrough { missing, because, .. } = passthrough;
-    if missing.is_empty() { Ok(()) } else { Err(Error::Unread { missing: missing.clone(), because }) }
+    let Passthrough { missing, because, remedy, .. } = passthrough;
+    if missing.is_empty() { Ok(()) } else { Err(Error::Unread { missing: missing.clone(), because, remedy }) }
 }
 
 /// Refuses an environment in which another tool's reference is left for COMMAND: neither withheld nor replaced by one of
@@ -150,9 +150,9 @@ pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Con
     Err(Error::Settings(vec![SettingFault { name: error::names(&names), held: None, cause: cause.into() }]))
 }
 
-/// The names of the variables that replace another value of COMMAND's environment.
-pub fn overwritten(variables: &[Variable], config: &Config, carrier: Carrier, environ: &Environ) -> Vec<String> {
-    if config.on_conflict != OnConflict::Overwrite || carrier == Carrier::File {
+/// The names of the variables that COMMAND's environment has with another value.
+pub fn conflicting(variables: &[Variable], carrier: Carrier, environ: &Environ) -> Vec<String> {
+    if carrier == Carrier::File {
         return Vec::new();
     }
     let conflicts = variables.iter().filter(|it| exec::is_in_conflict(it, environ, config::is_credential));

@@ -38,8 +38,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
         reader.parse(&setting::K8S_AUTH_MOUNT_POINT, value::segments).unwrap_or_else(|| "kubernetes".into());
     if mount.starts_with("auth/") {
         mount.drain(.."auth/".len());
-        warnings
-            .push(format!("VAULT_K8S_AUTH_MOUNT_POINT is taken for {mount}: leave auth/ out, it is added by itself"));
+        warnings.push(format!("VAULT_K8S_AUTH_MOUNT_POINT is read as {mount}: leave auth/ out, it is added by itself"));
     }
     let revoke = reader.parse(&setting::REVOKE, value::boolean).unwrap_or(true);
     let faults_before = reader.faults.len();

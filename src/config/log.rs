@@ -26,8 +26,8 @@ pub fn log(environ: &Environ) -> Log {
 
 /// The same, with the faults noted in `reader`.
 pub(super) fn read(reader: &mut Reader) -> Log {
-    let level =
-        reader.parse(&setting::LOG_LEVEL, |text| level(text).ok_or("write off, error, warn, info, debug or trace"));
+    let level = reader
+        .parse(&setting::LOG_LEVEL, |text| level(text).ok_or("unknown; write off, error, warn, info, debug or trace"));
     let json = reader.parse(&setting::LOG_FORMAT, |text| match text {
         "text" => Ok(false),
         "json" => Ok(true),

@@ -198,7 +198,9 @@ fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
 /// What deserves a warning of an env file: that it is not written, or that it is everybody's.
 fn doubtful(file: &EnvFile, for_command: bool) -> Option<String> {
     if for_command {
-        return Some(format!("VAULT_ENV_FILE has no effect, because COMMAND is given: {file} is not written"));
+        return Some(format!(
+            "VAULT_ENV_FILE has no effect, because COMMAND is given: {file} is not written; unset it, or leave COMMAND out"
+        ));
     }
     let others = match file.mode & 0o006 {
         0 => return None,

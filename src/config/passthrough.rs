@@ -12,6 +12,8 @@ pub struct Passthrough {
     pub missing: Vec<String>,
     /// Why there is no address.
     pub because: &'static str,
+    /// What to do about variables that are missing.
+    pub remedy: &'static str,
 }
 
 /// Settings that nobody makes for a laptop; the last one is the official clients'.
@@ -28,7 +30,11 @@ fn is_set(environ: &Environ, name: &str) -> bool {
 
 /// With `demand`, the required variables are looked for.
 pub(super) fn read(reader: &mut Reader, environ: &Environ, demand: bool) -> Passthrough {
-    let because = if is_hidden(environ) { "BAO_ADDR is empty and hides VAULT_ADDR" } else { "VAULT_ADDR is unset" };
+    let (because, mend, remedy) = if is_hidden(environ) {
+        ("BAO_ADDR is empty and hides VAULT_ADDR", "unset BAO_ADDR", "unset BAO_ADDR, or set the variables themselves")
+    } else {
+        ("VAULT_ADDR is unset", "set VAULT_ADDR", "set VAULT_ADDR or the variables themselves")
+    };
     // The one misspelling that starts an application without its secrets.
     let of_address = |(_, meant): &&(String, String)| ["VAULT_ADDR", "BAO_ADDR"].contains(&meant.as_str());
     let mut warnings: Vec<_> = reader.near_misses().iter().filter(of_address).map(misspelt).collect();
@@ -37,7 +43,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, demand: bool) -> Pass
         if !set.is_empty() {
             let are = if set.len() == 1 { "is" } else { "are" };
             warnings.push(format!(
-                "nothing is read from Vault, because {because}, though {} {are} set; set VAULT_ADDR, or \
+                "nothing is read from Vault, because {because}, though {} {are} set; {mend}, or \
                  VAULT_REQUIRED=true to make this an error",
                 set.join(" and ")
             ));
@@ -45,5 +51,5 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, demand: bool) -> Pass
     }
     let mut missing = if demand { reader.list(&setting::REQUIRED_KEYS) } else { Vec::new() };
     missing.retain(|name| environ.get(name).is_none());
-    Passthrough { warnings, missing, because }
+    Passthrough { warnings, missing, because, remedy }
 }

@@ -59,7 +59,7 @@ fn without_an_address_nothing_but_required_and_the_log_is_looked_at() {
     assert_eq!(
         faults(&[("VAULT_REQUIRED", "T"), ("VAULT_LOG_LEVEL", "loud")]),
         [
-            "VAULT_LOG_LEVEL = \"loud\": write off, error, warn, info, debug or trace",
+            "VAULT_LOG_LEVEL = \"loud\": unknown; write off, error, warn, info, debug or trace",
             "VAULT_ADDR: unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL",
         ]
     );
@@ -253,8 +253,7 @@ fn auth_in_front_of_the_mount_is_taken_off_with_a_warning() {
             [("VAULT_AUTH_METHOD", "kubernetes"), ("VAULT_ROLE", "shop"), ("VAULT_K8S_AUTH_MOUNT_POINT", text)];
         let config = config(&in_a_pod);
         let Method::Kubernetes(Kubernetes { mount: taken, .. }) = config.auth else { panic!("another method") };
-        let warning =
-            format!("VAULT_K8S_AUTH_MOUNT_POINT is taken for {mount}: leave auth/ out, it is added by itself");
+        let warning = format!("VAULT_K8S_AUTH_MOUNT_POINT is read as {mount}: leave auth/ out, it is added by itself");
         let warnings: Vec<_> = Some(warning).filter(|_| warned).into_iter().collect();
         assert_eq!((taken.as_str(), config.warnings), (mount, warnings));
     }

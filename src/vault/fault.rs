@@ -206,6 +206,11 @@ pub fn of_body(asked: &Asked, answer: &Answer, fault: &json::Fault) -> Fault {
         let remedy = "raise the time limit, or the CPU limit of the container";
         return Fault { remedy: remedy.into(), ..late(answer.limit) };
     }
+    if *fault == json::Fault::TooMany {
+        let remedy = format!("split the secret if it is this large, else {NOT_VAULT}");
+        let cause = format!("an answer of more than {} keys and values", json::MAX_NODES);
+        return Fault { status: Some(answer.status), remedy, ..not_vault(cause) };
+    }
     let known = match (fault, answer.document()) {
         (json::Fault::Shape { .. }, Ok(said)) => read::of_another_shape(asked, &said),
         _ => None,

@@ -127,8 +127,7 @@ fn the_flag_beats_the_variable_and_a_command_beats_it_too(server: &Server) {
 
     let command = Scenario::new(server).secret(&json!({"A": "a value"})).kubernetes();
     let command = command.env("VAULT_ENV_FILE", "{folder}/app.env");
-    let warning =
-        "WARN  vault-exec: VAULT_ENV_FILE has no effect, because COMMAND is given: {folder}/app.env is not written";
+    let warning = "WARN  vault-exec: VAULT_ENV_FILE has no effect, because COMMAND is given: {folder}/app.env is not written; unset it, or leave COMMAND out";
     let lines = [warning, "INFO  vault-exec: {any}"];
     command.run().expect(Expect::started().env([("A", "a value")]).stderr(lines));
     assert!(!command.file("app.env").exists());

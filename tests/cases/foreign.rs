@@ -118,7 +118,7 @@ fn an_env_file_that_is_not_written_or_is_everybodys_is_warned_about() {
     let raw = Raw::start([]);
     let command = Scenario::against(&raw).env("VAULT_ENV_FILE", "{folder}/app.env").env("VAULT_ENV_FILE_MODE", "0644");
     command.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
-        "WARN  vault-exec: VAULT_ENV_FILE has no effect, because COMMAND is given: {folder}/app.env is not written",
+        "WARN  vault-exec: VAULT_ENV_FILE has no effect, because COMMAND is given: {folder}/app.env is not written; unset it, or leave COMMAND out",
         "INFO  vault-exec: {any}",
     ]));
     assert!(!command.file("app.env").exists());

@@ -139,7 +139,8 @@ fn a_variable_that_is_there_is_overwritten_kept_or_refused(server: &Server) {
     let scenario = scenario.env("VAULT_ON_CONFLICT", "overwrite");
     scenario.run().expect(wanted("of-vault"));
     let scenario = scenario.env("VAULT_ON_CONFLICT", "keep");
-    scenario.run().expect(wanted("of-the-pod"));
+    let line = "INFO  vault-exec: 2 variables from {any}; kept as they were: A; {any}; token revoked";
+    scenario.run().expect(wanted("of-the-pod").stderr([line]));
     let scenario = scenario.env("VAULT_ON_CONFLICT", "error");
     let problem = "already in the environment: A (take it out there, or change VAULT_ON_CONFLICT)";
     scenario.run().expect_failure(65, &format!("{SECRET}{problem}"));

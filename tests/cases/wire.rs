@@ -185,7 +185,7 @@ fn documents_that_hold_too_much_or_say_a_thing_twice_are_refused() {
         .chain([deep, wide, long])
         .map(|it| Reply::with(200, "", it.as_bytes()))
         .collect();
-    refused(&replies, &["JSON with a duplicate key", "JSON of more than 100000 keys and values"], |raw| {
+    refused(&replies, &["JSON with a duplicate key", "an answer of more than 100000 keys and values"], |raw| {
         Scenario::against(raw).inherit([Inherit::Limit(Resource::RLIMIT_AS, 64 << 20)])
     });
 }

@@ -69,20 +69,59 @@ fn fits_bare(value: &str) -> bool {
 /// `${NAME}` or `${NAME:-default}`, which python-dotenv expands even between single quotes:
 /// the expression `\$\{[^}:]*(?::-[^}]*)?\}`.
 fn has_python_expansion(value: &str) -> bool {
-    value.match_indices("${").any(|(start, opening)| {
-        let rest = &value[start + opening.len()..];
-        match rest.split_once(['}', ':']) {
-            Some((name, after)) if rest[name.len()..].starts_with(':') => {
-                after.strip_prefix('-').is_some_and(|default| default.contains('}'))
+    let mut rest = value;
+    // From one `}` or `:` to the next, so that the length of the value counts once.
+    while let Some(at) = rest.find(['}', ':']) {
+        let (before, after) = (&rest[..at], &rest[at + 1..]);
+        if before.contains("${") {
+            match rest.as_bytes()[at] {
+                b'}' => return true,
+                // Without a further `}`, no other expression ends either.
+                _ if after.starts_with('-') => return after.contains('}'),
+                _ => {}
             }
-            Some(_) => true,
-            None => false,
         }
-    })
+        rest = after;
+    }
+    false
 }
 
 /// A `$` that begins an expansion; for Ruby `$(…)` is a command to run.
 fn has_ruby_expansion(value: &str) -> bool {
     let expands = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '{' | '(' | '$');
     value.match_indices('$').any(|(i, _)| value[i + 1..].starts_with(expands))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The expression, tried at each place.
+    fn expands(value: &str) -> bool {
+        value.match_indices("${").any(|(at, opening)| {
+            let rest = &value[at + opening.len()..];
+            let name = rest.find(['}', ':']).unwrap_or(rest.len());
+            let after = &rest[name..];
+            after.starts_with('}') || after.strip_prefix(":-").is_some_and(|default| default.contains('}'))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_expression_is_found_where_python_finds_one(value in "[${}:a-]{0,12}") {
+            prop_assert_eq!(has_python_expansion(&value), expands(&value), "{}", value);
+        }
+    }
+
+    /// One that looked at each place anew would take hours.
+    #[test]
+    fn a_long_value_is_looked_through_once() {
+        for piece in ["${", "${:-", ":-", "$", "'\"", "\\"] {
+            let value = piece.repeat((4 << 20) / piece.len());
+            assert!(!has_python_expansion(&value), "{piece}");
+            let _ = quoting("A", &value);
+        }
+    }
 }

@@ -100,8 +100,15 @@ fn explained(mut fault: Fault, jwt: &str) -> Fault {
         let young = fault::is_too_early(&fault);
         fault.remedy = format!("{}; the JWT: {}", fault.remedy, Claims::said(jwt, young));
     }
-    if fault.retry == Retry::Again && !Claims::of(jwt).is_some_and(|claims| claims.are_plausible(now())) {
-        fault.retry = Retry::Never;
+    if fault.retry == Retry::Again {
+        let claims = Claims::of(jwt);
+        if !claims.as_ref().is_some_and(|claims| claims.are_plausible(now())) {
+            fault.retry = Retry::Never;
+        }
+        // The likely cause comes first where the server gives none.
+        if claims.is_some_and(|claims| claims.are_expired(now())) {
+            fault.remedy = format!("the JWT has expired: let the kubelet write a new one; else {}", fault.remedy);
+        }
     }
     fault
 }
@@ -165,9 +172,13 @@ impl Claims {
         format!("audience {}, subject {}, {ages}{expiry}", or_none(&self.audience.join(", ")), or_none(&self.subject))
     }
 
+    fn are_expired(&self, now: Duration) -> bool {
+        self.exp != 0 && self.exp <= now.as_secs()
+    }
+
     /// Whether it can be the JWT of a service account that a server in its right mind takes at this time.
     fn are_plausible(&self, now: Duration) -> bool {
-        self.subject.starts_with("system:serviceaccount:") && (self.exp == 0 || self.exp > now.as_secs())
+        self.subject.starts_with("system:serviceaccount:") && !self.are_expired(now)
     }
 }
 

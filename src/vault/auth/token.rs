@@ -23,8 +23,14 @@ pub(super) struct NoCredential {
 impl NoCredential {
     /// The file `what` at `path`; the remedy is for all that has none of its own.
     pub(super) fn new(what: &'static str, path: &Path, why: Unusable, remedy: &'static str) -> Self {
-        let remedy = if let Unusable::Json(_, own) = why { own } else { remedy };
-        Self { what, path: text::os(path), why, remedy }
+        let shown = text::os(path);
+        let remedy = match why {
+            Unusable::Json(_, own) => own,
+            // What stands in the place of the whole path was hidden.
+            _ if shown == "***" => "it looks like a credential itself: this setting takes the path of a file",
+            _ => remedy,
+        };
+        Self { what, path: shown, why, remedy }
     }
 
     /// As a fault of its step.

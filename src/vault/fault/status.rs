@@ -87,6 +87,9 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
         (400 | 404 | 405, _, Step::Read { mount, path, version, .. }) if by_vault(&said, answer) => {
             read::refused((mount, path, version), said)
         }
+        (404, _, Step::LookUp) if said.document.is_some() && asked.namespace.is_some() => {
+            said.refused(Code::Config, format!("check {}", namespace(asked)))
+        }
         (400 | 404, _, Step::LookUp | Step::Preflight | Step::Revoke) if said.document.is_some() => {
             said.refused(Code::Config, NOT_VAULT)
         }
@@ -106,7 +109,7 @@ fn by_vault(said: &Said, answer: &Answer) -> bool {
 /// The namespace that is asked in, for a remedy.
 fn namespace(asked: &Asked) -> String {
     let named = asked.namespace.map(|it| format!("the namespace {} (VAULT_NAMESPACE)", crate::text::shown(it)));
-    named.unwrap_or_else(|| "the namespace that the mount's name begins with".into())
+    named.unwrap_or_else(|| "the namespace that is asked for (VAULT_NAMESPACE is unset)".into())
 }
 
 fn denied(step: Step, said: Said) -> Fault {
