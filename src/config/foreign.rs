@@ -2,14 +2,14 @@
 
 use super::reader::Reader;
 use super::setting::{self, Setting};
+use super::value::is_quoted;
 use crate::process::environ::Environ;
 use crate::secrets::reference::is_reference;
 
 /// Why `text` cannot be a setting's value, where it is written as for another program, with what to write instead.
 pub fn syntax(text: &str) -> Option<&'static str> {
-    let within = |open: char, close: char| text.len() > 1 && text.starts_with(open) && text.ends_with(close);
     let holds = |open: &str, close: char| text.find(open).is_some_and(|at| text[at..].contains(close));
-    if within('"', '"') || within('\'', '\'') {
+    if is_quoted(text) {
         // docker run --env-file keeps them.
         Some("in quotes, which are a part of it here; write it without them")
     } else if is_reference(text.as_bytes()) || text == "vault:login" || text == "bao:login" {

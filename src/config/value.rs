@@ -110,11 +110,16 @@ fn separator_in(item: &str) -> Option<&'static str> {
         Some("names separated by ;; write commas")
     } else if item.contains(|c: char| c.is_whitespace()) {
         Some("names separated by white space; write commas")
-    } else if item.starts_with(['[', '"', '\'']) || item.ends_with([']', '"', '\'']) {
+    } else if item.starts_with('[') || item.ends_with(']') || is_quoted(item) {
         Some("a list in brackets or quotes; write the names alone, separated by commas")
     } else {
         None
     }
+}
+
+/// Whether quotes stand around `text`.
+pub fn is_quoted(text: &str) -> bool {
+    ['"', '\''].iter().any(|quote| text.len() > 1 && text.starts_with(*quote) && text.ends_with(*quote))
 }
 
 /// A token as a header can carry it.
