@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use vault_exec::cli::{EXIT_CODES, USAGE, definitions};
+use vault_exec::cli::{EXIT_CODES, USAGE, definitions, official_names};
 use vault_exec::config::setting;
 
 fn main() -> std::io::Result<()> {
@@ -40,8 +40,7 @@ fn page() -> std::io::Result<Vec<u8>> {
 fn environment() -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["ENVIRONMENT"]);
-    section
-        .text([roman("BAO_X beats VAULT_X where the official clients know the name. An empty value counts as unset, an empty BAO_X hides VAULT_X.")]);
+    section.text([roman(format!("An empty value counts as unset. {}", official_names()))]);
     for setting in setting::ALL {
         let mut text = setting.meaning.to_owned();
         let flag = setting.flag.map(|flag| format!("--{flag}"));

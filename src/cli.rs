@@ -23,7 +23,8 @@ const FORCE: &str = "Write secrets to standard output even if it is a terminal";
 const CHECK: &str = "Go through every step, start and write nothing, and report";
 const INSTALL: &str = "Copy this program to DIR/vault-exec, over one that is running too";
 
-/// The columns of a terminal's 80 that are left of the flag's own line in `-h`, and below it in `--help`.
+/// The columns of a terminal, and those of them that are left of the flag's own line in `-h`, and below it in `--help`.
+const TERMINAL: usize = 80;
 const SHORT: usize = 52;
 const LONG: usize = 70;
 
@@ -244,9 +245,19 @@ fn variables_help() -> String {
     let codes: Vec<_> =
         (0..rows).map(|n| [n, n + rows, n + 2 * rows].map(cell).concat().trim_end().to_owned()).collect();
     format!(
-        "Variables without a flag (BAO_X beats VAULT_X where official clients know it;\nan empty one counts as unset, an empty BAO_X hides VAULT_X):\n{settings}\n\
+        "Variables without a flag (an empty one counts as unset):\n{settings}\n{}\n\n\
          Exit codes, before COMMAND starts:\n{}",
+        wrapped(&official_names(), TERMINAL),
         codes.join("\n")
+    )
+}
+
+/// What is said of the names that are read with `BAO_` in front too.
+pub fn official_names() -> String {
+    format!(
+        "The names that the official clients know are read with BAO_ in front too. BAO_X beats VAULT_X, and an empty \
+         BAO_X hides VAULT_X. X is {}.",
+        setting::OFFICIAL.join(", ")
     )
 }
 
@@ -368,6 +379,7 @@ mod tests {
                 assert!(words.contains(&setting_help(setting)), "{option} {}", setting.name);
                 assert!(setting.flag.is_none_or(|flag| help.contains(&format!("--{flag}"))), "{}", setting.name);
             }
+            assert!(!complete || words.contains(&official_names()), "{option}");
             for text in [FORCE, CHECK, INSTALL] {
                 assert!(words.contains(text), "{option}: {text}");
             }

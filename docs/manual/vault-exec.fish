@@ -1,5 +1,5 @@
 complete -c vault-exec -l keys -d 'Only these keys, comma-separated; key:NAME renames. [env: VAULT_KEYS] [default: every key]' -r
-complete -c vault-exec -l require -d 'Variables that must be there, comma-separated; without VAULT_ADDR, in the environment as it is. [env: VAULT_REQUIRED_KEYS]' -r
+complete -c vault-exec -l require -d 'Variables that must be there, comma-separated. Without VAULT_ADDR, COMMAND\'s environment must have them; an env file need not. [env: VAULT_REQUIRED_KEYS]' -r
 complete -c vault-exec -l allow-name -d 'Names to permit that are denied by default (PATH, LD_PRELOAD ...). [env: VAULT_ALLOW_NAMES]' -r
 complete -c vault-exec -l wait -d 'Poll up to this long until Vault takes logins and reads, and the JWT or token file is there. [env: VAULT_WAIT] [default: 0s]' -r
 complete -c vault-exec -l env-file -d 'Write this file instead of starting COMMAND; - is standard output. [env: VAULT_ENV_FILE]' -r -F

@@ -27,7 +27,7 @@ use crate::vault::preflight::Explained;
 use crate::vault::token::{Revoked, Session, TokenInfo};
 use crate::vault::{Client, auth};
 
-pub use report::FIELDS;
+pub use report::{FIELDS, STEPS};
 use report::{Facts, Found, Report, Row};
 
 const ABSENT: u8 = Code::Absent as u8;

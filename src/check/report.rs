@@ -163,11 +163,30 @@ impl Report {
     }
 
     fn push(&mut self, name: &'static str, time: Duration, outcome: Outcome, facts: Facts) {
+        debug_assert!(STEPS.iter().any(|(step, _)| *step == name), "the step {name}, which the table does not have");
         let known = |field: &str| FIELDS.iter().any(|(step, it, _)| *step == name && *it == field);
         debug_assert!(facts.iter().all(|(field, _)| known(field)), "a field of {name} that the table does not have");
         self.steps.push(Step { name, time, outcome, facts });
     }
 }
+
+/// The steps of the JSON report: the name, what is done. The documentation's table is held against this one.
+pub const STEPS: &[(&str, &str)] = &[
+    ("settings", "The settings are read."),
+    ("target", "COMMAND is looked for, or the env file's format and place are."),
+    (
+        "environment",
+        "Only where it failed: COMMAND's environment lacks a required variable without VAULT_ADDR, or holds another tool's reference.",
+    ),
+    ("status", "Whether Vault is initialised and unsealed."),
+    ("credential", "The JWT or the token is read."),
+    ("login", "The token is got, or looked up where it was given."),
+    ("read", "The secret is read."),
+    ("preflight", "After a read that failed: what the server tells of mount and policy."),
+    ("secrets", "The variables are made and judged."),
+    ("revoke", "The login's token is revoked."),
+    ("file", "Whether the env file can be written."),
+];
 
 /// The fields of the JSON report: the step that has it, or `report`, `setting`, `step` or `variable`; its name; what it
 /// holds. The documentation's table is held against this one.

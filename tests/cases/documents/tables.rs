@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vault_exec::check::FIELDS;
+use vault_exec::check::{FIELDS, STEPS};
 use vault_exec::cli::{EXIT_CODES, definitions};
 use vault_exec::config::setting::{self, Setting};
 
@@ -38,6 +38,14 @@ fn the_fields_of_the_report_are_those_of_the_code() {
     let expected: Vec<_> =
         FIELDS.iter().map(|(of, name, what)| [format!("`{of}`"), format!("`{name}`"), (*what).into()]).collect();
     assert_eq!(table(&document("docs/check.md"), "| of | field | what it holds |"), expected);
+    let steps: Vec<_> = STEPS.iter().map(|(name, what)| [format!("`{name}`"), (*what).into()]).collect();
+    assert_eq!(table(&document("docs/check.md"), "| step | what is done |"), steps);
+}
+
+#[test]
+fn the_readme_lists_the_names_that_are_read_with_bao_in_front() {
+    let names: Vec<_> = setting::OFFICIAL.iter().map(|name| format!("`BAO_{name}`")).collect();
+    assert!(document("README.md").contains(&format!(": {}. ", names.join(", "))), "{names:?}");
 }
 
 #[test]
