@@ -63,8 +63,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     // It may be another one by now.
     demand_plain(&fstat(&file)?)?;
     file.set_len(0)?;
-    let lines: String = text.lines().map(|line| format!("vault-exec: {line}\n")).collect();
-    file.write_all(lines.as_bytes())
+    text.lines().try_for_each(|line| file.write_all(format!("vault-exec: {line}\n").as_bytes()))
 }
 
 fn demand_plain(found: &FileStat) -> io::Result<()> {

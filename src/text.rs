@@ -17,7 +17,7 @@ const MAX_CHARS: usize = 300;
 
 /// Of longer ones nothing is shown: searching them for every secret takes too long, and one that is cut before may end in
 /// the middle of a secret.
-const MAX_BYTES: usize = 16 << 10;
+const MAX_BYTES: usize = 4 << 10;
 
 /// Longer names are cut: whoever writes the secret must not fill a log or a screen.
 const LONGEST_NAME: usize = 100;
@@ -40,7 +40,14 @@ const MIN_PART: usize = 16;
 /// assert_eq!(scrubber.clean(&["1 error:\n\t* no token hvs.example"]), "1 error: * no token ***");
 /// ```
 #[derive(Default)]
-pub struct Scrubber(Mutex<Vec<Zeroizing<String>>>);
+pub struct Scrubber(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    pieces: Vec<Zeroizing<String>>,
+    /// There may be secrets that are not among them.
+    incomplete: bool,
+}
 
 impl Scrubber {
     /// Strikes `secret` out from now on, and each long part of it: of a JWT a server may repeat the payload alone.
@@ -50,7 +57,7 @@ impl Scrubber {
 
     /// The same of many.
     pub fn learn_all(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).pieces;
         for secret in secrets {
             // What a server says is flattened before it is searched.
             let flat = Zeroizing::new(flat(secret.as_ref()));
@@ -63,13 +70,19 @@ impl Scrubber {
         known.dedup();
     }
 
+    /// Shows no text of the server's from now on: it has sent secrets that could not be taken apart.
+    pub fn distrust(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).incomplete = true;
+    }
+
     /// The server's `texts` as one.
     pub fn clean(&self, texts: &[impl AsRef<str>]) -> String {
         let mut text = texts.iter().map(|text| flat(text.as_ref())).collect::<Vec<_>>().join(", ");
-        if text.len() > MAX_BYTES {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.len() > MAX_BYTES || known.incomplete && !text.is_empty() {
             return format!("a text of {} bytes", text.len());
         }
-        for secret in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for secret in &known.pieces {
             text = text.replace(secret.as_str(), "***");
         }
         cut(&text, MAX_CHARS, push_escaped)

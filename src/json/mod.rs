@@ -186,15 +186,6 @@ impl Object {
         // A key is followed by its value.
         self.0.children().map(|key| (self.0.document.text(key), self.0.at(key + 1)))
     }
-
-    /// Every string and number in it, at any depth, without the keys.
-    pub fn leaves(&self) -> impl Iterator<Item = Zeroizing<String>> {
-        let Json { document, at } = &self.0;
-        let kinds = &document.nodes[*at..document.nodes[*at].next()];
-        let is_leaf = |kind| matches!(kind, Kind::String | Kind::Escaped | Kind::Number);
-        let leaves = kinds.iter().enumerate().filter(move |(_, node)| is_leaf(node.kind) && !node.is_key);
-        leaves.map(move |(n, _)| Zeroizing::new(document.text(at + n).into_owned()))
-    }
 }
 
 impl Json {
@@ -224,6 +215,15 @@ impl Json {
             at = nodes[child + usize::from(nodes[child].is_key)].next();
             Some(child)
         })
+    }
+
+    /// Every string and number in it, at any depth, without the keys; itself where it is one.
+    pub fn leaves(&self) -> impl Iterator<Item = Zeroizing<String>> {
+        let Self { document, at } = self;
+        let nodes = &document.nodes[*at..self.node().next()];
+        let is_leaf = |kind| matches!(kind, Kind::String | Kind::Escaped | Kind::Number);
+        let leaves = nodes.iter().enumerate().filter(move |(_, node)| is_leaf(node.kind) && !node.is_key);
+        leaves.map(move |(n, _)| Zeroizing::new(document.text(at + n).into_owned()))
     }
 
     /// The decoded string; none of any other value.

@@ -27,7 +27,7 @@ fn a_member_is_found_and_read_as_what_it_is() {
     assert_eq!((object.number("n"), object.number("none"), object.bool("t")), (Ok(7), Ok(0), Ok(true)));
     assert_eq!(object.strings("l").iter().map(|text| text.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(object.get("no").is_none() && object.has("no") && !object.has("none"));
-    let leaves: Vec<_> = object.leaves().map(|leaf| leaf.to_string()).collect();
+    let leaves: Vec<_> = object.0.leaves().map(|leaf| leaf.to_string()).collect();
     assert_eq!(leaves, ["x", "A\n", "7", "a", "1", "b"]);
 }
 

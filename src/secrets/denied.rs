@@ -284,16 +284,34 @@ const FAMILIES: &[&str] = &[
      ANSIBLE_HOST_KEY_CHECKING ANSIBLE_INVENTORY* ANSIBLE_JINJA2_EXTENSIONS ANSIBLE_LIBRARY ANSIBLE_MODULE_UTILS \
      ANSIBLE_PAGER ANSIBLE_PYTHON_INTERPRETER ANSIBLE_REMOTE_TEMP ANSIBLE_LOCAL_TEMP ANSIBLE_*_ARGS \
      ANSIBLE_SSH_EXECUTABLE ANSIBLE_STRATEGY ANSIBLE_VARS_ENABLED ANSIBLE_VAULT_IDENTITY* ANSIBLE_VAULT_PASSWORD_FILE",
+    // Commands and options, beside those that the endings below tell
+    "JAVA_OPTS_APPEND JVM_EXTRA_OPTS HADOOP_*_OPTS \
+     PGBACKREST_CMD_* RABBITMQ_*_ERL_ARGS OMPI_MCA_*",
+    // Programs that evaluate a value: https://metacpan.org/pod/Term::ReadLine#ENVIRONMENT,
+    // https://manpages.debian.org/debconf.7, https://docs.python.org/3/library/sysconfig.html,
+    // https://www.gnu.org/software/parallel/man.html#ENVIRONMENT-VARIABLES
+    "PERL_RL DEBIAN_FRONTEND DEBCONF_* _PYTHON_SYSCONFIGDATA_NAME PARALLEL PARALLEL_*",
+    // Entry points of images: https://hub.docker.com/_/postgres, https://hub.docker.com/_/wordpress,
+    // https://github.com/just-containers/s6-overlay
+    "POSTGRES_INITDB_ARGS POSTGRES_HOST_AUTH_METHOD WORDPRESS_CONFIG_EXTRA S6_STAGE2_HOOK S6_KEEP_ENV",
+    // Debuggers and files of settings or code that a value names
+    "FLASK_DEBUG WERKZEUG_DEBUG_PIN INTEL_LIBITTNOTIFY* NVTX_INJECTION* LTDL_LIBRARY_PATH NAPI_RS_* NODE_CONFIG_DIR \
+     APT_CONFIG GDAL_DRIVER_PATH SMALLRYE_CONFIG_LOCATIONS MICRONAUT_CONFIG_FILES RELEASE_VSN \
+     DOTNET_HOSTINGSTARTUPASSEMBLIES",
     // This program's own, and those of the clients that speak the same protocol
     "VAULT_* BAO_*",
 ];
+
+/// What names of a command, or of options that load code, end in, whoever reads them.
+const ENDINGS: &[&str] = &["_COMMAND", "_CMD", "_PASSCOMMAND", "_RSH", "_JAVA_OPTS", "_JVM_OPTS"];
 
 static DENIED: LazyLock<Patterns> =
     LazyLock::new(|| Patterns::new(FAMILIES.iter().chain(&[ARITHMETIC]).flat_map(|family| family.split_whitespace())));
 
 /// Whether `name` is one of them, in any case.
 pub(super) fn holds(name: &str) -> bool {
-    DENIED.holds(&name.to_ascii_uppercase())
+    let name = name.to_ascii_uppercase();
+    DENIED.holds(&name) || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// All of them, as they are written down.

@@ -55,7 +55,9 @@ pub fn is_identifier(name: &str) -> bool {
 fn is_denied(name: &str) -> bool {
     let ends = |c: char| c == '=' || c == '\0' || c.is_whitespace();
     let lines = name.split(['\n', '\r', '\0']).map(|line| line.trim_start().split(ends).next().unwrap_or_default());
-    lines.into_iter().any(denied::holds)
+    // Spring and MicroProfile look a variable up by the property's own spelling too.
+    let spelt = |name: &str| name.contains(['.', '-']) && denied::holds(&name.replace(['.', '-'], "_"));
+    lines.into_iter().any(|name| denied::holds(name) || spelt(name))
 }
 
 /// How the name is written to the log: `NAME=***masked***` where it looks sensitive, else the bare name. The value is

@@ -7,7 +7,7 @@ use super::fault::{self, Step};
 use super::http::Answer;
 use super::token::Session;
 use crate::error::Error;
-use crate::json::{Fault, Object};
+use crate::json::{Fault, Json, Object};
 use crate::text::{self, Scrubber};
 
 /// Which secret to read.
@@ -57,21 +57,34 @@ impl Session<'_> {
         self.client.step(step, || {
             let request = self.get(&url);
             let answer = self.client.ask(step, &request)?;
-            match envelope(&answer, &self.client.scrubber) {
+            let read = envelope(&answer, &self.client.scrubber);
+            // Of a document that is no JSON object as a whole, no value is known.
+            let unread =
+                read.as_ref().is_err_and(|it| !matches!(it, Fault::Shape { member, .. } if !member.is_empty()));
+            let judged = match read {
                 // Around the secret it would be the server's fault.
                 Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
                     Ok(Version { data: Err(path.join(".")), number: 0, created: None })
                 }
                 read => read.map_err(|fault| fault::of_body(&self.client.asked(step, &request), &answer, &fault)),
+            };
+            if unread {
+                self.client.scrubber.distrust();
             }
+            judged
         })
     }
 }
 
+/// Whatever the answer comes to, what it holds may be a secret's value.
+pub(super) fn learn(answer: &Object, scrubber: &Scrubber) {
+    scrubber.learn_all(answer.get("data").iter().flat_map(Json::leaves));
+}
+
 fn envelope(answer: &Answer, scrubber: &Scrubber) -> Result<Version, Fault> {
     let answer = answer.document()?;
+    learn(&answer, scrubber);
     let data = answer.object(&["data", "data"])?;
-    scrubber.learn_all(data.leaves());
     let metadata = answer.object(&["data", "metadata"])?;
     let number = metadata.number("version")?;
     let created = text::time(&metadata.string("created_time")?).map(str::to_owned);

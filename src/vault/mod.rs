@@ -132,7 +132,12 @@ impl Client {
         let answer = self.http.call(request).map_err(|none| fault::of_transport(&none, &self.scrubber))?;
         match answer.status {
             200 | 204 => Ok(answer),
-            _ => Err(fault::of_status(&self.asked(step, request), &answer)),
+            _ => {
+                if let (Step::Read { .. }, Ok(answer)) = (step, answer.document()) {
+                    kv::learn(&answer, &self.scrubber);
+                }
+                Err(fault::of_status(&self.asked(step, request), &answer))
+            }
         }
     }
 

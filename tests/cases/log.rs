@@ -179,7 +179,7 @@ fn a_termination_log_that_cannot_be_written_is_a_warning(server: &Server) {
             "WARN  vault-exec: termination log {{folder}}/{said}: {fault}; \
              correct VAULT_TERMINATION_LOG, or set it to none"
         );
-        scenario.run().expect(Expect::done().code(66).stderr([error, &warning]));
+        scenario.run().expect(Expect::done().code(66).stderr([&warning, error]));
         assert_eq!(fs::read_to_string(scenario.file("target")).expect("a file"), "untouched");
         assert_eq!(names(&scenario.file("")), before);
         let mut received = String::new();

@@ -70,7 +70,7 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
             Some(Meaning::Unconfigured | Meaning::OtherMethod | Meaning::NoServiceAccount),
             Step::Login { mount, role },
         ) => login::refused(mount, role, said),
-        (408 | 500 | 502.., ..) => said.not_ready(not_ready(answer.status), soon),
+        (408 | 500 | 502..600, ..) => said.not_ready(not_ready(answer.status), soon),
         (413 | 414 | 431, ..) => said.refused(
             Code::Config,
             "the request is longer than Vault, or a proxy before it, takes: look at its limits, and at how long the \
@@ -92,6 +92,9 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
         }
         (400 | 404, _, Step::LookUp | Step::Preflight | Step::Revoke) if said.document.is_some() => {
             said.refused(Code::Config, NOT_VAULT)
+        }
+        (300..600, ..) if said.document.as_ref().is_some_and(|it| it.has("errors")) => {
+            said.refused(Code::NotVault, NOT_VAULT)
         }
         _ => not_vault(format!("{} got {}", asked.step.subject(), outline(answer, asked.scrubber))),
     }
