@@ -83,8 +83,8 @@ const ATTACKS: &[Attack] = &[
     (&[("PERL5OPT", "-I{folder} -Mevil")], &["/usr/bin/perl", "-e", "1"]),
     (&[("PERL5LIB", "{folder}")], &["/usr/bin/perl", "-e", "use evil"]),
     (&[("PERL5DB", "BEGIN { open my $f, '>', '{mark}' }")], &["/usr/bin/perl", "-d", "-e", "1"]),
-    (&[("PERL_RL", "x(sub{BEGIN{system(q(: >{mark}))}});")], &["/usr/bin/perl", "-MTerm::ReadLine", "-e", "Term::ReadLine->new(1)"]),
-    (&[("_PYTHON_SYSCONFIGDATA_NAME", "sitecustomize")], &["/bin/sh", "-c", "cd {folder} && exec python3 -c 'import sysconfig; sysconfig.get_config_vars()'"]),
+    (&[("PERL_RL", "x(sub{BEGIN{system(q(>{mark}))}});")], &["/usr/bin/perl", "-MTerm::ReadLine", "-e", "Term::ReadLine->new(1)"]),
+    (&[("_PYTHON_SYSCONFIGDATA_NAME", "evil")], &["/bin/sh", "-c", "cd {folder} && exec python3 -c 'import sysconfig; sysconfig.get_config_vars()'"]),
     (&[("DEBIAN_FRONTEND", "noninteractive;BEGIN{system(q(: >{mark}))}#")], &["/usr/share/debconf/frontend", "/bin/true"]),
     (&[("NODE_OPTIONS", "--require={folder}/evil.js")], &["/usr/bin/node", "-e", "1"]),
     (&[("NODE_PATH", "{folder}")], &["/usr/bin/node", "-e", "require('evil')"]),
@@ -105,6 +105,7 @@ const ATTACKS: &[Attack] = &[
 /// What the attacks load.
 #[rustfmt::skip]
 const FILES: &[(&str, &str)] = &[
+    ("evil.py", "open('{mark}', 'w')\n"),
     ("evil.sh", ": >'{mark}'\n"),
     (".bashrc", ": >'{mark}'\n"),
     ("ls", "#!/bin/sh\n: >'{mark}'\n"),

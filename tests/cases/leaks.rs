@@ -157,6 +157,32 @@ fn a_value_that_was_read_is_shown_by_no_later_answer() {
     }
 }
 
+/// Whatever the read comes to, its answer held the value.
+#[test]
+fn a_value_in_an_answer_that_is_refused_is_shown_by_no_later_one_either() {
+    let jwt = Jwt::default().encode();
+    let value = "a-value-of-the-secret";
+    let metadata = json!({"version": 7, "created_time": "2026-01-02T03:04:05Z", "custom_metadata": {"by": value}});
+    let bytes = |text: String| Reply::with(200, "Content-Type: application/json\r\n", text.as_bytes());
+    let reads = [
+        Reply::json(200, &json!({"data": {"A": value}, "lease_duration": 2_764_800})),
+        Reply::json(200, &json!({"data": {"data": [value], "metadata": metadata}})),
+        Reply::json(200, &json!({"data": {"data": {"A": "x"}, "metadata": metadata}})),
+        Reply::json(404, &json!({"errors": [], "data": {"data": null, "metadata": metadata}})),
+        Reply::json(200, &json!([value])),
+        bytes(format!(r#"{{"data":{{"data":{{"A":"{value}","A":"{value}"}}}}}}"#)),
+        bytes(format!(r#"{{"data":{{"data":{{"A":"{value}""#)),
+        bytes(format!(r#"{{"data":{{"data":{{"A":"{value}","B":"\ud800"}}}}}}"#)),
+    ];
+    let revoke = Reply::json(403, &json!({"errors": [format!("no {value}")]}));
+    for read in reads {
+        for check in ["", "--check"] {
+            let settings = ["debug", "text", check];
+            echoed_after([(READ, &read), (REVOKE, &revoke)], settings, &jwt, |scenario| scenario.hides(value));
+        }
+    }
+}
+
 #[test]
 fn what_moves_the_cursor_or_turns_the_line_is_escaped_wherever_it_comes_from() {
     let odd = "\u{1b}[31m\u{202e}\u{9b}\u{2028}\r\u{8}x";
