@@ -81,8 +81,9 @@ fn in_a_pod_that_is_made_for_vault_it_is_one_warning() {
             "VAULT_PATH is",
         ),
     ] {
+        let mend = if because.starts_with("BAO_ADDR") { "unset BAO_ADDR" } else { "set VAULT_ADDR" };
         let line = format!(
-            "WARN  vault-exec: nothing is read from Vault, because {because}, though {set} set; set VAULT_ADDR, or \
+            "WARN  vault-exec: nothing is read from Vault, because {because}, though {set} set; {mend}, or \
              VAULT_REQUIRED=true to make this an error"
         );
         let scenario = || scenario(env, &[]).env("KUBERNETES_SERVICE_HOST", "10.0.0.1");
