@@ -98,13 +98,12 @@ pub enum Error {
     },
     /// Vault was not asked, and the environment has not what COMMAND needs.
     #[error(
-        "environment: missing: {}; nothing was read, because {because}; {remedy}, or write \
-         VAULT_REQUIRED=false to start without them",
-        names(missing)
+        "environment: missing: {missing}; nothing was read, because {because}; {remedy}, or write VAULT_REQUIRED=false to \
+         start without them"
     )]
     Unread {
-        /// The required variables that are missing.
-        missing: Vec<String>,
+        /// The required variables that are missing, as they may be shown.
+        missing: String,
         /// Why Vault was not asked.
         because: &'static str,
         /// What makes it be asked.

@@ -125,7 +125,11 @@ pub fn fit(
 /// [`Error::Unread`] with the names.
 pub fn demand_required(passthrough: &Passthrough) -> Result<(), Error> {
     let Passthrough { missing, because, remedy, .. } = passthrough;
-    if missing.is_empty() { Ok(()) } else { Err(Error::Unread { missing: missing.clone(), because, remedy }) }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(Problem::listed).collect();
+    Err(Error::Unread { missing: secrets::list(&names, secrets::MOST_BYTES), because, remedy })
 }
 
 /// Refuses an environment in which another tool's reference is left for COMMAND: neither withheld nor replaced by one of
@@ -162,12 +166,21 @@ pub fn conflicting(variables: &[Variable], carrier: Carrier, environ: &Environ) 
 /// All names of a warning together, in bytes; more are counted.
 const NAMES_OF_A_WARNING: usize = 1000;
 
+/// Whether the variable has a name that some shells drop.
+pub fn is_droppable(variable: &Variable) -> bool {
+    !name::is_identifier(&variable.name)
+}
+
+/// The shell that COMMAND is, where it drops at least one of `variables`.
+pub fn dropping_shell(sink: &Sink, variables: &[Variable], environ: &Environ) -> Option<String> {
+    let Sink::Command(command) = sink else { return None };
+    if variables.iter().any(is_droppable) { command.dropping_shell(environ) } else { None }
+}
+
 /// The warning for names that never reach the application, because COMMAND is a shell that drops them.
 pub fn names_lost(sink: &Sink, variables: &[Variable], environ: &Environ) -> Option<String> {
-    let Sink::Command(command) = sink else { return None };
-    let lost: Vec<_> =
-        variables.iter().filter(|v| !name::is_identifier(&v.name)).map(|v| text::name(&v.name)).collect();
-    let shell = if lost.is_empty() { None } else { command.dropping_shell(environ) }?;
+    let shell = dropping_shell(sink, variables, environ)?;
+    let lost: Vec<_> = variables.iter().filter(|it| is_droppable(it)).map(|it| text::name(&it.name)).collect();
     let lost = secrets::list(&lost, NAMES_OF_A_WARNING);
     Some(format!(
         "{shell} drops variables whose names are no identifiers: {lost}; rename the keys with VAULT_KEYS=key:NAME, or \

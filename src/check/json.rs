@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::report::{Outcome, Report, Row, Step};
+use super::report::{Failure, Outcome, Report, Row, Step};
 use crate::config::InEffect;
 
 /// The number that says what the members mean.
@@ -34,7 +34,7 @@ impl Report {
             leaf("exit_code", json!(self.code())),
             leaf("verdict", json!(self.verdict())),
             leaf("failed_step", json!(failure.map(|it| it.step))),
-            leaf("cause", json!(failure.map(|it| &it.cause))),
+            leaf("cause", json!(failure.map(in_one_line))),
             leaf("explanation", json!(self.explanation)),
             leaf("remedy", json!(failure.and_then(|it| it.remedy.as_ref()))),
             leaf("warnings", json!(self.warnings)),
@@ -47,6 +47,11 @@ impl Report {
 
 fn leaf(name: &'static str, value: Value) -> (&'static str, Node) {
     (name, Node::Leaf(value))
+}
+
+/// The cause, whose problems have a line each in the text.
+fn in_one_line(failure: &Failure) -> String {
+    failure.cause.replace('\n', " ")
 }
 
 fn setting(setting: &InEffect) -> Node {
@@ -67,7 +72,7 @@ fn step(step: &Step) -> Node {
     if let Outcome::Failed(failure) = &step.outcome {
         members.extend([
             leaf("exit_code", json!(failure.code)),
-            leaf("cause", json!(failure.cause)),
+            leaf("cause", json!(in_one_line(failure))),
             leaf("remedy", json!(failure.remedy)),
             leaf("status", json!(failure.status)),
         ]);

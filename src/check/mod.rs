@@ -79,7 +79,11 @@ impl Report {
         let Inspected { plan, env_file, faults } =
             config::inspect(environ, &request.flags, !request.command.is_empty());
         let sound = faults.is_empty();
-        let judged = if sound { Ok(Found::saying("all can be used")) } else { Err(Error::Settings(faults)) };
+        let usable = match plan {
+            Some(Plan::Passthrough(_)) => "those that count without VAULT_ADDR can be used",
+            _ => "all can be used",
+        };
+        let judged = if sound { Ok(Found::saying(usable)) } else { Err(Error::Settings(faults)) };
         self.step("settings", begun, judged)?;
 
         let begun = Instant::now();
@@ -251,7 +255,9 @@ impl Report {
         let begun = Instant::now();
         let carrier = sink.as_ref().map_or(Carrier::Environment, Sink::carrier);
         let (variables, problems) = steps::collect(secret, config, carrier);
-        self.variables = variables.iter().map(|v| row(v, sink.as_ref(), config.on_conflict, environ)).collect();
+        let shell = sink.as_ref().and_then(|sink| steps::dropping_shell(sink, &variables, environ));
+        let row = |it| row(it, sink.as_ref(), shell.as_deref(), config.on_conflict, environ);
+        self.variables = variables.iter().map(row).collect();
         self.variables.extend(problems.iter().map(refused_row));
         if let Some(Sink::Command(_)) = sink
             && let Err(left) = steps::refuse_references(environ, &variables, config)
@@ -259,7 +265,7 @@ impl Report {
             self.step("environment", begun, Err::<Found<()>, _>(left))?;
         }
         self.warnings.extend(sink.as_ref().and_then(|sink| steps::names_lost(sink, &variables, environ)));
-        let would = sink.as_ref().map(would);
+        let (would, made) = (sink.as_ref().map(would), variables.len());
         let (variables, payload) = match sink {
             Some(sink) => {
                 let (variables, payload) = steps::fit((variables, problems), config, sink, environ.clone());
@@ -276,8 +282,8 @@ impl Report {
             Ok(payload) => {
                 let content = if let Some(Payload::File(_, bytes)) = payload { Some(bytes) } else { None };
                 let facts = vec![("variables", json!(count))];
-                let good = if count == 1 { "good" } else { "all of them good" };
-                (content, Ok(Found { said: format!("{count} variable{s}, {good}"), facts, value: () }))
+                let said = format!("{count} variable{s}{}", remark(&variables, made - count, shell.as_deref()));
+                (content, Ok(Found { said, facts, value: () }))
             }
         };
         self.step("secrets", begun, judged)?;
@@ -367,8 +373,16 @@ fn told(explained: Explained) -> Found<()> {
 }
 
 /// The row of a variable that could be made; what its carrier says of it.
-fn row(variable: &Variable, sink: Option<&Sink>, on_conflict: OnConflict, environ: &Environ) -> Row {
-    let ok = |state: &str| (true, state.to_owned());
+fn row(
+    variable: &Variable,
+    sink: Option<&Sink>,
+    shell: Option<&str>,
+    on_conflict: OnConflict,
+    environ: &Environ,
+) -> Row {
+    let dropped = shell.filter(|_| steps::is_droppable(variable));
+    let dropped = dropped.map(|shell| format!("; {shell} drops it")).unwrap_or_default();
+    let ok = |state: &str| (true, format!("{state}{dropped}"));
     let (good, state) = match sink {
         Some(Sink::EnvFile(EnvFile { format, .. })) => match format.check(&variable.name, variable.value.expose()) {
             Ok(()) => ok("ok"),
@@ -377,7 +391,7 @@ fn row(variable: &Variable, sink: Option<&Sink>, on_conflict: OnConflict, enviro
         _ if !exec::is_in_conflict(variable, environ, config::is_credential) => ok("ok"),
         _ => match on_conflict {
             OnConflict::Overwrite => ok("ok, overwrites another value in the environment"),
-            OnConflict::Keep => ok("kept out: the environment has another value"),
+            OnConflict::Keep => (true, "kept out: the environment has another value".to_owned()),
             OnConflict::Error => (false, "conflict: the environment has another value".to_owned()),
         },
     };
@@ -386,9 +400,22 @@ fn row(variable: &Variable, sink: Option<&Sink>, on_conflict: OnConflict, enviro
     Row { name: shown_name(&variable.name), kind: Some(variable.kind), good, state: state + newline }
 }
 
+/// What there is to say of `variables`, beside which so many were kept out, and of which `shell` drops some.
+fn remark(variables: &[Variable], kept_out: usize, shell: Option<&str>) -> String {
+    let dropped = variables.iter().filter(|it| steps::is_droppable(it)).count();
+    let good = match (variables.len(), shell.filter(|_| dropped > 0)) {
+        (0, _) => String::new(),
+        (_, Some(shell)) => format!("; {shell} drops {dropped}"),
+        (1, None) => ", good".to_owned(),
+        (_, None) => ", all of them good".to_owned(),
+    };
+    let kept = if kept_out > 0 { format!("; {kept_out} kept out by VAULT_ON_CONFLICT=keep") } else { String::new() };
+    good + &kept
+}
+
 /// The row of a variable that could not be made.
 fn refused_row(problem: &Problem) -> Row {
-    Row { name: problem.to_string(), kind: None, good: false, state: problem.state().to_owned() }
+    Row { name: problem.to_string(), kind: problem.kind(), good: false, state: problem.state().to_owned() }
 }
 
 /// How long ago an RFC 3339 time was.

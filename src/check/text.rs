@@ -294,7 +294,7 @@ mod tests {
                 row(&"SMTP_".repeat(10), None, false, "missing"),
             ],
             warnings: vec![
-                "VAULT_ADRR is no setting and has no effect; did you mean VAULT_ADDR? It is set as well".to_owned(),
+                "VAULT_REQUIRED_KEY is no setting and has no effect; did you mean VAULT_REQUIRED_KEYS?".to_owned(),
             ],
             would: String::new(),
             explanation: Some("the mount kv is there".to_owned()),
@@ -324,8 +324,8 @@ Variables
   SMTP_SMTP_SMTP_SMTP_SMTP_SMTP_S…  -       missing
 
 Warnings
-  VAULT_ADRR is no setting and has no effect; did you mean VAULT_ADDR? It is set
-  as well
+  VAULT_REQUIRED_KEY is no setting and has no effect; did you mean
+  VAULT_REQUIRED_KEYS?
 
 would fail with exit code 77 (denied) at the step read
   cause   vault at https://vault.vault.svc:8200: the read of kv/shop/prod was

@@ -26,7 +26,7 @@ use crate::vault::retry::Policy;
 use crate::vault::{Options, Proxy};
 pub use log::{Log, log};
 pub use passthrough::Passthrough;
-use reader::{Flags, Found, Reader};
+use reader::{Flags, Found, NearMiss, Reader};
 use setting::Setting;
 
 /// The default of `VAULT_STARTUP_TIMEOUT`.
@@ -251,13 +251,9 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     setting::ALL.iter().map(|setting| row(setting)).collect()
 }
 
-fn misspelt((name, meant): &(String, String)) -> String {
-    format!("{name} is no setting and has no effect; did you mean {meant}?")
-}
-
 /// Nothing only where a fault has been noted; every setting is looked at first.
 fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Config> {
-    let mut warnings: Vec<String> = reader.near_misses().iter().map(misspelt).collect();
+    let mut warnings: Vec<String> = reader.near_misses().iter().map(NearMiss::warning).collect();
     warnings.extend(foreign::without_effect(reader, environ));
     let address = match foreign::syntax(&address.text).map_or_else(|| Address::parse(&address.text), Err) {
         Ok(address) => Some(address),

@@ -1,15 +1,16 @@
 //! What is looked at where `VAULT_ADDR` is unset: whether that is likely to be a mistake.
 
-use super::reader::Reader;
-use super::{misspelt, setting};
+use super::reader::{NearMiss, Reader};
+use super::setting;
 use crate::process::environ::Environ;
+use crate::secrets::{self, Problem};
 
 /// A run without Vault.
 pub struct Passthrough {
     /// What deserves a warning.
     pub warnings: Vec<String>,
     /// Required variables that COMMAND's environment has not.
-    pub missing: Vec<String>,
+    pub missing: Vec<Problem>,
     /// Why there is no address.
     pub because: &'static str,
     /// What to do about variables that are missing.
@@ -36,8 +37,8 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, demand: bool) -> Pass
         ("VAULT_ADDR is unset", "set VAULT_ADDR", "set VAULT_ADDR or the variables themselves")
     };
     // The one misspelling that starts an application without its secrets.
-    let of_address = |(_, meant): &&(String, String)| ["VAULT_ADDR", "BAO_ADDR"].contains(&meant.as_str());
-    let mut warnings: Vec<_> = reader.near_misses().iter().filter(of_address).map(misspelt).collect();
+    let of_address = |it: &&NearMiss| ["VAULT_ADDR", "BAO_ADDR"].map(Some).contains(&it.meant.as_deref());
+    let mut warnings: Vec<_> = reader.near_misses().iter().filter(of_address).map(NearMiss::warning).collect();
     if is_set(environ, "KUBERNETES_SERVICE_HOST") {
         let set: Vec<_> = FOR_VAULT.iter().copied().filter(|name| is_set(environ, name)).collect();
         if !set.is_empty() {
@@ -49,7 +50,9 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, demand: bool) -> Pass
             ));
         }
     }
-    let mut missing = if demand { reader.list(&setting::REQUIRED_KEYS) } else { Vec::new() };
-    missing.retain(|name| environ.get(name).is_none());
+    let mut required = if demand { reader.list(&setting::REQUIRED_KEYS) } else { Vec::new() };
+    required.retain(|name| environ.get(name).is_none());
+    let there = environ.variables().filter_map(|(name, _)| std::str::from_utf8(name).ok());
+    let missing = secrets::missing(&required, there);
     Passthrough { warnings, missing, because, remedy }
 }

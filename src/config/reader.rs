@@ -49,6 +49,22 @@ pub struct Found {
     pub text: String,
 }
 
+/// A name in the environment that looks like a misspelt setting.
+pub struct NearMiss {
+    /// The name, as it may be shown.
+    pub name: String,
+    /// The variable that was probably meant; `None` where that setting is set.
+    pub meant: Option<String>,
+}
+
+impl NearMiss {
+    /// The warning.
+    pub fn warning(&self) -> String {
+        let hint = self.meant.as_ref().map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        format!("{} is no setting and has no effect{hint}", self.name)
+    }
+}
+
 /// Reads settings.
 pub struct Reader<'a> {
     environ: &'a Environ,
@@ -149,7 +165,8 @@ impl<'a> Reader<'a> {
         if !self.faults.iter().any(|fault| fault.cause.starts_with(UNSET)) {
             return;
         }
-        for (name, meant) in self.near_misses() {
+        for NearMiss { name, meant } in self.near_misses() {
+            let Some(meant) = meant else { continue };
             let of_it = |fault: &&mut SettingFault| {
                 fault.cause.starts_with(UNSET)
                     && fault.name.split_once('_').map(|it| it.1) == meant.split_once('_').map(|it| it.1)
@@ -160,8 +177,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Names in the environment that look like misspelt settings, with the name that was probably meant.
-    pub fn near_misses(&self) -> Vec<(String, String)> {
+    /// Names in the environment that look like misspelt settings.
+    pub fn near_misses(&self) -> Vec<NearMiss> {
         let names = self.environ.variables().filter_map(|(name, _)| std::str::from_utf8(name).ok());
         let ours: Vec<_> = names.filter(|name| name.starts_with("VAULT_") || name.starts_with("BAO_")).collect();
         if ours.is_empty() {
@@ -184,13 +201,17 @@ impl<'a> Reader<'a> {
                 || longer(known, name, 6)
                 || longer(name, known, 4)
         };
+        let is_set = |known: &String| {
+            let setting = ALL.iter().find(|setting| setting.groups().flatten().any(|name| name == *known));
+            setting.is_some_and(|setting| Reader::new(self.environ, self.flags).find(setting).is_some())
+        };
         ours.into_iter()
             .filter(|name| !linked(name) && !known.iter().any(|known| known == name))
             .filter_map(|name| {
                 let candidates = known.iter().filter(|known| near(name, known));
                 let meant =
                     candidates.min_by_key(|known| (!renamed(name, known), strsim::osa_distance(name, known)))?;
-                Some((shown(name), meant.clone()))
+                Some(NearMiss { name: shown(name), meant: (!is_set(meant)).then(|| meant.clone()) })
             })
             .collect()
     }
@@ -282,7 +303,27 @@ mod tests {
             let environ = Environ::from_pairs([(name, "x")]);
             let flags = Flags::default();
             let found = Reader::new(&environ, &flags).near_misses();
-            assert_eq!(found.first().map(|(_, meant)| meant.as_str()), meant, "{name}");
+            assert_eq!(found.first().and_then(|it| it.meant.as_deref()), meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_set_is_never_suggested() {
+        let warned = |name: &str, other: &str, flags: &Flags| {
+            let environ = Environ::from_pairs([(name, "x"), (other, "x")]);
+            Reader::new(&environ, flags).near_misses().iter().map(NearMiss::warning).collect::<Vec<_>>()
+        };
+        let (none, keys) = (Flags::default(), Flags { keys: Some("A".into()), ..Flags::default() });
+        for (name, other, flags, hint) in [
+            ("VAULT_WATCH", "VAULT_PATH", &none, ""),
+            ("VAULT_WATCH", "VAULT_ROLE", &none, "; did you mean VAULT_PATH?"),
+            // By another of its names, and by its flag.
+            ("VAULT_ADDRES", "BAO_ADDR", &none, ""),
+            ("VAULT_KEY", "OTHER", &keys, ""),
+            ("VAULT_KEY", "OTHER", &none, "; did you mean VAULT_KEYS?"),
+        ] {
+            let warning = format!("{name} is no setting and has no effect{hint}");
+            assert_eq!(warned(name, other, flags), [warning], "{name} {other}");
         }
     }
 }

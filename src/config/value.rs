@@ -107,7 +107,7 @@ fn separator_in(item: &str) -> Option<&'static str> {
     if item.contains(['\n', '\r']) {
         Some("names in lines; separate them with commas")
     } else if item.contains(';') {
-        Some("names separated by ;; write commas")
+        Some("names separated by semicolons; write commas")
     } else if item.contains(|c: char| c.is_whitespace()) {
         Some("names separated by white space; write commas")
     } else if item.starts_with('[') || item.ends_with(']') || is_quoted(item) {

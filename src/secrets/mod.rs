@@ -19,7 +19,7 @@ use near::Near;
 
 /// All names of a message together; more are counted. What the kubelet keeps of a message, see `report`, holds them with
 /// their remedies.
-const MOST_BYTES: usize = 2400;
+pub const MOST_BYTES: usize = 2400;
 
 /// What the settings ask of the secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,10 +77,27 @@ pub enum Problem {
         /// The variable that was probably meant.
         near: Option<String>,
     },
+    /// `VAULT_REQUIRED_KEYS` names a key of the secret that `VAULT_KEYS` leaves out, or gives another name.
+    LeftOut {
+        /// The key.
+        name: String,
+        /// Its type in the secret.
+        kind: &'static str,
+    },
     /// A key that no variable can be named after.
-    BadName(String),
+    BadName {
+        /// The name.
+        name: String,
+        /// Its type in the secret.
+        kind: &'static str,
+    },
     /// A name that could get code run or trust changed in the application.
-    Denied(String),
+    Denied {
+        /// The name.
+        name: String,
+        /// Its type in the secret.
+        kind: &'static str,
+    },
     /// A value with a NUL byte.
     Nul(String),
     /// A key that stands twice.
@@ -138,8 +155,8 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
     let mut problems = Vec::new();
     let mut variables = Vec::new();
     let mut take = |name: &str, value: &Json| match name::judge(name, &rules.allowed) {
-        Verdict::Denied => problems.push(Problem::Denied(name.to_owned())),
-        Verdict::Bad if in_environment => problems.push(Problem::BadName(name.to_owned())),
+        Verdict::Denied => problems.push(Problem::Denied { name: name.to_owned(), kind: value.kind() }),
+        Verdict::Bad if in_environment => problems.push(Problem::BadName { name: name.to_owned(), kind: value.kind() }),
         Verdict::Good | Verdict::Bad => {
             let text = value::text(value);
             if in_environment && text.expose().contains('\0') {
@@ -163,21 +180,40 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
             problems.extend(missing);
         }
     }
-    let judged =
-        |p: &Problem, name: &str| matches!(p, Problem::Denied(n) | Problem::Nul(n) | Problem::BadName(n) if n == name);
-    let near = LazyCell::new(|| Near::new(variables.iter().map(|variable| variable.name.as_str())));
-    for name in &rules.required {
-        // A variable that is there but cannot be set is reported for that alone.
-        if !variables.iter().any(|v| v.name == *name) && !problems.iter().any(|p| judged(p, name)) {
-            problems.push(Problem::MissingVariable { name: name.clone(), near: near.to(name) });
+    // A variable that is there but cannot be set is reported for that alone.
+    let judged = |problem: &Problem, name: &str| match problem {
+        Problem::Denied { name: it, .. } | Problem::BadName { name: it, .. } | Problem::Nul(it) => it == name,
+        _ => false,
+    };
+    let come_about = |name: &str| variables.iter().any(|v| v.name == name) || problems.iter().any(|p| judged(p, name));
+    let (mut left_out, mut absent) = (Vec::new(), Vec::new());
+    for name in rules.required.iter().filter(|name| !come_about(name)) {
+        match secret.iter().find(|(key, _)| key == name) {
+            Some((_, value)) => left_out.push(Problem::LeftOut { name: name.clone(), kind: value.kind() }),
+            None => absent.push(name.clone()),
         }
     }
+    problems.extend(left_out);
+    problems.extend(missing(&absent, variables.iter().map(|variable| variable.name.as_str())));
     (variables, problems)
+}
+
+/// A problem for each of the variables `names`, which are missing, with what was probably meant of those that are
+/// `there`.
+pub fn missing(names: &[String], there: impl Iterator<Item = impl AsRef<str>>) -> Vec<Problem> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let near = Near::new(there);
+    names.iter().map(|name| Problem::MissingVariable { name: name.clone(), near: near.to(name) }).collect()
 }
 
 /// Whether nothing is wrong but that something is missing.
 pub fn only_missing(problems: &[Problem]) -> bool {
-    problems.iter().all(|problem| matches!(problem, Problem::MissingKey { .. } | Problem::MissingVariable { .. }))
+    let missing = |problem: &Problem| {
+        matches!(problem, Problem::MissingKey { .. } | Problem::MissingVariable { .. } | Problem::LeftOut { .. })
+    };
+    problems.iter().all(missing)
 }
 
 /// One sentence for each kind of problem, with every name it concerns.
@@ -216,8 +252,9 @@ impl Problem {
     pub fn state(&self) -> &'static str {
         match self {
             Self::MissingKey { .. } | Self::MissingVariable { .. } => "missing",
-            Self::BadName(_) => "no name for a variable",
-            Self::Denied(_) => "denied",
+            Self::LeftOut { .. } => "left out by VAULT_KEYS",
+            Self::BadName { .. } => "no name for a variable",
+            Self::Denied { .. } => "denied",
             Self::Nul(_) => "a NUL byte in the value",
             Self::Duplicate(_) => "duplicate key",
             Self::Conflict(_) => "conflict",
@@ -226,8 +263,16 @@ impl Problem {
         }
     }
 
+    /// The type in the secret, where it is known.
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::LeftOut { kind, .. } | Self::BadName { kind, .. } | Self::Denied { kind, .. } => Some(kind),
+            _ => None,
+        }
+    }
+
     /// The name it concerns, with the one that was probably meant.
-    fn listed(&self) -> String {
+    pub fn listed(&self) -> String {
         match self {
             Self::MissingKey { near: Some(near), .. } | Self::MissingVariable { near: Some(near), .. } => {
                 format!("{self} (did you mean {}?)", text::name(near))
@@ -241,8 +286,11 @@ impl Problem {
         let (what, remedy) = match self {
             Self::MissingKey { .. } => ("missing key", "add it to the secret, or take it out of VAULT_KEYS"),
             Self::MissingVariable { .. } => ("missing", "add it to the secret, or take it out of VAULT_REQUIRED_KEYS"),
-            Self::BadName(_) => ("no name for a variable", "rename the key, or leave it out with VAULT_KEYS"),
-            Self::Denied(_) => ("denied", "rename the key, or permit it with VAULT_ALLOW_NAMES"),
+            Self::LeftOut { .. } => {
+                ("left out by VAULT_KEYS", "add it to VAULT_KEYS, or take it out of VAULT_REQUIRED_KEYS")
+            }
+            Self::BadName { .. } => ("no name for a variable", "rename the key, or leave it out with VAULT_KEYS"),
+            Self::Denied { .. } => ("denied", "rename the key, or permit it with VAULT_ALLOW_NAMES"),
             Self::Nul(_) => ("a NUL byte in", "no variable can hold one; encode the value"),
             Self::Duplicate(_) => ("duplicate key", "write the secret again with one of the two"),
             Self::Conflict(_) => ("already in the environment", "take it out there, or change VAULT_ON_CONFLICT"),
@@ -262,10 +310,11 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadName(name) => f.write_str(&text::quoted(name)),
+            Self::BadName { name, .. } => f.write_str(&text::quoted(name)),
             Self::MissingKey { name, .. }
             | Self::MissingVariable { name, .. }
-            | Self::Denied(name)
+            | Self::LeftOut { name, .. }
+            | Self::Denied { name, .. }
             | Self::Nul(name)
             | Self::Duplicate(name)
             | Self::Conflict(name) => f.write_str(&text::name(name)),
@@ -329,7 +378,7 @@ mod tests {
         let secret = r#"{"db.url":"u","LD_PRELOAD":"x","k":"v"}"#;
         let rules = Rules {
             keys: Some(select(&[("k", "K"), ("db.url", "DB_URL"), ("none", "NONE")])),
-            required: vec!["DB_URL".into(), "k".into()],
+            required: ["DB_URL", "D_URL", "k", "LD_PRELOAD"].map(Into::into).into(),
             allowed: Vec::new(),
         };
         let (variables, problems) = collected(secret, &rules);
@@ -337,7 +386,8 @@ mod tests {
         assert_eq!(
             problems,
             "missing key: none (add it to the secret, or take it out of VAULT_KEYS); \
-             missing: k (did you mean K?) (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)"
+             left out by VAULT_KEYS: k, LD_PRELOAD (add it to VAULT_KEYS, or take it out of VAULT_REQUIRED_KEYS); \
+             missing: D_URL (did you mean DB_URL?) (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)"
         );
     }
 
@@ -345,7 +395,7 @@ mod tests {
     fn a_name_cannot_begin_a_line_of_its_own() {
         let name = || "A\nERROR \u{1b}[31m".to_owned();
         let missing = Problem::MissingKey { name: name(), near: Some(name()) };
-        for problem in [Problem::Duplicate(name()), missing, Problem::BadName(name())] {
+        for problem in [Problem::Duplicate(name()), missing, Problem::BadName { name: name(), kind: "null" }] {
             let sentence = sentences(&[problem]).concat();
             assert!(sentence.contains(r"A\nERROR \u{1b}[31m"), "{sentence}");
         }
@@ -353,8 +403,9 @@ mod tests {
 
     #[test]
     fn names_that_do_not_fit_into_a_message_are_counted_and_long_ones_are_cut() {
+        let denied = |name| Problem::Denied { name, kind: "string" };
         let mut problems: Vec<_> = (0..1003).map(|n| Problem::Nul(format!("N{n}"))).collect();
-        problems.extend((0..1003).map(|n| Problem::Denied(format!("{n}{}", "X".repeat(1 << 16)))));
+        problems.extend((0..1003).map(|n| denied(format!("{n}{}", "X".repeat(1 << 16)))));
         problems.push(Problem::Conflict("C".into()));
         let said = sentences(&problems);
         assert!(said[0].ends_with(", N150 and 852 more (no variable can hold one; encode the value)"), "{}", said[0]);
@@ -369,6 +420,8 @@ mod tests {
     fn missing_keys_alone_are_told_from_bad_data() {
         let missing = Problem::MissingVariable { name: "A".into(), near: None };
         assert!(only_missing(&[missing.clone(), Problem::MissingKey { name: "a".into(), near: None }]));
+        let left_out = Problem::LeftOut { name: "A".into(), kind: "string" };
+        assert!(only_missing(&[missing.clone(), left_out]));
         assert!(!only_missing(&[missing, Problem::Nul("B".into())]));
     }
 }

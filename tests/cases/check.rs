@@ -104,6 +104,14 @@ fn a_program_reads_facts_and_no_sentences(server: &Server) {
     let mount = step(&denied, "preflight");
     assert_eq!((&mount["mount_type"], &mount["mount_version"]), (&json!("kv"), &json!("2")));
     assert_ne!(mount["may_read"], json!(true));
+
+    let secret = json!({"LD_PRELOAD": "a-value", "é": 1, "OTHER": true});
+    let (refused, ..) = report(scenario(server).secret(&secret).env("VAULT_REQUIRED_KEYS", "GONE"));
+    let cause = refused["cause"].as_str().expect("a text");
+    assert!(cause.contains(" denied: LD_PRELOAD (") && !cause.contains('\n'), "{cause}");
+    assert_eq!(step(&refused, "secrets")["cause"], cause);
+    let refused: Vec<_> = refused["variables"].as_array().expect("a list").iter().map(|it| &it["type"]).collect();
+    assert_eq!(json!(refused), json!(["boolean", "string", "number", null]));
 }
 
 fn an_env_file_is_told_and_not_written(server: &Server) {
@@ -127,6 +135,17 @@ fn a_conflict_is_judged_in_each_way(server: &Server) {
     for (mode, code) in [("overwrite", 0), ("keep", 0), ("error", 65)] {
         assert_check(conflict(mode), code, &format!("conflict_{mode}"));
     }
+    let only = |mode, value| {
+        let scenario = scenario(server).secret(&json!({"ONLY": "of-vault"})).env("VAULT_ON_CONFLICT", mode);
+        let scenario = scenario.env("ONLY", value).options(["--check"]);
+        let outcome = scenario.run();
+        assert_eq!(outcome.code(), 0, "{}", outcome.describe());
+        outcome.stdout
+    };
+    let kept_out = only("keep", "of-the-pod");
+    assert_says(&kept_out, "0 variables; 1 kept out by VAULT_ON_CONFLICT=keep");
+    assert!(!kept_out.contains("good"), "{kept_out}");
+    assert_says(&only("keep", "of-vault"), "1 variable, good");
     assert_check(conflict("error").no_command(), 64, "conflict_error_without_target");
 }
 
@@ -190,6 +209,9 @@ fn without_an_address_the_report_is_short() {
     assert_check(file("{folder}/none/app.env"), 73, "passthrough_file_without_directory");
     assert_check(Scenario::offline().env("VAULT_REQUIRED", "true"), 78, "passthrough_forbidden");
     assert_check(Scenario::offline().no_command(), 64, "passthrough_without_target");
+    let not_looked_at = Scenario::offline().env("VAULT_TIMEOUT", "soon").options(["--check"]);
+    let report = not_looked_at.run().expect(Expect::done().any_stdout().stderr::<&str>([]));
+    assert_says(&report.stdout, "those that count without VAULT_ADDR can be used");
     let bad = Scenario::offline().no_command().env("VAULT_LOG_LEVEL", "loud");
     assert_check(bad, 64, "settings_without_target");
 }

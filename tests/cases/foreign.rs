@@ -79,7 +79,7 @@ fn settings_in_another_tools_syntax_are_told_before_anything_is_asked() {
             "auth/kubernetes/role/shop",
             "holds a /, which no role has; write its name alone, and the mount in VAULT_K8S_AUTH_MOUNT_POINT",
         ),
-        ("VAULT_KEYS", "A;B", "names separated by ;; write commas"),
+        ("VAULT_KEYS", "A;B", "names separated by semicolons; write commas"),
         ("VAULT_KEYS", "A B", "names separated by white space; write commas"),
         ("VAULT_REQUIRED_KEYS", "A B", "names separated by white space; write commas"),
         ("VAULT_ALLOW_NAMES", "[PATH]", "a list in brackets or quotes; write the names alone, separated by commas"),
@@ -89,7 +89,7 @@ fn settings_in_another_tools_syntax_are_told_before_anything_is_asked() {
     let lists = Scenario::against(&raw).env("VAULT_REQUIRED_KEYS", "A\nB").options(["--allow-name=A;B"]);
     lists.run().expect(Expect::done().code(78).stderr([
         "ERROR vault-exec: VAULT_REQUIRED_KEYS = \"A\\nB\": names in lines; separate them with commas",
-        "ERROR vault-exec: --allow-name = \"A;B\": names separated by ;; write commas",
+        "ERROR vault-exec: --allow-name = \"A;B\": names separated by semicolons; write commas",
     ]));
     let quoted = Scenario::against(&raw).env("VAULT_ADDR", "'http://127.0.0.1'");
     quoted.run().expect_failure(78, "VAULT_ADDR: in quotes, which are a part of it here; write it without them");
@@ -105,7 +105,7 @@ fn official_names_without_effect_are_warned_about() {
     let scenario =
         scenario.env("VAULT_AGENT_ADDR", "http://agent:8100").env("VAULT_FORMAT", "json").env("BAO_ROLE", "shop");
     scenario.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr([
-        "WARN  vault-exec: BAO_ROLE is no setting and has no effect; did you mean VAULT_ROLE?",
+        "WARN  vault-exec: BAO_ROLE is no setting and has no effect",
         "WARN  vault-exec: VAULT_AGENT_ADDR has no effect here: every request goes to VAULT_ADDR; set that to the agent's address",
         "WARN  vault-exec: VAULT_HTTP_PROXY has no effect here: no proxy is used; set VAULT_PROXY_ADDR",
         "WARN  vault-exec: BAO_MFA has no effect here: a login that needs MFA is refused; take MFA off the role",

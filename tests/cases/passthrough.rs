@@ -5,6 +5,8 @@ use crate::support::expect::Expect;
 use crate::support::scenario::Scenario;
 
 const REMEDY: &str = "set VAULT_ADDR or the variables themselves, or write VAULT_REQUIRED=false to start without them";
+const REMEDY_HIDDEN: &str =
+    "unset BAO_ADDR, or set the variables themselves, or write VAULT_REQUIRED=false to start without them";
 
 /// The variables of the scenario and the options before COMMAND.
 fn scenario(env: &[(&str, &str)], options: &[&str]) -> Scenario<'static> {
@@ -33,8 +35,15 @@ fn a_required_variable_that_the_environment_has_not_is_66() {
             "A",
             "BAO_ADDR is empty and hides VAULT_ADDR",
         ),
+        (
+            &[("SHOP_HOME", "/shop")],
+            &["--require", "shop_home,GONE"],
+            "shop_home (did you mean SHOP_HOME?), GONE",
+            "VAULT_ADDR is unset",
+        ),
     ] {
-        let message = format!("environment: missing: {missing}; nothing was read, because {because}; {REMEDY}");
+        let remedy = if because.starts_with("BAO_ADDR") { REMEDY_HIDDEN } else { REMEDY };
+        let message = format!("environment: missing: {missing}; nothing was read, because {because}; {remedy}");
         scenario(env, options).run().expect_failure(66, &message);
         let check = scenario(env, &[options, &["--check"]].concat());
         let check = check.run();
@@ -72,8 +81,9 @@ fn in_a_pod_that_is_made_for_vault_it_is_one_warning() {
             "VAULT_PATH is",
         ),
     ] {
+        let mend = if because.starts_with("BAO_ADDR") { "unset BAO_ADDR" } else { "set VAULT_ADDR" };
         let line = format!(
-            "WARN  vault-exec: nothing is read from Vault, because {because}, though {set} set; set VAULT_ADDR, or \
+            "WARN  vault-exec: nothing is read from Vault, because {because}, though {set} set; {mend}, or \
              VAULT_REQUIRED=true to make this an error"
         );
         let scenario = || scenario(env, &[]).env("KUBERNETES_SERVICE_HOST", "10.0.0.1");
@@ -92,7 +102,10 @@ fn in_a_pod_that_is_made_for_vault_it_is_one_warning() {
 #[test]
 fn what_is_looked_at_must_be_usable() {
     for (env, message) in [
-        ([("VAULT_REQUIRED_KEYS", "A;B")], "VAULT_REQUIRED_KEYS = \"A;B\": names separated by ;; write commas"),
+        (
+            [("VAULT_REQUIRED_KEYS", "A;B")],
+            "VAULT_REQUIRED_KEYS = \"A;B\": names separated by semicolons; write commas",
+        ),
         ([("VAULT_REQUIRED", "perhaps")], "VAULT_REQUIRED = \"perhaps\": not a boolean; write true or false"),
     ] {
         scenario(&env, &[]).run().expect_failure(78, message);

@@ -168,11 +168,20 @@ fn a_dry_run_notes_what_a_shell_drops_and_values_that_end_in_a_newline(server: &
     let newline = "\"ok; a newline ends the value\"";
     let dropped = "dash drops variables whose names are no identifiers: spring.datasource.password; rename the keys with \
                    VAULT_KEYS=key:NAME, or start the application without a shell";
-    for (command, notes) in [("/usr/bin/dash", [true, true]), ("/usr/bin/env", [false, true])] {
+    let (count, state) = ("\"3 variables; dash drops 1\"", "\"ok; dash drops it\"");
+    let good = "\"3 variables, all of them good\"";
+    for (command, notes) in
+        [("/usr/bin/dash", [true, true, true, true, false]), ("/usr/bin/env", [false, true, false, false, true])]
+    {
         let scenario = scenario(server, &secret).command([command]).options(["--check", "--report", "json"]);
         let outcome = scenario.run();
         assert_eq!(outcome.code(), 0, "{}", outcome.describe());
-        assert_eq!([dropped, newline].map(|note| outcome.stdout.contains(note)), notes, "{}", outcome.describe());
+        assert_eq!(
+            [dropped, newline, count, state, good].map(|note| outcome.stdout.contains(note)),
+            notes,
+            "{}",
+            outcome.describe()
+        );
     }
     let env = [("PLAIN", "plain-value"), ("spring.datasource.password", "p-value"), ("FILE", "a\nb-value\n")];
     scenario(server, &secret).run().expect(Expect::started().env(env));
@@ -215,13 +224,19 @@ fn names_that_cannot_or_must_not_be_set_are_told_in_one_line(server: &Server) {
 }
 
 fn missing_keys_are_told_in_one_line(server: &Server) {
-    let scenario = scenario(server, &json!({"A": "1", "B": "2"}));
+    let secret = json!({"A": "1", "B": "2"});
+    let left_out = scenario(server, &secret).env("VAULT_KEYS", "A").env("VAULT_REQUIRED_KEYS", "B");
+    let problem = "left out by VAULT_KEYS: B (add it to VAULT_KEYS, or take it out of VAULT_REQUIRED_KEYS)";
+    refused(&left_out, 66, problem);
+    let scenario = scenario(server, &secret);
     let scenario = scenario.env("VAULT_KEYS", "A:ONE,C,D:FOUR").env("VAULT_REQUIRED_KEYS", "ONE,A,B");
+    let scenario = scenario.options(["--require", "FIVE"]);
     refused(
-        &scenario.options(["--require", "FIVE"]),
+        &scenario,
         66,
         "missing key: C, D (add it to the secret, or take it out of VAULT_KEYS); \
-         missing: A, B, FIVE (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)",
+         left out by VAULT_KEYS: A, B (add it to VAULT_KEYS, or take it out of VAULT_REQUIRED_KEYS); \
+         missing: FIVE (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)",
     );
 }
 

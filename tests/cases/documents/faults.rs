@@ -110,6 +110,7 @@ const SECRETS: &[Make] = &[
     },
     |server| shop(server).env("VAULT_REQUIRED_KEYS", "DATABASE_URL,API_KEY,SMTP_HOST"),
     |server| shop(server).env("VAULT_KEYS", "DATABASE_URL,api-key:API_KEY"),
+    |server| shop(server).env("VAULT_KEYS", "API_KEY").env("VAULT_REQUIRED_KEYS", "DATABASE_URL"),
     pod,
     |server| shop(server).env("VAULT_SECRET_VERSION", "9"),
     |server| gone(server, "delete"),
