@@ -2,7 +2,7 @@
 //! received.
 //!
 //! `serde_json::Value` keeps the last of two equal keys, passes numbers through `f64`, recurses, and cannot be stopped
-//! on the way. None of that may happen to a secret, so an answer is scanned here, once, into a flat list of [`Node`]s
+//! on the way. None of that may happen to a secret, so an answer is scanned here, once, into a flat list of nodes
 //! over its bytes. A document costs its bytes and 16 bytes a node, however deep it is. Error texts never quote it.
 
 mod scan;

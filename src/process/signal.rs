@@ -14,8 +14,8 @@ use super::{Refused, sys};
 
 const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// The armed signals. The inherited mask comes back when this is dropped, and before that only by [`Signals::disarm`];
-/// but not once a signal was taken: a further one would kill the process before it has said how it ends.
+/// The armed signals. The inherited mask comes back when this is dropped, but not once a signal was taken: a further one
+/// would kill the process before it has said how it ends.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: SignalFd,

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FallocateFlags, OFlag, fallocate, openat};
 use nix::sys::stat::{Mode, fstatat};
-use nix::sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
+use nix::sys::statfs::{DEVPTS_SUPER_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
 use super::error::{Cause, FileError, Step};
@@ -46,7 +46,7 @@ fn may_create(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
     // Their modes say that root may write, and nothing can be made there.
     match fstatfs(directory).map(|found| found.filesystem_type()) {
         Ok(PROC_SUPER_MAGIC) => return Err(Cause::Os(Step::Create, Errno::ENOENT)),
-        Ok(SYSFS_MAGIC) => return Err(Cause::Os(Step::Create, Errno::EACCES)),
+        Ok(SYSFS_MAGIC | DEVPTS_SUPER_MAGIC) => return Err(Cause::Os(Step::Create, Errno::EACCES)),
         _ => {}
     }
     match faccessat(directory, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {

@@ -3,8 +3,9 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use super::check::check;
 use super::error::{Cause, Step};
-use super::{FileError, Kind, split};
+use super::{FileError, Kind, Target, split, write};
 
 #[test]
 fn a_path_splits_into_directory_and_name() {
@@ -54,5 +55,16 @@ fn a_full_disk_is_an_io_error_at_every_step_and_a_read_only_one_at_none() {
     }
     for step in [Step::OpenDirectory, Step::Create, Step::SetOwner, Step::SetMode, Step::Rename] {
         assert_eq!(kind(step, Errno::EROFS), Kind::CannotCreate, "{step:?}");
+    }
+}
+
+/// Root may write there by their modes, and no file can be made all the same.
+#[test]
+fn nothing_can_be_made_where_the_kernel_keeps_its_own_files() {
+    for path in ["/proc/app.env", "/sys/app.env", "/dev/pts/app.env"] {
+        let target = Target::new(path);
+        let [real, dry] = [write(&target, b"A=1\n").map(drop), check(&target, Some(b"A=1\n"))];
+        let kind = |result: Result<(), FileError>| result.map_err(|error| error.kind());
+        assert_eq!((kind(dry), kind(real)), (Err(Kind::CannotCreate), Err(Kind::CannotCreate)), "{path}");
     }
 }
