@@ -18,7 +18,7 @@ use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
 use crate::support::on_both;
 use crate::support::raw::{READ, Raw, Reply};
-use crate::support::readers::missing;
+use crate::support::readers::kernel_lacks;
 use crate::support::scenario::Scenario;
 use crate::support::server::Server;
 use crate::support::system::{names, strace, with_own_mounts, without_privileges};
@@ -145,7 +145,7 @@ fn a_disk_that_is_full_or_read_only_keeps_the_old_file(server: &Server) {
         let said = "Quota exceeded while writing a temporary file beside it; raise the quota or free some of it";
         assert_refused_on_a_disk(large(), &quota, 74, said);
     } else {
-        missing("quotas on tmpfs");
+        kernel_lacks("quotas on tmpfs");
     }
 }
 
@@ -163,7 +163,7 @@ fn a_file_that_cannot_be_replaced_is_told_by_the_dry_run_too(server: &Server) {
     assert_refused_on_a_disk(scenario(server), &sticky, 73, not_permitted);
     let immutable = "mount -t tmpfs none /mnt; touch /mnt/a; chattr +i /mnt/a";
     if !with_own_mounts(immutable, &[]).is_some_and(|output| output.status.success()) {
-        missing("immutable files on tmpfs");
+        kernel_lacks("immutable files on tmpfs");
         return;
     }
     let file = format!("{OLD}; chattr +i \"$DISK/app.env\"");

@@ -168,6 +168,11 @@ pub(crate) fn missing(what: &str) -> bool {
     false
 }
 
+/// The same of what no script can install: a kernel without it skips the check in CI too.
+pub(crate) fn kernel_lacks(what: &str) {
+    eprintln!("skipped, because this kernel has it not: {what}");
+}
+
 pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools")
 }
