@@ -100,10 +100,11 @@ fn a_credential_in_any_flag_or_name_is_in_no_output() {
 fn what_is_hidden_leaves_the_message_that_names_the_setting() {
     let token = "hvs.CAESIJ3pVxQe1aBcDeFgHiJkLmNoPqRsTuVw";
     let remedy = "write a token into it, or correct VAULT_TOKEN_FILE";
+    let misplaced = "it looks like a token itself: VAULT_TOKEN takes that, VAULT_TOKEN_FILE the path of a file";
     let raw = Raw::start([]);
     let scenario = || at(&raw).hides(token);
     let digest = "/images/sha256-3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea/token";
-    for (place, shown) in [(token, "***"), (digest, "/images/sha256-***/token")] {
+    for (place, shown, remedy) in [(token, "***", misplaced), (digest, "/images/sha256-***/token", remedy)] {
         let message = format!("token file {shown}: not found; {remedy}");
         scenario().env("VAULT_TOKEN_FILE", place).run().expect_failure(66, &message);
     }

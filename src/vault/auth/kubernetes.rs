@@ -65,13 +65,14 @@ pub(super) fn inspect(method: &Kubernetes) -> Result<Inspected, NoCredential> {
 }
 
 fn read_jwt(method: &Kubernetes) -> Result<Zeroizing<String>, NoCredential> {
+    let misplaced = "it looks like a JWT itself: VAULT_K8S_TOKEN_PATH takes the path of its file";
     let refused = |why| {
         let remedy = match why {
             Unusable::Forbidden => "set fsGroup, or run as the user that the token is projected for",
             Unusable::NoJwt => "correct VAULT_K8S_TOKEN_PATH",
             _ => "check automountServiceAccountToken and the projected volume, or correct VAULT_K8S_TOKEN_PATH",
         };
-        NoCredential::new("JWT file", &method.jwt, why, remedy)
+        NoCredential::new("JWT file", &method.jwt, why, [remedy, misplaced])
     };
     let jwt = Zeroizing::new(token::read_file(&method.jwt).map_err(refused)?);
     if jwt.split('.').count() == 3 { Ok(jwt) } else { Err(refused(Unusable::NoJwt)) }

@@ -21,13 +21,14 @@ pub(super) struct NoCredential {
 }
 
 impl NoCredential {
-    /// The file `what` at `path`; the remedy is for all that has none of its own.
-    pub(super) fn new(what: &'static str, path: &Path, why: Unusable, remedy: &'static str) -> Self {
+    /// The file `what` at `path`; the remedy is for all that has none of its own, the other one for a credential that stands
+    /// in the place of its path.
+    pub(super) fn new(what: &'static str, path: &Path, why: Unusable, [remedy, misplaced]: [&'static str; 2]) -> Self {
         let shown = text::os(path);
         let remedy = match why {
             Unusable::Json(_, own) => own,
             // What stands in the place of the whole path was hidden.
-            _ if shown == "***" => "it looks like a credential itself: this setting takes the path of a file",
+            _ if shown == "***" => misplaced,
             _ => remedy,
         };
         Self { what, path: shown, why, remedy }
@@ -93,8 +94,11 @@ pub(super) fn read(source: &TokenSource) -> Result<Secret, NoCredential> {
     match source {
         TokenSource::Given(token) => Ok(Secret::new(token.expose())),
         TokenSource::File(path) => {
-            let remedy = "write a token into it, or correct VAULT_TOKEN_FILE";
-            let token = read_file(path).map_err(|why| NoCredential::new("token file", path, why, remedy))?;
+            let remedies = [
+                "write a token into it, or correct VAULT_TOKEN_FILE",
+                "it looks like a token itself: VAULT_TOKEN takes that, VAULT_TOKEN_FILE the path of a file",
+            ];
+            let token = read_file(path).map_err(|why| NoCredential::new("token file", path, why, remedies))?;
             Ok(Secret::new(token))
         }
     }
