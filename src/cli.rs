@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
-use crate::check::Style;
 use crate::config::reader::Flags;
 use crate::config::setting::{self, Setting};
 use crate::error::Error;
@@ -100,6 +99,15 @@ pub enum Ask {
     Install(PathBuf),
     /// To print this text to standard output.
     Print(String),
+}
+
+/// How the report of a dry run looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// One JSON object instead of text.
+    pub json: bool,
+    /// Every setting instead of those that are not defaults.
+    pub verbose: bool,
 }
 
 /// A run, real or dry.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::cli::Request;
+use crate::cli::{Request, Style};
 use crate::config::{self, Config, Inspected, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
@@ -32,15 +32,6 @@ use report::{Facts, Found, Report, Row};
 
 const ABSENT: u8 = Code::Absent as u8;
 const DENIED: u8 = Code::Denied as u8;
-
-/// How a report looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Style {
-    /// One JSON object instead of text.
-    pub json: bool,
-    /// Every setting instead of those that are not defaults.
-    pub verbose: bool,
-}
 
 /// Goes through the steps for `request`, prints the report to standard output and returns the exit code that a real run
 /// would have.

@@ -1,6 +1,5 @@
 //! What belongs to other programs: ways to write a value, and names of the official clients that have no effect here.
 
-use super::reader::Reader;
 use super::setting::{self, Setting};
 use super::value::is_quoted;
 use crate::process::environ::Environ;
@@ -42,8 +41,8 @@ const WITHOUT_EFFECT: &[Official] = &[
     ("CLIENT_KEY_BYTES", "set VAULT_CLIENT_KEY to a file", &[&setting::CLIENT_KEY]),
 ];
 
-/// A warning for each official name that is set in vain.
-pub fn without_effect(reader: &mut Reader, environ: &Environ) -> Vec<String> {
+/// A warning for each official name that is set in vain; `find` returns the text of a setting.
+pub fn without_effect(mut find: impl FnMut(&Setting) -> Option<String>, environ: &Environ) -> Vec<String> {
     let mut warnings = Vec::new();
     for (rest, instead, made_up_for_by) in WITHOUT_EFFECT {
         let names = [format!("BAO_{rest}"), format!("VAULT_{rest}")];
@@ -51,8 +50,8 @@ pub fn without_effect(reader: &mut Reader, environ: &Environ) -> Vec<String> {
         let value = std::str::from_utf8(value).unwrap_or("?").trim();
         let off = value.is_empty() || ["0", "f", "false"].contains(&value.to_ascii_lowercase().as_str());
         // An agent that is addressed already.
-        let same = *rest == "AGENT_ADDR" && reader.find(&setting::ADDR).is_some_and(|addr| addr.text == value);
-        if !off && !same && !made_up_for_by.iter().any(|setting| reader.find(setting).is_some()) {
+        let same = *rest == "AGENT_ADDR" && find(&setting::ADDR).is_some_and(|addr| addr == value);
+        if !off && !same && !made_up_for_by.iter().any(|setting| find(setting).is_some()) {
             warnings.push(format!("{name} has no effect here: {instead}"));
         }
     }
@@ -61,7 +60,7 @@ pub fn without_effect(reader: &mut Reader, environ: &Environ) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reader::Flags;
+    use super::super::reader::{Flags, Reader};
     use super::*;
 
     #[test]
@@ -112,7 +111,7 @@ mod tests {
     fn an_official_name_is_warned_about_unless_it_is_off_or_made_up_for() {
         let warned = |pairs: &[(&str, &str)]| {
             let environ = Environ::from_pairs(pairs.iter().copied());
-            without_effect(&mut Reader::new(&environ, &Flags::default()), &environ)
+            without_effect(|it| Reader::new(&environ, &Flags::default()).find(it).map(|it| it.text), &environ)
         };
         assert_eq!(
             warned(&[("VAULT_HTTP_PROXY", "http://p"), ("BAO_AGENT_ADDR", "http://a"), ("VAULT_FORMAT", "json")]),

@@ -254,7 +254,7 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
 /// Nothing only where a fault has been noted; every setting is looked at first.
 fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Config> {
     let mut warnings: Vec<String> = reader.near_misses().iter().map(NearMiss::warning).collect();
-    warnings.extend(foreign::without_effect(reader, environ));
+    warnings.extend(foreign::without_effect(|setting| reader.find(setting).map(|found| found.text), environ));
     let address = match foreign::syntax(&address.text).map_or_else(|| Address::parse(&address.text), Err) {
         Ok(address) => Some(address),
         Err(cause) => {

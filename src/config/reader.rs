@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
                 self.fault(name.clone(), Some(text.clone()), cause);
             }
         }
-        found.iter().flat_map(|found| items(&found.text)).map(str::to_owned).collect()
+        found.iter().flat_map(|found| value::items(&found.text)).map(str::to_owned).collect()
     }
 
     /// The value of `setting`, none if it is unset or cannot be used; the latter is a fault. `parse` says what is
@@ -215,11 +215,6 @@ impl<'a> Reader<'a> {
             })
             .collect()
     }
-}
-
-/// The items of a comma-separated list.
-pub fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 #[cfg(test)]

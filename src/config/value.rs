@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::reader::items;
 use crate::secrets::Selected;
 use crate::text::{self, escaped};
 
@@ -129,6 +128,11 @@ pub fn token(text: &str) -> Result<&str, &'static str> {
     } else {
         Err("holds bytes that no token has; give the token alone, in visible ASCII")
     }
+}
+
+/// The items of a comma-separated list.
+pub fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// `key` or `key:NAME`, comma-separated; no two may become the same variable.

@@ -3,6 +3,7 @@
 mod login;
 mod read;
 mod redirect;
+mod said;
 mod status;
 mod text;
 

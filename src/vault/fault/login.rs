@@ -1,6 +1,6 @@
 //! Logins that were refused.
 
-use super::status::Said;
+use super::said::Said;
 use super::text::Meaning;
 use crate::error::{Code, Fault, Retry};
 

@@ -1,6 +1,6 @@
 //! Reads that were refused, that found nothing, or that found something else than a version of a secret.
 
-use super::status::Said;
+use super::said::Said;
 use super::text::Meaning;
 use super::{Asked, Step};
 use crate::error::{Code, Fault, Retry};

@@ -2,45 +2,11 @@
 
 use std::time::Duration;
 
-use super::text::{self, Meaning};
+use super::said::Said;
+use super::text::Meaning;
 use super::{Asked, NOT_VAULT, Step, login, not_vault, outline, read, redirect};
 use crate::error::{Code, Fault, Retry};
-use crate::json::Object;
 use crate::vault::http::Answer;
-
-/// An answer, as far as a refusal is told by it.
-pub(super) struct Said {
-    /// The document, where it is one of Vault's.
-    pub document: Option<Object>,
-    pub status: u16,
-    /// Its error texts as one, fit for a line.
-    pub texts: String,
-    pub meaning: Option<Meaning>,
-    /// Subject, status and texts.
-    pub cause: String,
-}
-
-impl Said {
-    fn of(asked: &Asked, answer: &Answer) -> Self {
-        // Vault's own errors have this shape; a proxy's have not.
-        let document =
-            Object::parse(&answer.body).ok().filter(|it| it.get("errors").is_some() || it.get("data").is_some());
-        let texts = document.as_ref().map(|it| asked.scrubber.clean(&it.strings("errors"))).unwrap_or_default();
-        let reason = if texts.is_empty() { String::new() } else { format!(": {texts}") };
-        let cause = format!("{} was answered with {}{reason}", asked.step.subject(), answer.status);
-        Self { document, status: answer.status, meaning: text::meaning(answer.status, &texts), texts, cause }
-    }
-
-    /// A fault that is final.
-    pub(super) fn refused(self, code: Code, remedy: impl Into<String>) -> Fault {
-        Fault { code, cause: self.cause, remedy: remedy.into(), retry: Retry::Never, status: None }
-    }
-
-    /// A fault that may pass.
-    fn not_ready(self, remedy: impl Into<String>, retry: Retry) -> Fault {
-        Fault { retry, ..self.refused(Code::NotReady, remedy) }
-    }
-}
 
 pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
     let said = Said::of(asked, answer);
