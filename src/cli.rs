@@ -195,7 +195,7 @@ fn unreadable(error: &clap::Error) -> Error {
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = lines.find_map(|line| line.strip_prefix("tip: ")).filter(|tip| tip.contains("similar"));
     let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-    usage(&crate::text::shown(&format!("{first}{tip}")))
+    usage(&vault_client::text::shown(&format!("{first}{tip}")))
 }
 
 fn short(setting: &Setting) -> String {

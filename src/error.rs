@@ -1,16 +1,16 @@
 //! The one error type: what went wrong, the sentence an operator reads, and the exit code.
 
-use std::fmt;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use vault_client::{ErrorKind, Seconds, VaultError};
 
 use crate::install::InstallError;
 use crate::process::Refused;
 use crate::process::command::CommandFault;
 use crate::sink::env_file::Unwritten;
 use crate::sink::file::Kind;
-use crate::text;
+use vault_client::text;
 
 /// The exit codes, after [sysexits(3)](https://man.openbsd.org/sysexits) and the shell's 126, 127 and 128+n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,23 @@ pub enum Code {
     NotFound = 127,
 }
 
+impl Code {
+    /// The code that a client's error leads to.
+    pub fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Credential | ErrorKind::NotFound => Self::Absent,
+            ErrorKind::Unreachable | ErrorKind::Cancelled => Self::Unreachable,
+            ErrorKind::NotReady | ErrorKind::RateLimited => Self::NotReady,
+            ErrorKind::NotVault => Self::NotVault,
+            ErrorKind::Denied | ErrorKind::Oidc => Self::Denied,
+            ErrorKind::Conflict | ErrorKind::Shape => Self::Data,
+            ErrorKind::System => Self::System,
+            // Every other one is of a setting, or of what it points at.
+            _ => Self::Config,
+        }
+    }
+}
+
 /// Everything that can end a run before the application starts.
 ///
 /// Its text is the whole sentence that an operator reads: subject, cause, and after the last semicolon or in brackets the
@@ -70,32 +87,9 @@ pub enum Error {
     /// Every fault of the settings, one line each.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<SettingFault>),
-    /// The JWT or token file gave no credential.
-    #[error("{what} {path}: {cause}; {remedy}{effort}")]
-    Credential {
-        /// `JWT file` or `token file`.
-        what: &'static str,
-        /// The file.
-        path: String,
-        /// Why it gave none.
-        cause: String,
-        /// What to do.
-        remedy: &'static str,
-        /// How long it was waited for.
-        effort: Effort,
-    },
-    /// Vault, or what stands in its place, did not do what was asked.
-    #[error("vault at {at}: {during}{fault}{effort}")]
-    Vault {
-        /// The address, without credentials.
-        at: String,
-        /// What was being done, with a colon, where the fault does not say it; empty where it does.
-        during: String,
-        /// The last fault.
-        fault: Fault,
-        /// What had been tried.
-        effort: Effort,
-    },
+    /// Vault, or what stands in its place, did not do what was asked; or the file with the JWT or token gave no credential.
+    #[error("{}", crate::remedy::sentence(.0))]
+    Vault(#[from] VaultError),
     /// Vault was not asked, and the environment has not what COMMAND needs.
     #[error(
         "environment: missing: {missing}; nothing was read, because {because}; {remedy}, or write VAULT_REQUIRED=false to \
@@ -166,12 +160,7 @@ impl Error {
     pub fn parts(&self) -> (String, Option<String>) {
         let text = self.to_string();
         match self {
-            Self::Vault { at, during, fault, effort } => {
-                (format!("vault at {at}: {during}{}{effort}", fault.cause), Some(fault.remedy.clone()))
-            }
-            Self::Credential { what, path, cause, remedy, effort } => {
-                (format!("{what} {path}: {cause}{effort}"), Some((*remedy).to_owned()))
-            }
+            Self::Vault(error) => crate::remedy::parts(error),
             Self::Secrets { from, problems, .. } => (format!("secret {from}:\n{}", problems.join("\n")), None),
             Self::Settings(_) | Self::Signal(_) => (text, None),
             // Their texts are ours, and what stands behind the last semicolon is the remedy.
@@ -189,8 +178,8 @@ impl Error {
             Self::Usage(_) => Code::Usage,
             Self::Late(_) => Code::Unreachable,
             Self::Settings(_) => Code::Config,
-            Self::Credential { .. } | Self::Unread { .. } => Code::Absent,
-            Self::Vault { fault, .. } => fault.code,
+            Self::Unread { .. } => Code::Absent,
+            Self::Vault(error) => Code::of(error.kind()),
             Self::Secrets { code, .. } => *code,
             Self::Command { fault, .. } => match fault {
                 CommandFault::Missing | CommandFault::NotInPath(_) | CommandFault::Interpreter(_) => Code::NotFound,
@@ -224,135 +213,4 @@ pub struct SettingFault {
     pub held: Option<String>,
     /// What is wrong and what is accepted.
     pub cause: String,
-}
-
-/// What Vault's answer, or its absence, comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The exit code it leads to.
-    pub code: Code,
-    /// What happened.
-    pub cause: String,
-    /// What the operator can do.
-    pub remedy: String,
-    /// Whether trying again can help.
-    pub retry: Retry,
-    /// The HTTP status, where there was an answer.
-    pub status: Option<u16>,
-}
-
-/// Whether trying again can help, and how that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// No: the same question gets the same answer.
-    Never,
-    /// Only by somebody's act, which `VAULT_WAIT` waits for.
-    InWait,
-    /// Yes, after the usual pause; it is one of the tries of `VAULT_MAX_RETRIES`.
-    Soon,
-    /// The same, after at least this pause, which the server asked for.
-    After(Duration),
-    /// Yes, as a rule within a second: after short pauses, at least this one, and only then as [`Retry::Soon`].
-    Quick(Duration),
-    /// Perhaps: the cause can be one that passes or one that stays. Tried twice more at most.
-    Again,
-    /// Yes, the server lives and asks for patience: after growing pauses, at least this one, until the budget ends.
-    Patience(Duration),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.cause, self.remedy)
-    }
-}
-
-/// What had been tried when a fault became final.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Effort {
-    /// Tries made of the step.
-    pub tries: u32,
-    /// Time spent on the step.
-    pub spent: Duration,
-    /// Why no further try was made, where that was not the number of tries.
-    pub stopped_by: Option<Stop>,
-}
-
-/// A limit that forbade a further try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// `VAULT_STARTUP_TIMEOUT` cannot hold the pause that a further try needs.
-    Budget {
-        /// The setting.
-        limit: Duration,
-        /// The pause.
-        pause: Duration,
-    },
-    /// `VAULT_WAIT` is over.
-    Wait(Duration),
-}
-
-impl fmt::Display for Effort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spent = Seconds(self.spent);
-        match (self.stopped_by, self.tries) {
-            (Some(Stop::Wait(limit)), _) => write!(f, " (waited {spent}, VAULT_WAIT is {})", Seconds(limit)),
-            (Some(Stop::Budget { limit, pause }), tries) => {
-                let (ies, limit, pause) = (if tries == 1 { "y" } else { "ies" }, Seconds(limit), Seconds(pause));
-                write!(f, " ({tries} tr{ies} in {spent}; a pause of {pause} is beyond VAULT_STARTUP_TIMEOUT, {limit})")
-            }
-            (None, 0 | 1) => Ok(()),
-            (None, tries) => write!(f, " ({tries} tries in {spent})"),
-        }
-    }
-}
-
-/// A duration as an operator writes it: `350ms`, `2.5s`, `1m30s`, `2h30m`.
-pub struct Seconds(pub Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        match (millis / 60_000, millis % 60_000) {
-            (0, millis @ 0..1000) => write!(f, "{millis}ms"),
-            (0, millis) if millis % 1000 == 0 => write!(f, "{}s", millis / 1000),
-            (0, millis) => write!(f, "{}.{}s", millis / 1000, format!("{:03}", millis % 1000).trim_end_matches('0')),
-            (minutes @ 120.., _) if minutes % 60 == 0 => write!(f, "{}h", minutes / 60),
-            (minutes @ 120.., _) => write!(f, "{}h{}m", minutes / 60, minutes % 60),
-            (minutes, 0..1000) => write!(f, "{minutes}m"),
-            (minutes, millis) => write!(f, "{minutes}m{}s", millis / 1000),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_as_they_are_written() {
-        for (millis, text) in [
-            (0, "0ms"),
-            (350, "350ms"),
-            (2500, "2.5s"),
-            (120_000, "2m"),
-            (90_400, "1m30s"),
-            (7_200_000, "2h"),
-            (9_000_000, "2h30m"),
-            (2_764_800_000, "768h"),
-        ] {
-            assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn an_effort_says_what_stopped_it() {
-        let effort = |tries, stopped_by| Effort { tries, spent: Duration::from_millis(1500), stopped_by }.to_string();
-        assert_eq!(effort(1, None), "");
-        assert_eq!(effort(4, None), " (4 tries in 1.5s)");
-        assert_eq!(effort(9, Some(Stop::Wait(Duration::from_secs(1)))), " (waited 1.5s, VAULT_WAIT is 1s)");
-        assert_eq!(
-            effort(1, Some(Stop::Budget { limit: Duration::from_secs(2), pause: Duration::from_secs(5) })),
-            " (1 try in 1.5s; a pause of 5s is beyond VAULT_STARTUP_TIMEOUT, 2s)"
-        );
-    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::sink::file::{self, FileError, Target};
-use crate::text;
+use vault_client::text;
 
 /// The name of the copy.
 const NAME: &str = "vault-exec";

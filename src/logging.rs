@@ -13,13 +13,14 @@ use log::{Level, LevelFilter, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::process::PIPE_BUF;
-use crate::text::without_credentials;
+use vault_client::text::without_credentials;
 
 /// Sets the log up, once in a process; a second call changes nothing.
 pub fn init(level: LevelFilter, json: bool) {
     let line = if json { json_line } else { text_line };
     let _ = Builder::new()
         .filter_module("vault_exec", level)
+        .filter_module("vault_client", level)
         .target(Target::Pipe(Box::new(Stderr { full: false })))
         .format(move |out, record| writeln!(out, "{}", line(record)))
         .try_init();

@@ -11,13 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, fstat, lstat};
 
-use crate::error::{Error, Seconds};
+use crate::error::Error;
 use crate::secrets::{self, Variable, name};
 use crate::sink::exec::OnConflict;
 use crate::sink::file::obstacle;
-use crate::text;
-use crate::vault::kv::{Location, Version};
-use crate::vault::token::Revoked;
+use vault_client::Revoked;
+use vault_client::Seconds;
+use vault_client::kv::{Location, Version};
+use vault_client::text;
 
 /// What the kubelet keeps of a termination log, in bytes:
 /// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>
@@ -32,7 +33,7 @@ pub fn error(error: &Error, termination_log: Option<&Path>) {
     let code = error.exit_code();
     let text = error.to_string();
     let text = text::within(&text::without_credentials(&text), LONGEST_MESSAGE);
-    let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
+    let status = if let Error::Vault(error) = error { error.status() } else { None };
     // The error comes last, where it is looked for.
     if let Some(path) = termination_log
         && let Err(fault) = write(path, &text)

@@ -3,23 +3,24 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::cli::{self, Ask};
 use crate::config::{self, Config, Passthrough, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
-use crate::process::wait::{Ended, Waiter};
+use crate::process::wait::Waiter;
 use crate::report::{self, Done, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{
-    arm, collect, conflicting, demand_required, demand_target, fit, guard, names_lost, not_started, print,
-    refuse_references, refused, sink, tracer,
+    arm, collect, conflicting, connect, demand_required, demand_target, ended_by, fit, guard, names_lost, not_started,
+    print, refuse_references, refused, sink, tracer,
 };
-use crate::vault::Client;
-use crate::vault::token::Revoked;
-use crate::{check, install, logging, process, text};
+use crate::{check, install, logging, process};
+use vault_client::Ended;
+use vault_client::Revoked;
+use vault_client::text;
 
 /// The whole program: log, run, print one error, return its code.
 pub fn program(args: Vec<OsString>) -> u8 {
@@ -68,12 +69,13 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
         log::warn!("{warning}");
     }
 
-    let vault = Client::new(&config.vault, config.policy(times.begun), Arc::clone(waiter));
-    vault.status()?;
+    let vault = connect(config, times.begun, waiter);
+    let ended = ended_by(waiter);
+    vault.status().map_err(&ended)?;
     times.lap("status");
-    let session = vault.login(&config.auth)?;
+    let session = vault.login(&*config.auth).map_err(&ended)?;
     times.lap("login");
-    let secret = session.read(&config.location)?;
+    let secret = session.read(&config.location).map_err(&ended)?;
     times.lap("read");
 
     let collected = collect(&secret, config, sink.carrier());
@@ -87,11 +89,10 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     let (variables, payload) = fit(collected, config, sink, environ);
     let payload = payload.map_err(|problems| refused(&config.location, &secret, &problems))?;
     let ready = payload.prepare().map_err(Unwritten::File)?;
-    waiter.expect(times.begun + config.startup_timeout, Duration::ZERO);
-    waiter.alive().map_err(|ended| match ended {
-        Ended::Signal(signal) => Error::Signal(signal),
-        Ended::Deadline => Error::Late(config.startup_timeout),
+    let end = times.begun + config.limits.whole;
+    waiter.call(end).alive().map_err(|ended| match ended {
         Ended::Refused(refused) => Error::System(refused),
+        Ended::Cancelled | Ended::Deadline => waiter.caught().map_or(Error::Late(config.limits.whole), Error::Signal),
     })?;
     let revoked = session.revoke();
     if revoked == Revoked::Yes {
@@ -114,8 +115,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
             Err(not_started(&command.name())(command.exec(Some(&environment))))
         }
         Ready::File(file, env_file) => {
-            waiter.expect(times.begun + config.startup_timeout, Duration::ZERO);
-            let outcome = put_in_place(file, waiter)?;
+            let outcome = put_in_place(file, waiter, end)?;
             done.print(&format!("; {env_file} {outcome}"));
             // One that arrived during the rename was left waiting for its end.
             waiter.disarm().map_err(Error::Signal)
@@ -134,9 +134,9 @@ fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
         Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),
         Sink::EnvFile(env_file) => {
             let waiter = arm()?;
-            waiter.expect(Instant::now() + config::STARTUP_TIMEOUT, Duration::ZERO);
+            let end = Instant::now() + config::STARTUP_TIMEOUT;
             let bytes = env_file.render(&[]).unwrap_or_default();
-            let outcome = put_in_place(env_file.prepare(bytes).map_err(Unwritten::File)?, &waiter)?;
+            let outcome = put_in_place(env_file.prepare(bytes).map_err(Unwritten::File)?, &waiter, end)?;
             log::info!("VAULT_ADDR is unset: {env_file} {outcome}, without variables");
             waiter.disarm().map_err(Error::Signal)
         }
@@ -145,7 +145,7 @@ fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
 
 /// Gives an env file its name, unless a signal has arrived; one that arrives during that waits for its end, but ends
 /// the wait for a reader of standard output.
-fn put_in_place(file: env_file::Ready, waiter: &Waiter) -> Result<&'static str, Error> {
+fn put_in_place(file: env_file::Ready, waiter: &Waiter, end: Instant) -> Result<&'static str, Error> {
     waiter.caught().map_or(Ok(()), |signal| Err(Error::Signal(signal)))?;
-    file.finish(waiter).map_err(|fault| waiter.caught().map_or(Error::EnvFile(fault), Error::Signal))
+    file.finish(&waiter.call(end)).map_err(|fault| waiter.caught().map_or(Error::EnvFile(fault), Error::Signal))
 }

@@ -1,13 +1,16 @@
 //! What a run and a dry run share: choosing the sink, arming the process, judging the secret.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::time::Instant;
 
 use nix::errno::Errno;
 
 use crate::cli::{self, Request};
 use crate::config::{self, Config, Passthrough};
 use crate::error::{self, Code, Error, SettingFault};
+use crate::observer::Log;
+use crate::process;
 use crate::process::command::CommandFault;
 use crate::process::environ::Environ;
 use crate::process::signal::Signals;
@@ -17,8 +20,9 @@ use crate::secrets::{self, Carrier, Problem, Variable, name};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
 use crate::sink::{Payload, Sink};
-use crate::vault::kv::{Location, Version};
-use crate::{process, text};
+use vault_client::kv::{Location, Version};
+use vault_client::text;
+use vault_client::{Endpoint, ErrorKind, VaultError};
 
 /// Refuses a command line that names nothing to do, before any setting is judged.
 ///
@@ -45,7 +49,7 @@ pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> R
     }
     match env_file {
         None => Err(cli::nothing_to_do()),
-        Some(EnvFile { place: Place::Stdout, .. }) if !request.force && std::io::stdout().is_terminal() => {
+        Some(EnvFile { place: Place::Stdout, .. }) if !request.force && io::stdout().is_terminal() => {
             Err(cli::usage("standard output is a terminal, where secrets do not belong; redirect it, or add --force"))
         }
         Some(env_file) => Ok(Sink::EnvFile(env_file)),
@@ -71,6 +75,20 @@ pub fn arm() -> Result<Arc<Waiter>, Error> {
     process::harden()?;
     process::demand_random()?;
     Ok(Arc::new(Waiter::new(Some(Signals::arm()?))))
+}
+
+/// The server that a run which began at `begun` talks to.
+pub fn connect(config: &Config, begun: Instant, waiter: &Arc<Waiter>) -> Endpoint {
+    let (limits, cancel) = (config.limits(begun), waiter.cancel().clone());
+    Endpoint::new(&config.vault, limits, cancel, Arc::new(Log(Arc::clone(waiter))))
+}
+
+/// What a client's error comes to: where a signal has cancelled a call, the signal is the error.
+pub fn ended_by(waiter: &Waiter) -> impl Fn(VaultError) -> Error + use<'_> {
+    |error| match waiter.caught() {
+        Some(signal) if error.kind() == ErrorKind::Cancelled => Error::Signal(signal),
+        _ => Error::Vault(error),
+    }
 }
 
 /// The warning that something has hold of this process since before it was closed to onlookers; with `refuse` it is an
@@ -211,7 +229,9 @@ pub fn not_started(command: &str) -> impl Fn(CommandFault) -> Error + use<> {
 /// [`Error::Output`] where standard output is full.
 pub fn print(text: &str) -> Result<(), Error> {
     match process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes())) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) => {
+        Err(error)
+            if error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EBADF as i32) =>
+        {
             Ok(())
         }
         written => written.map_err(Error::Output),

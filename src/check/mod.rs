@@ -21,11 +21,11 @@ use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, OnConflict};
 use crate::sink::{Payload, Sink};
 use crate::steps;
-use crate::text::name as shown_name;
-use crate::vault::kv::Version;
-use crate::vault::preflight::Explained;
-use crate::vault::token::{Revoked, Session, TokenInfo};
-use crate::vault::{Client, auth};
+use vault_client::kv::Explained;
+use vault_client::kv::Version;
+use vault_client::login;
+use vault_client::text::name as shown_name;
+use vault_client::{Revoked, Session, TokenInfo};
 
 pub use report::{FIELDS, STEPS};
 use report::{Facts, Found, Report, Row};
@@ -100,7 +100,7 @@ impl Report {
             Some(Plan::Vault(config)) if sound => content = self.ask_vault(&config, sink, environ, &waiter)?,
             Some(Plan::Vault(config)) => {
                 self.skip("status", "the settings are at fault");
-                self.step("credential", Instant::now(), config.auth.inspect().map(inspected))?;
+                self.step("credential", Instant::now(), config.auth.inspect().map(inspected).map_err(Error::Vault))?;
             }
         }
         // Whatever came before; a real run comes to it after everything else that can fail.
@@ -121,9 +121,11 @@ impl Report {
         self.warnings.extend(config.warnings.iter().cloned());
         self.warnings.extend(steps::tracer(config.refuse_traced)?);
         let begun = Instant::now();
-        let vault = Client::new(&config.vault, config.policy(begun), Arc::clone(waiter));
-        let up = self.step("status", begun, vault.status().map(ready))?.is_some();
-        let credential = self.step("credential", Instant::now(), vault.inspect(&config.auth).map(inspected))?;
+        let vault = steps::connect(config, begun, waiter);
+        let ended = steps::ended_by(waiter);
+        let up = self.step("status", begun, vault.status().map(ready).map_err(&ended))?.is_some();
+        let credential =
+            self.step("credential", Instant::now(), vault.inspect(&*config.auth).map(inspected).map_err(&ended))?;
         if !up || credential.is_none() {
             self.skip("login", if up { "the credential is at fault" } else { "Vault is not ready" });
             return Ok(None);
@@ -136,7 +138,7 @@ impl Report {
             );
         }
         let begun = Instant::now();
-        let session = match vault.login(&config.auth) {
+        let session = match vault.login(&*config.auth).map_err(&ended) {
             // Nothing was asked: what the token is good for shows below.
             Ok(session) if session.is_handed_in() => Some(session),
             login => self.step("login", begun, login.map(|session| logged_in(config, session)))?,
@@ -146,8 +148,8 @@ impl Report {
             return Ok(None);
         };
         let place = self.steps.len();
-        let (secret, refused) = self.read(config, &session)?;
-        let good = !session.is_handed_in() || self.judge_token(place, config, &session, refused)?;
+        let (secret, refused) = self.read(config, &session, waiter)?;
+        let good = !session.is_handed_in() || self.judge_token(place, config, &session, refused, waiter)?;
         if let Some(code @ (ABSENT | DENIED)) = refused.filter(|_| good) {
             let begun = Instant::now();
             let explained = session.explain(&config.location, code == DENIED);
@@ -176,10 +178,15 @@ impl Report {
     }
 
     /// Returns the secret, or the exit code for a read that failed.
-    fn read(&mut self, config: &Config, session: &Session) -> Result<(Option<Version>, Option<u8>), Error> {
+    fn read(
+        &mut self,
+        config: &Config,
+        session: &Session,
+        waiter: &Waiter,
+    ) -> Result<(Option<Version>, Option<u8>), Error> {
         let begun = Instant::now();
         let location = &config.location;
-        let secret = session.read(location);
+        let secret = session.read(location).map_err(steps::ended_by(waiter));
         let refused = secret.as_ref().err().map(Error::exit_code);
         let found = secret.map(|secret| {
             // A document with a duplicate key is not read as far as its version.
@@ -212,10 +219,11 @@ impl Report {
         config: &Config,
         session: &Session,
         refused: Option<u8>,
+        waiter: &Waiter,
     ) -> Result<bool, Error> {
         let begun = Instant::now();
         let method = config.auth.name();
-        let looked_up = session.look_up();
+        let looked_up = session.look_up().map_err(steps::ended_by(waiter));
         let both_denied = refused == Some(DENIED) && looked_up.as_ref().is_err_and(|it| it.exit_code() == DENIED);
         match looked_up {
             Err(error) if !both_denied && !matches!(error, Error::Signal(_)) => {
@@ -330,7 +338,7 @@ fn would(sink: &Sink) -> impl Fn(&str) -> String + use<> {
 }
 
 /// A credential, by what it says of itself.
-fn inspected(credential: auth::Inspected) -> Found<()> {
+fn inspected(credential: login::Inspected) -> Found<()> {
     let facts = vec![
         ("path", json!(credential.path)),
         ("audience", json!(credential.audience)),
@@ -341,7 +349,7 @@ fn inspected(credential: auth::Inspected) -> Found<()> {
 }
 
 /// The session of a login. Of the token of an answer that was refused as a whole nothing is known.
-fn logged_in<'a>(config: &Config, session: Session<'a>) -> Found<Session<'a>> {
+fn logged_in(config: &Config, session: Session) -> Found<Session> {
     let info = session.info.clone();
     of_token(config.auth.name(), &info, session)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::InEffect;
 use crate::error::Error;
-use crate::text::without_credentials;
+use vault_client::text::without_credentials;
 
 /// What a dry run found.
 pub(super) struct Report {
@@ -94,7 +94,7 @@ fn hide_in(value: &mut Value) {
 
 impl Failure {
     fn of(step: &'static str, error: &Error) -> Self {
-        let status = if let Error::Vault { fault, .. } = error { fault.status } else { None };
+        let status = if let Error::Vault(error) = error { error.status() } else { None };
         let lines = error.to_string().lines().map(str::to_owned).collect();
         let (cause, remedy) = error.parts();
         Self { step, code: error.exit_code(), lines, cause, remedy, status }

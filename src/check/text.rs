@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::report::{Outcome, Report, Step};
 use crate::cli::EXIT_CODES;
-use crate::error::Seconds;
+use vault_client::Seconds;
 
 /// No line is longer.
 const WIDTH: usize = 80;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use super::reader::Reader;
 use super::{setting, value};
 use crate::process::environ::Environ;
-use crate::secret::Secret;
-use crate::text;
-use crate::vault::auth::{Kubernetes, Method, TokenSource, json_is};
+use vault_client::Secret;
+use vault_client::login::json_is;
+use vault_client::text;
+use vault_client::{Kubernetes, Login, Token, TokenSource};
 
 /// Returns `None` only if a fault was recorded.
-pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<String>) -> Option<Method> {
+pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<String>) -> Option<Box<dyn Login>> {
     let token = reader.parse(&setting::TOKEN, |text| {
         if text.starts_with('{') {
             let (what, remedy) = json_is(text.as_bytes());
@@ -64,7 +65,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
                 "unset; the kubernetes login needs a role, set it to the one made for this pod",
             );
         }
-        return Some(Method::Kubernetes(Kubernetes { mount, role: role?, jwt, revoke }));
+        return Some(Box::new(Kubernetes { mount, role: role?, jwt, revoke }));
     }
     let source = given(token).or(file).or(home);
     if source.is_none() && !reader.faults.iter().any(|fault| fault.name.ends_with("_TOKEN")) {
@@ -80,5 +81,5 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, warnings: &mut Vec<St
         );
         reader.fault("VAULT_AUTH_METHOD", None, cause);
     }
-    source.map(Method::Token)
+    source.map(|source| Box::new(Token(source)) as Box<dyn Login>)
 }

@@ -18,19 +18,21 @@ use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
 use crate::sink::format::{Format, UnknownFormat};
-use crate::text::shown;
-use crate::vault::address::Address;
-use crate::vault::auth::Method;
-use crate::vault::kv::Location;
-use crate::vault::retry::Policy;
-use crate::vault::{Options, Proxy};
 pub use log::{Log, log};
 pub use passthrough::Passthrough;
 use reader::{Flags, Found, NearMiss, Reader};
 use setting::Setting;
+use vault_client::Address;
+use vault_client::kv::Location;
+use vault_client::text::shown;
+use vault_client::{Limits, Login};
+use vault_client::{Options, Proxy};
 
 /// The default of `VAULT_STARTUP_TIMEOUT`.
 pub const STARTUP_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What the server's log has of this program.
+const USER_AGENT: &str = concat!("vault-exec/", env!("CARGO_PKG_VERSION"));
 
 /// What the settings come to.
 pub struct Settings {
@@ -53,7 +55,7 @@ pub struct Config {
     /// Where Vault is and how to talk to it.
     pub vault: Options,
     /// How to come by a token.
-    pub auth: Method,
+    pub auth: Box<dyn Login>,
     /// What to read.
     pub location: Location,
     /// What to make of it.
@@ -62,14 +64,8 @@ pub struct Config {
     pub on_conflict: OnConflict,
     /// Whether another tool's references may stay in COMMAND's environment.
     pub allow_references: bool,
-    /// Tries after the first.
-    pub max_retries: u32,
-    /// The first pause.
-    pub retry_delay: Duration,
-    /// How long to wait for readiness.
-    pub wait: Duration,
-    /// The limit of everything.
-    pub startup_timeout: Duration,
+    /// How long and how often it is tried; [`Limits::whole`] is the limit of everything.
+    pub limits: Limits,
     /// Whether a start that another process traces is an error.
     pub refuse_traced: bool,
     /// What is not wrong but deserves a warning.
@@ -77,14 +73,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// The retry policy of a run that began at `begun`.
-    pub fn policy(&self, begun: Instant) -> Policy {
-        Policy {
-            retries: self.max_retries,
-            delay: self.retry_delay,
-            wait: Some((begun + self.wait, self.wait)).filter(|(_, wait)| !wait.is_zero()),
-            budget: (begun + self.startup_timeout, self.startup_timeout),
-        }
+    /// The limits of a run that began at `begun`.
+    pub fn limits(&self, begun: Instant) -> Limits {
+        Limits { until: Some(begun + self.limits.whole), ..self.limits }
     }
 }
 
@@ -298,15 +289,15 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
     let mut time = |setting, parse: fn(&str) -> Result<Duration, &'static str>, default| {
         reader.parse(setting, parse).unwrap_or(default)
     };
-    let timeout = time(&setting::TIMEOUT, value::duration, Duration::from_secs(30));
-    let retry_delay = time(&setting::RETRY_DELAY, value::duration_or_zero, Duration::from_secs(5));
+    let request = time(&setting::TIMEOUT, value::duration, Duration::from_secs(30));
+    let delay = time(&setting::RETRY_DELAY, value::duration_or_zero, Duration::from_secs(5));
     let wait = time(&setting::WAIT, value::duration_or_zero, Duration::ZERO);
-    let startup_timeout = time(&setting::STARTUP_TIMEOUT, value::duration, STARTUP_TIMEOUT);
-    if let Some(found) = reader.find(&setting::WAIT).filter(|_| wait > startup_timeout) {
+    let whole = time(&setting::STARTUP_TIMEOUT, value::duration, STARTUP_TIMEOUT);
+    if let Some(found) = reader.find(&setting::WAIT).filter(|_| wait > whole) {
         reader.fault(found.name, Some(found.text), "longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less");
     }
     let not_a_number = "not a number of tries; write 0, 1, 2 ...";
-    let max_retries = reader.parse(&setting::MAX_RETRIES, |text| text.parse().map_err(|_| not_a_number)).unwrap_or(3);
+    let retries = reader.parse(&setting::MAX_RETRIES, |text| text.parse().map_err(|_| not_a_number)).unwrap_or(3);
     let address = address?;
     if !tls.verify {
         warnings.push(
@@ -318,16 +309,13 @@ fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Confi
         warnings.push(format!("VAULT_ADDR {address} is not https: token and secrets cross the network in plain text"));
     }
     Some(Config {
-        vault: Options { address, namespace, timeout, tls, proxy },
+        vault: Options { address, namespace, tls, proxy, user_agent: USER_AGENT.into(), lanes: 1 },
         auth: auth?,
         location: Location { mount, path: path?, version: version.flatten() },
         rules,
         on_conflict: on_conflict.unwrap_or(OnConflict::Overwrite),
         allow_references,
-        max_retries,
-        retry_delay,
-        wait,
-        startup_timeout,
+        limits: Limits { request, retries, delay, wait, whole, until: None },
         refuse_traced,
         warnings,
     })

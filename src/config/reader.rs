@@ -5,7 +5,7 @@ use super::setting::{ALL, Setting};
 use super::value;
 use crate::error::SettingFault;
 use crate::process::environ::Environ;
-use crate::text::{escaped, shown, without_credentials};
+use vault_client::text::{escaped, shown, without_credentials};
 
 /// What the command line says of settings; empty where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Whole settings in, whole configuration or every fault out.
 
 use super::*;
-use crate::vault::auth::{Kubernetes, TokenSource};
+use vault_client::Kubernetes;
 
 const MINIMAL: [(&str, &str); 3] = [("VAULT_ADDR", "https://vault"), ("VAULT_PATH", "app"), ("VAULT_TOKEN", "hvs.x")];
 
@@ -29,9 +29,7 @@ fn config(more: &[(&str, &str)]) -> Config {
 fn defaults_are_those_of_the_table() {
     let config = config(&[]);
     assert_eq!(config.location, Location { mount: "kv".into(), path: "app".into(), version: None });
-    assert_eq!((config.max_retries, config.retry_delay), (3, Duration::from_secs(5)));
-    assert_eq!((config.vault.timeout, config.wait), (Duration::from_secs(30), Duration::ZERO));
-    assert_eq!((config.startup_timeout, config.on_conflict), (Duration::from_secs(120), OnConflict::Overwrite));
+    assert_eq!((config.limits, config.on_conflict), (Limits::default(), OnConflict::Overwrite));
     assert_eq!((config.rules, config.warnings), (Rules::default(), Vec::<String>::new()));
     assert!(config.vault.tls.verify && config.vault.namespace.is_none() && config.vault.proxy.is_none());
     for (setting, shown) in [
@@ -129,13 +127,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     let chosen = |more: &[(&str, &str)]| {
         let base = [("VAULT_ADDR", "https://vault"), ("VAULT_PATH", "app"), ("HOME", home_path), ("VAULT_ROLE", "r")];
         match loaded(&[more, &base].concat()) {
-            Ok(Plan::Vault(config)) => match config.auth {
-                Method::Token(TokenSource::Given(token)) => format!("given {}", token.expose()),
-                Method::Token(TokenSource::File(path)) => format!("file {}", path.display()),
-                Method::Kubernetes(Kubernetes { mount, role, jwt, revoke }) => {
-                    format!("{mount} {role} {} {revoke}", jwt.display())
-                }
-            },
+            Ok(Plan::Vault(config)) => format!("{:?}", config.auth),
             Ok(Plan::Passthrough(_)) => "passthrough".into(),
             Err(error) => error.to_string(),
         }
@@ -146,11 +138,12 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
         "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a \
          service-account token at {default_jwt}, or log in with the official client ($HOME/.vault-token)"
     );
-    let kubernetes = format!("kubernetes r {default_jwt} true");
+    let kubernetes = Kubernetes { mount: "kubernetes".into(), role: "r".into(), jwt: default_jwt.into(), revoke: true };
+    let kubernetes = format!("{kubernetes:?}");
     assert_eq!(chosen(&[]), nothing);
     assert_eq!(chosen(&[pod]), kubernetes);
-    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t")]), "file /t");
-    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t"), ("VAULT_TOKEN", " x\n")]), "given x");
+    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t")]), "Token(File(\"/t\"))");
+    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t"), ("VAULT_TOKEN", " x\n")]), "Token(Given(Secret(***)))");
     assert_eq!(chosen(&[("VAULT_AUTH_METHOD", "kubernetes"), ("VAULT_TOKEN", "x")]), kubernetes);
     assert_eq!(
         chosen(&[("VAULT_AUTH_METHOD", "token"), pod]),
@@ -167,7 +160,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     );
     let jwt = home.path().join("jwt");
     std::fs::write(&jwt, "x.y.z").unwrap();
-    let at = format!("k8s r {} false", jwt.display());
+    let at = format!("{:?}", Kubernetes { mount: "k8s".into(), role: "r".into(), jwt: jwt.clone(), revoke: false });
     let settings = [
         ("K8S_JWT_TOKEN_PATH", jwt.to_str().unwrap()),
         ("VAULT_K8S_AUTH_MOUNT_POINT", "/k8s/"),
@@ -175,7 +168,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     ];
     assert_eq!(chosen(&settings), at);
     std::fs::write(home.path().join(".vault-token"), "x").unwrap();
-    assert_eq!(chosen(&[]), format!("file {home_path}/.vault-token"));
+    assert_eq!(chosen(&[]), format!("Token(File(\"{home_path}/.vault-token\"))"));
 }
 
 #[test]
@@ -252,9 +245,14 @@ fn auth_in_front_of_the_mount_is_taken_off_with_a_warning() {
         let in_a_pod =
             [("VAULT_AUTH_METHOD", "kubernetes"), ("VAULT_ROLE", "shop"), ("VAULT_K8S_AUTH_MOUNT_POINT", text)];
         let config = config(&in_a_pod);
-        let Method::Kubernetes(Kubernetes { mount: taken, .. }) = config.auth else { panic!("another method") };
+        let login = Kubernetes {
+            mount: mount.into(),
+            role: "shop".into(),
+            jwt: setting::K8S_TOKEN_PATH.default.into(),
+            revoke: true,
+        };
         let warning = format!("VAULT_K8S_AUTH_MOUNT_POINT is read as {mount}: leave auth/ out, it is added by itself");
         let warnings: Vec<_> = Some(warning).filter(|_| warned).into_iter().collect();
-        assert_eq!((taken.as_str(), config.warnings), (mount, warnings));
+        assert_eq!((format!("{:?}", config.auth), config.warnings), (format!("{login:?}"), warnings));
     }
 }

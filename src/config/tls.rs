@@ -9,9 +9,9 @@ use super::setting;
 use super::trust::{self, Roots};
 use super::value::boolean;
 use crate::process::environ::Environ;
-use crate::small_file;
-use crate::text;
-use crate::vault::tls::{Half, Identity, Tls, roots};
+use vault_client::credential;
+use vault_client::options::tls::{Half, Identity, Tls, roots};
+use vault_client::text;
 
 /// Where distributions keep the bundle of system roots.
 const BUNDLES: &[&str] = &[
@@ -117,7 +117,7 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
         let cause = if is_pem(&found.text) {
             "PEM itself, not a file's path; write it into a file, and set this to the file's path".to_owned()
         } else {
-            match small_file::read(Path::new(&found.text), trust::MAX_FILE) {
+            match credential::read(Path::new(&found.text), trust::MAX_FILE) {
                 Ok(bytes) => return Some(bytes),
                 Err(cause) => format!("{cause}; give a PEM file that this user can read"),
             }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 
-use crate::small_file::{self, Unreadable};
-use crate::text;
-use crate::vault::tls::{Unfit, roots};
+use vault_client::credential::{self, Unreadable};
+use vault_client::options::tls::{Unfit, roots};
+use vault_client::text;
 
 /// Larger files are no certificates; all public roots together take a quarter of a megabyte.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -70,7 +70,7 @@ impl Unusable {
 
 /// The certificates of one file.
 pub fn of_file(path: &Path) -> Result<Roots, Unusable> {
-    let pem = small_file::read(path, MAX_FILE).map_err(Unusable::Unreadable)?;
+    let pem = credential::read(path, MAX_FILE).map_err(Unusable::Unreadable)?;
     roots(&pem).map_err(Unusable::Unfit)
 }
 

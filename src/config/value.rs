@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::secrets::Selected;
-use crate::text::{self, escaped};
+use vault_client::text::{self, escaped};
 
 /// Longer ones are typing errors.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -12,7 +12,7 @@ use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::Refused;
-use crate::text;
+use vault_client::text;
 
 /// Searched where PATH is unset, as [confstr(3)](https://man7.org/linux/man-pages/man3/confstr.3.html) and the shells do.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";

@@ -9,6 +9,7 @@ pub mod wait;
 
 pub use sys::started;
 pub(crate) use sys::{has_acl, remove_acl};
+pub use vault_client::Refused;
 
 use std::ffi::CString;
 use std::fs::File;
@@ -30,37 +31,6 @@ pub fn harden() -> Result<(), Refused> {
     prctl::set_dumpable(false).map_err(Refused::by("prctl"))?;
     // A write to a pipe that nobody reads would end the process with a token in its hand.
     sys::ignore_signals_of_writes().map_err(Refused::by("rt_sigaction"))
-}
-
-/// A system call that this process may not make, as a seccomp profile has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("system call {call}: {}", .errno.desc())]
-pub struct Refused {
-    /// The name that a seccomp profile has for it.
-    pub call: &'static str,
-    /// The kernel's answer, or the profile's.
-    pub errno: Errno,
-}
-
-impl Refused {
-    /// What to do about it.
-    pub const REMEDY: &str = "the container's seccomp profile or limits may forbid it";
-
-    /// The refusal of `call`.
-    pub fn by(call: &'static str) -> impl Fn(Errno) -> Self {
-        move |errno| Self { call, errno }
-    }
-
-    /// The refusal of `call` as an I/O error, where its answer is one that only a profile gives; any other error as it is.
-    pub fn in_io<E: Into<io::Error>>(call: &'static str) -> impl Fn(E) -> io::Error {
-        move |error| {
-            let error = error.into();
-            match error.raw_os_error().map(Errno::from_raw) {
-                Some(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSYS)) => io::Error::other(Self { call, errno }),
-                _ => error,
-            }
-        }
-    }
 }
 
 /// Finds out whether there are random numbers, without which there is no TLS: the standard library would panic.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::command::resolve;
 
-use crate::text;
+use vault_client::text;
 
 /// Shells that do not hand on variables whose names are no identifiers. dash, busybox and mksh were seen to; another that
 /// is called `sh` may.

@@ -4,8 +4,8 @@
 //! signal that has neither a handler nor is blocked. A blocked one is queued for process 1 as well, and every wait of
 //! this program watches the descriptor beside its own, so no thread and no handler is needed.
 
-use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -14,13 +14,13 @@ use super::{Refused, sys};
 
 const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// The armed signals. The inherited mask comes back when this is dropped, but not once a signal was taken: a further one
-/// would kill the process before it has said how it ends.
+/// The armed signals. The inherited mask comes back with [`Signals::restore`], or when this is dropped, but not once a signal
+/// was taken: a further one would kill the process before it has said how it ends.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: SignalFd,
     inherited: SigSet,
-    taken: Cell<bool>,
+    taken: AtomicBool,
 }
 
 impl Signals {
@@ -43,13 +43,13 @@ impl Signals {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let descriptor = SignalFd::with_flags(&ours, flags).map_err(Refused::by("signalfd4"))?;
         sys::signal_mask(Some(&(inherited | ours))).map_err(Refused::by("rt_sigprocmask"))?;
-        Ok(Self { descriptor, inherited, taken: Cell::new(false) })
+        Ok(Self { descriptor, inherited, taken: AtomicBool::new(false) })
     }
 
     /// A signal that has arrived, taken out of the queue.
     pub fn take(&self) -> Result<Option<Signal>, Refused> {
         let Some(info) = self.descriptor.read_signal().map_err(Refused::by("read"))? else { return Ok(None) };
-        self.taken.set(true);
+        self.taken.store(true, Ordering::Relaxed);
         Ok(i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()))
     }
 }
@@ -60,11 +60,18 @@ impl AsFd for Signals {
     }
 }
 
-impl Drop for Signals {
-    fn drop(&mut self) {
-        if !self.taken.get() {
+impl Signals {
+    /// Gives this thread back the mask that it inherited.
+    pub fn restore(&self) {
+        if !self.taken.load(Ordering::Relaxed) {
             // The kernel took the same call before.
             let _ = sys::signal_mask(Some(&self.inherited));
         }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.restore();
     }
 }

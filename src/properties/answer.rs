@@ -1,19 +1,20 @@
 //! Answers of a server, from their bytes to what becomes of each step.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use super::{TOKEN, VALUE, hides, is_one_line};
-use crate::error::Error;
-use crate::json::Object;
-use crate::secret::Secret;
+use crate::error::Code;
+use crate::observer::Log;
+use crate::process::wait::Waiter;
+use crate::remedy;
 use crate::secrets::{self, Carrier, Rules};
-use crate::vault::address::Address;
-use crate::vault::auth::{Kubernetes, Method, TokenSource};
-use crate::vault::kv::Location;
-use crate::vault::retry::Policy;
-use crate::vault::tls::Tls;
-use crate::vault::{Client, Options};
+use vault_client::Address;
+use vault_client::Secret;
+use vault_client::Tls;
+use vault_client::json::Object;
+use vault_client::kv::Location;
+use vault_client::{Endpoint, Kubernetes, Limits, Login, Options, Token, TokenSource, VaultError};
 
 /// A service account's token; its claims may be shown, the whole may not.
 const JWT: &str = include_str!("jwt.txt");
@@ -32,12 +33,14 @@ pub fn answer(bytes: &[u8]) {
         is_one_line(text);
         hides(secrets, text);
     };
-    let failed = |error: Error| {
+    let failed = |error: VaultError| {
         said(&error.to_string());
-        assert!([66, 69, 75, 76, 77, 78].contains(&error.exit_code()), "{}: {error}", error.exit_code());
+        said(&remedy::sentence(&error));
+        let code = Code::of(error.kind()) as u8;
+        assert!([66, 69, 75, 76, 77, 78].contains(&code), "{code}: {error}");
     };
     // Before the login, so that the client knows the token as well as the JWT from here on.
-    let given = Method::Token(TokenSource::Given(Secret::new(TOKEN)));
+    let given = Token(TokenSource::Given(Secret::new(TOKEN)));
     let session = client.login(&given).unwrap_or_else(|error| panic!("{error}"));
     match client.login(&kubernetes()) {
         Ok(session) => said(&session.info.to_string()),
@@ -62,23 +65,24 @@ pub fn answer(bytes: &[u8]) {
     assert!(begun.elapsed() < BOUND);
 }
 
-fn client(answer: &[u8]) -> Client {
+fn client(answer: &[u8]) -> Endpoint {
     // No pause fits into it that a server asks for.
     let budget = Duration::from_millis(100);
     let options = Options {
         address: Address::parse("http://vault.example:8200").expect("an address"),
         namespace: None,
-        timeout: budget,
         tls: Tls::default(),
         proxy: None,
+        user_agent: "vault-exec".into(),
+        lanes: 1,
     };
-    let policy = Policy { retries: 0, delay: Duration::ZERO, wait: None, budget: (Instant::now() + budget, budget) };
-    Client::canned(&options, policy, answer)
+    let limits = Limits { request: budget, retries: 0, whole: budget, ..Limits::default() };
+    Endpoint::canned(&options, limits, Arc::new(Log(Arc::new(Waiter::new(None)))), answer)
 }
 
-fn kubernetes() -> Method {
+fn kubernetes() -> impl Login {
     let jwt = concat!(env!("CARGO_MANIFEST_DIR"), "/src/properties/jwt.txt").into();
-    Method::Kubernetes(Kubernetes { mount: "kubernetes".into(), role: "shop".into(), jwt, revoke: true })
+    Kubernetes { mount: "kubernetes".into(), role: "shop".into(), jwt, revoke: true }
 }
 
 /// Whether the planted value stands only in members of `data.data`, where the secret's values are.
@@ -105,7 +109,7 @@ struct Watch;
 
 impl log::Log for Watch {
     fn enabled(&self, metadata: &log::Metadata) -> bool {
-        metadata.target().starts_with("vault_exec")
+        metadata.target().starts_with("vault_")
     }
 
     fn log(&self, record: &log::Record) {
@@ -175,10 +179,10 @@ mod tests {
             let mut body = READ.as_bytes().to_vec();
             if cut { body.truncate(at) } else { body[at] = byte }
             let client = client(&[b"HTTP/1.1 200 OK\r\n\r\n", &body[..]].concat());
-            let session = client.login(&Method::Token(TokenSource::Given(Secret::new(TOKEN)))).unwrap();
+            let session = client.login(&Token(TokenSource::Given(Secret::new(TOKEN)))).unwrap();
             let location = Location { mount: "kv".into(), path: "shop/prod".into(), version: None };
             if let Err(error) = session.read(&location) {
-                hides(&[VALUE], &error.to_string());
+                hides(&[VALUE], &remedy::sentence(&error));
             }
         }
     }

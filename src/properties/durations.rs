@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::value::{duration, duration_or_zero};
-use crate::error::Seconds;
+use vault_client::Seconds;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 

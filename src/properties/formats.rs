@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{VALUE, hides, is_one_line};
-use crate::json::Object;
 use crate::secrets::shell::special_to;
 use crate::secrets::{self, Carrier, Problem, Rules, Variable, name, value};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::format::Format;
+use vault_client::json::Object;
 
 /// Each member of a secret becomes a variable or a problem; each format writes the variables exactly when it carries
 /// every one of them, in the same bytes whatever their order; and no message shows a value.

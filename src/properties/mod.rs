@@ -13,7 +13,7 @@ pub use formats::formats;
 pub use retry_after::retry_after;
 pub use settings::settings;
 
-use crate::text::escaped;
+use vault_client::text::escaped;
 
 /// A token that must not be seen.
 const TOKEN: &str = "hvs.CAESIPlantedTokenThatNobodyMaySee";

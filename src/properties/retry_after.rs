@@ -3,11 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use nix::sys::signal::Signal;
-
-use crate::error::{Code, Fault, Retry};
-use crate::vault::Step;
-use crate::vault::retry::{Clock, Policy};
+use vault_client::retry::{Clock, Policy};
+use vault_client::{ErrorKind, Fault, Retry, Step, ToLog};
 
 /// What the budget of a run is here.
 const BUDGET: Duration = Duration::from_secs(120);
@@ -19,7 +16,7 @@ const NOW: Duration = Duration::from_secs(784_111_777);
 /// there is none.
 pub fn retry_after(input: &[u8]) {
     let (text, now) = (String::from_utf8_lossy(input), UNIX_EPOCH + NOW);
-    let read = crate::vault::retry_after(&text, now);
+    let read = vault_client::retry_after(&text, now);
     match (text.parse::<u32>(), httpdate::parse_http_date(&text)) {
         (Ok(seconds), _) if text.starts_with(|c: char| c.is_ascii_digit()) => {
             assert_eq!(read, Some(Duration::from_secs(seconds.into())));
@@ -34,10 +31,10 @@ pub fn retry_after(input: &[u8]) {
     let clock = Counted { start: Instant::now(), passed: Cell::default() };
     let policy = Policy { retries: 1, delay: Duration::ZERO, wait: None, budget: (clock.start + BUDGET, BUDGET) };
     let tries = Cell::new(0);
-    let _ = policy.run::<()>(Step::Status, &clock, || {
+    let _ = policy.run::<()>(&Step::Status, &clock, &ToLog, || {
         tries.set(tries.get() + 1);
         Err(Fault {
-            code: Code::NotReady,
+            kind: ErrorKind::NotReady,
             cause: "busy".into(),
             remedy: "wait".into(),
             retry: Retry::After(pause),
@@ -63,8 +60,8 @@ impl Clock for Counted {
         self.passed.set(until.duration_since(self.start));
     }
 
-    fn caught(&self) -> Option<Signal> {
-        None
+    fn is_cancelled(&self) -> bool {
+        false
     }
 }
 
@@ -91,7 +88,7 @@ mod tests {
         fn a_date_is_read_as_the_seconds_until_it(seconds in 0..10_000_000_u64) {
             let (now, pause) = (UNIX_EPOCH + NOW, Duration::from_secs(seconds));
             let date = httpdate::fmt_http_date(now + pause);
-            prop_assert_eq!(crate::vault::retry_after(&date, now), Some(pause));
+            prop_assert_eq!(vault_client::retry_after(&date, now), Some(pause));
         }
     }
 }

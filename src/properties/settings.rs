@@ -2,14 +2,15 @@
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{TOKEN, hides, is_one_line};
 use crate::cli::{self, Ask};
 use crate::config::{self, Config, Inspected, Plan, setting};
 use crate::process::environ::Environ;
-use crate::vault::Client;
-use crate::vault::auth::Method;
+use vault_client::Endpoint;
+use vault_client::ToLog;
 
 /// Answers the status check as well as a read.
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n\
@@ -70,11 +71,11 @@ fn can_ask(config: &Config, secrets: &[&str]) {
         is_one_line(warning);
         hides(secrets, warning);
     }
-    let client = Client::canned(&config.vault, config.policy(Instant::now()), ANSWER);
+    let client = Endpoint::canned(&config.vault, config.limits(Instant::now()), Arc::new(ToLog), ANSWER);
     client.status().expect("a status check can be made");
-    if let method @ Method::Token(_) = &config.auth {
+    if config.auth.name() == "token" {
         // A file may hold none.
-        let Ok(session) = client.login(method) else { return };
+        let Ok(session) = client.login(&*config.auth) else { return };
         session.read(&config.location).expect("a read can be made");
     }
 }

@@ -11,11 +11,11 @@ pub mod value;
 use std::cell::LazyCell;
 use std::fmt;
 
-use crate::json::{Json, Object};
-use crate::secret::Secret;
-use crate::text::{self, escaped};
 use name::Verdict;
 use near::Near;
+use vault_client::Secret;
+use vault_client::json::{Json, Object};
+use vault_client::text::{self, escaped};
 
 /// All names of a message together; more are counted. What the kubelet keeps of a message, see `report`, holds them with
 /// their remedies.

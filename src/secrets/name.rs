@@ -2,7 +2,7 @@
 //! to change whom it trusts, or to send it elsewhere.
 
 use super::denied;
-use crate::text;
+use vault_client::text;
 
 /// What a name comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a JSON value is as the text of a variable.
 
-use crate::json::Json;
-use crate::secret::Secret;
+use vault_client::Secret;
+use vault_client::json::Json;
 
 /// Strings as they are, numbers with the text received, `true` and `false`, null empty, objects and arrays as compact
 /// JSON.

@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 
 use super::file::{self, FileError, Prepared, Target, Written};
 use super::format::Format;
-use crate::process::{self, wait::Waiter};
+use crate::process;
 use crate::secrets::{Problem, Variable};
-use crate::text;
+use vault_client::Call;
+use vault_client::text;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,8 +129,8 @@ impl Ready {
     /// # Errors
     ///
     /// [`Unwritten::File`] where the file could not get its name, [`Unwritten::Stdout`] where standard output is full or
-    /// closed, has no reader, or takes nothing until the deadline of `waiter`.
-    pub fn finish(self, waiter: &Waiter) -> Result<&'static str, Unwritten> {
+    /// closed, has no reader, or takes nothing until the deadline of `call`.
+    pub fn finish(self, call: &Call) -> Result<&'static str, Unwritten> {
         match self {
             Self::File(prepared) => Ok(match prepared.commit()? {
                 Written::Created => "created",
@@ -139,7 +140,7 @@ impl Ready {
             Self::Stdout(bytes) => {
                 let mut stdout = process::stdout().map_err(Unwritten::Stdout)?;
                 for piece in bytes.chunks(process::PIPE_BUF) {
-                    let ready = waiter.ready(&[PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)], None);
+                    let ready = call.ready(&[PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)], None);
                     let written = ready.map_err(io::Error::other).and_then(|_| stdout.write_all(piece));
                     written.map_err(Unwritten::Stdout)?;
                 }

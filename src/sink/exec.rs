@@ -12,7 +12,7 @@ use crate::process::command::{CommandFault, resolve};
 use crate::process::environ::{Entry, Environ};
 use crate::process::shell;
 use crate::secrets::{Problem, Variable};
-use crate::text::{self, shown};
+use vault_client::text::{self, shown};
 
 /// Longest `NAME=value` with its NUL: 32 pages, [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
 const LONGEST_STRING: usize = 32 * 4096;
@@ -133,7 +133,7 @@ fn size_limit() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use vault_client::Secret;
 
     fn command() -> Command {
         Command { program: c"/bin/true".into(), argv: vec![c"true".into()] }

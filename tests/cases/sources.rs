@@ -3,6 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The folders with the sources of the wrapper and of the library under it.
+const FOLDERS: [&str; 2] = ["src", "crates/vault-client/src"];
+
+fn folders() -> impl Iterator<Item = PathBuf> {
+    FOLDERS.iter().map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
@@ -26,7 +33,9 @@ fn no_format_takes_its_width_from_data() {
     assert_eq!(width_from_data(r#"format!("{:1$}")"#), Some("1"));
     assert_eq!(width_from_data(r#"format!("{:.*}")"#), Some(".*"));
     assert_eq!(width_from_data(r#"format!("{:0DIGITS$x} {:5} {a:?} ${b}")"#), None);
-    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+    for path in
+        folders().flat_map(|folder| sources(&folder)).filter(|path| path.extension().is_some_and(|it| it == "rs"))
+    {
         let text = fs::read_to_string(&path).unwrap();
         let found: Vec<_> = text.lines().filter_map(width_from_data).collect();
         assert!(found.is_empty(), "{}: {found:?}", path.display());
@@ -42,14 +51,14 @@ fn is_unsafe(line: &str) -> bool {
 
 #[test]
 fn unsafe_code_is_in_one_file_each_block_with_its_reason() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut blocks = 0;
-    for path in sources(&folder) {
+    for path in folders().flat_map(|folder| sources(&folder)) {
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<_> = text.lines().collect();
         let places: Vec<_> = (0..lines.len()).filter(|&place| is_unsafe(lines[place])).collect();
-        let own = path.strip_prefix(&folder).unwrap();
-        assert!(places.is_empty() || own == Path::new("process/sys.rs"), "{}", own.display());
+        let own = path.strip_prefix(root).unwrap();
+        assert!(places.is_empty() || own == Path::new("src/process/sys.rs"), "{}", own.display());
         for place in places {
             // A declaration alone does nothing; its use is a block of its own.
             if lines[place].contains("unsafe extern") {
@@ -67,18 +76,18 @@ fn unsafe_code_is_in_one_file_each_block_with_its_reason() {
 
 /// The sources without their tests, each line with its place.
 fn lines_of_the_program() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let is_test = |path: &Path| {
         let name = path.file_name().unwrap();
-        name == "tests.rs" || name == "canned.rs" || path.starts_with(folder.join("properties"))
+        name == "tests.rs" || name == "canned.rs" || path.starts_with(root.join("src/properties"))
     };
     let mut lines = Vec::new();
-    for path in
-        sources(&folder).into_iter().filter(|path| path.extension().is_some_and(|it| it == "rs") && !is_test(path))
-    {
-        let own = path.strip_prefix(&folder).unwrap().display().to_string();
+    let all = folders().flat_map(|folder| sources(&folder));
+    for path in all.filter(|path| path.extension().is_some_and(|it| it == "rs") && !is_test(path)) {
+        let own = path.strip_prefix(root).unwrap().display().to_string();
         let text = fs::read_to_string(&path).unwrap();
-        let program = text.lines().enumerate().take_while(|(_, line)| *line != "#[cfg(test)]" || own == "lib.rs");
+        let program =
+            text.lines().enumerate().take_while(|(_, line)| *line != "#[cfg(test)]" || own.ends_with("/lib.rs"));
         lines.extend(program.map(|(number, line)| (format!("{own}:{}", number + 1), line.to_owned())));
     }
     assert!(lines.len() > 5000, "the search finds them");

@@ -93,7 +93,7 @@ impl FileError {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", crate::text::os(&self.path))?;
+        write!(f, "{}: ", vault_client::text::os(&self.path))?;
         match self.cause {
             Cause::NoFileName => f.write_str("the path is that of a directory; add the file's name"),
             // There a name stands for a stream or a device, which nobody means to remove.

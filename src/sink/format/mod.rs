@@ -19,7 +19,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::secrets::name::is_identifier;
-use crate::text;
+use vault_client::text;
 
 /// A format of env files, named after the program that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

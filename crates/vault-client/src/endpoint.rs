@@ -1,0 +1,200 @@
+//! A server: its status, and the ground that logins and reads stand on. It holds no token and starts no thread.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{Effort, ErrorKind, Fault, Retry, VaultError};
+use crate::http::{Answer, Http, Request};
+use crate::judge::{self, Asked};
+use crate::kv;
+use crate::observe::{Event, Observer};
+use crate::options::Options;
+use crate::retry::{GivenUp, Policy};
+use crate::step::Step;
+use crate::text::{Scrubber, shown};
+use crate::time::{Call, Cancel, Limit, Limits};
+
+/// A Vault or `OpenBao` server. Clones share its connections.
+#[derive(Clone)]
+pub struct Endpoint {
+    server: Arc<Server>,
+    limits: Limits,
+    /// Until when [`Limits::wait`] is waited.
+    waits_until: Instant,
+    cancel: Cancel,
+    namespace: Option<Arc<str>>,
+    correlation: Option<Arc<str>>,
+}
+
+struct Server {
+    http: Http,
+    scrubber: Scrubber,
+    observer: Arc<dyn Observer>,
+    at: String,
+}
+
+impl Endpoint {
+    /// Prepares the connections; nothing is sent before the first call.
+    pub fn new(options: &Options, limits: Limits, cancel: Cancel, observer: Arc<dyn Observer>) -> Self {
+        Self::with(Http::new(options), options, limits, cancel, observer)
+    }
+
+    /// One that sends nothing and gets `answer` to whatever it asks.
+    #[cfg(any(test, feature = "canned"))]
+    pub fn canned(options: &Options, limits: Limits, observer: Arc<dyn Observer>, answer: &[u8]) -> Self {
+        Self::with(Http::canned(options, answer), options, limits, Cancel::never(), observer)
+    }
+
+    fn with(http: Http, options: &Options, limits: Limits, cancel: Cancel, observer: Arc<dyn Observer>) -> Self {
+        let at = shown(&options.address.to_string());
+        let server = Server { http, scrubber: Scrubber::default(), observer, at };
+        let namespace = options.namespace.as_deref().map(Into::into);
+        let waits_until = Instant::now() + limits.wait;
+        Self { server: Arc::new(server), limits, waits_until, cancel, namespace, correlation: None }
+    }
+
+    /// The address, for messages.
+    pub fn at(&self) -> &str {
+        &self.server.at
+    }
+
+    /// How long and how often it tries.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The same server under other limits.
+    #[must_use]
+    pub fn within(&self, limits: Limits) -> Self {
+        Self { limits, waits_until: Instant::now() + limits.wait, ..self.clone() }
+    }
+
+    /// The same server, asked in another namespace; none is the root namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: Option<&str>) -> Self {
+        Self { namespace: namespace.map(Into::into), ..self.clone() }
+    }
+
+    /// The same server, with calls that `cancel` ends.
+    #[must_use]
+    pub fn cancelled_by(&self, cancel: &Cancel) -> Self {
+        Self { cancel: cancel.clone(), ..self.clone() }
+    }
+
+    /// The same server, with an id in each request (`X-Correlation-Id`) by which its audit log is joined to the caller's.
+    #[must_use]
+    pub fn correlated(&self, id: &str) -> Self {
+        Self { correlation: Some(id.into()), ..self.clone() }
+    }
+
+    /// What is known to be secret, and is struck out of what the server says.
+    pub(crate) fn scrubber(&self) -> &Scrubber {
+        &self.server.scrubber
+    }
+
+    /// What cancels its calls.
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// Tells the observer of `event`.
+    pub(crate) fn note(&self, event: &Event<'_>) {
+        self.server.observer.note(event);
+    }
+
+    /// Runs one step, with as many tries as the limits allow.
+    pub(crate) fn step<T>(
+        &self,
+        step: &Step,
+        mut attempt: impl FnMut(&Call) -> Result<T, Fault>,
+    ) -> Result<T, VaultError> {
+        let begun = Instant::now();
+        let end = self.limits.end(begun);
+        let policy = self.policy(begun);
+        let done = policy.run(step, &self.cancel, &*self.server.observer, || attempt(&self.attempt(end)));
+        if done.is_ok() {
+            self.note(&Event::Done { step, elapsed: begun.elapsed() });
+        }
+        done.map_err(|given_up| self.failed(step, given_up))
+    }
+
+    /// The error of a step that was given up.
+    pub(crate) fn failed(&self, step: &Step, given_up: GivenUp) -> VaultError {
+        let (fault, effort) = match given_up {
+            GivenUp::Fault(fault, effort) => (fault, effort),
+            GivenUp::Cancelled => (
+                Fault {
+                    kind: ErrorKind::Cancelled,
+                    cause: "the call was cancelled".into(),
+                    remedy: String::new(),
+                    retry: Retry::Never,
+                    status: None,
+                },
+                Effort::default(),
+            ),
+        };
+        VaultError::new(self.at(), step.clone(), fault, effort)
+    }
+
+    /// How long and how often a step tries that begins at `begun`.
+    pub(crate) fn policy(&self, begun: Instant) -> Policy {
+        let Limits { retries, delay, wait, whole, .. } = self.limits;
+        let wait = Some((self.waits_until, wait)).filter(|_| !wait.is_zero());
+        Policy { retries, delay, wait, budget: (self.limits.end(begun).0, whole) }
+    }
+
+    /// One attempt of an operation that ends at `end`, and by which limit.
+    fn attempt(&self, (end, of): (Instant, Limit)) -> Call {
+        let now = Instant::now();
+        let own = now + self.limits.request;
+        let (until, limit, length) = if own <= end {
+            (own, Limit::Request, self.limits.request)
+        } else {
+            (end, of, end.saturating_duration_since(now))
+        };
+        Call { until, limit, length, grace: std::time::Duration::ZERO, cancel: self.cancel.clone() }
+    }
+
+    /// `request` as this endpoint sends it: in its namespace, unless the step refuses one, and with its correlation.
+    fn addressed<'a>(&'a self, step: &Step, request: &Request<'a>) -> Request<'a> {
+        let namespace = self.namespace.as_deref().filter(|_| !matches!(step, Step::Status));
+        Request { namespace, correlation: self.correlation.as_deref(), ..*request }
+    }
+
+    /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
+    pub(crate) fn ask(&self, step: &Step, request: &Request, call: &Call) -> Result<Answer, Fault> {
+        let request = self.addressed(step, request);
+        let answer = self.server.http.call(&request, call).map_err(|none| {
+            if let Some(failed) = none.tls() {
+                self.note(&Event::Tls(&self.scrubber().clean(&[failed.error.to_string()])));
+            }
+            judge::of_transport(&none, self.scrubber())
+        })?;
+        match answer.status {
+            200 | 204 => Ok(answer),
+            _ => {
+                if let (Step::Read { .. }, Ok(answer)) = (step, answer.document()) {
+                    kv::learn(&answer, self.scrubber());
+                }
+                Err(judge::of_status(&self.asked(step, &request), &answer))
+            }
+        }
+    }
+
+    /// The answer to `request`, whatever its status; `None` where there is none.
+    pub(crate) fn ask_once(&self, step: &Step, request: &Request) -> Option<Answer> {
+        let call = self.attempt(self.limits.end(Instant::now()));
+        self.server.http.call(&self.addressed(step, request), &call).ok()
+    }
+
+    /// Sends `request` once, as [`Endpoint::ask`] does, without a further try.
+    pub(crate) fn try_once(&self, step: &Step, request: &Request) -> Result<Answer, Fault> {
+        self.ask(step, request, &self.attempt(self.limits.end(Instant::now())))
+    }
+
+    /// What the answer to `request` is judged by.
+    pub(crate) fn asked<'a>(&'a self, step: &'a Step, request: &Request<'a>) -> Asked<'a> {
+        let namespace = self.namespace.as_deref().filter(|_| !matches!(step, Step::Status));
+        Asked { step, at: self.at(), path: request.path, namespace, scrubber: self.scrubber() }
+    }
+}

@@ -1,0 +1,326 @@
+//! One request and its answer: the only place that talks to `ureq`.
+
+#[cfg(any(test, feature = "canned"))]
+mod canned;
+mod lane;
+pub mod path;
+mod resolver;
+pub mod tls;
+mod transport;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::{Response, header};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
+use zeroize::Zeroizing;
+
+use crate::json::{self, Bytes, Object};
+use crate::options::Options;
+use crate::secret::Secret;
+use crate::text::{self, Foreign};
+use crate::time::{Call, Limit};
+use lane::{Lane, Lanes, Slot};
+pub use resolver::Unresolved;
+use tls::client;
+
+/// Larger answers are refused; Vault's own limit for one secret is 1 MiB.
+const MAX_BODY: u64 = 8 << 20;
+
+/// Longer headers are refused.
+const MAX_HEADER: usize = 16 << 10;
+
+/// Where a server says how far its state has come.
+const INDEX: header::HeaderName = header::HeaderName::from_static("x-vault-index");
+
+/// Talks to one server.
+pub struct Http {
+    lanes: Lanes,
+    base: String,
+    host: String,
+    through_proxy: bool,
+}
+
+/// A request under `/v1/`.
+pub struct Request<'a> {
+    pub path: &'a str,
+    pub token: Option<&'a Secret>,
+    /// A body makes it a POST.
+    pub body: Option<&'a [u8]>,
+    pub namespace: Option<&'a str>,
+    /// What a node has to know before it answers: an earlier answer's `index`.
+    pub index: Option<&'a str>,
+    /// What the server's audit log can join it to the caller's own by.
+    pub correlation: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// A GET of `path` in the root namespace, without a token.
+    pub fn get(path: &'a str) -> Self {
+        Self { path, token: None, body: None, namespace: None, index: None, correlation: None }
+    }
+}
+
+/// A complete answer, whatever its status.
+pub struct Answer {
+    pub status: u16,
+    pub body: Bytes,
+    pub content_type: Foreign,
+    pub location: Foreign,
+    pub retry_after: Option<Duration>,
+    /// How far the cluster's state has come, where the server says so; empty else.
+    pub index: String,
+    /// The body ended with the connection: a cut is not told from its end.
+    pub ends_with_connection: bool,
+    /// The call that it is the answer to; its time limit holds for reading it too.
+    pub call: Call,
+}
+
+impl Answer {
+    /// The body as a JSON object; reading it is as bounded in time as receiving it.
+    pub fn document(&self) -> Result<Object, json::Fault> {
+        Object::read(&self.body, || self.call.alive().is_ok())
+    }
+}
+
+#[cfg(test)]
+impl Answer {
+    /// One as from Vault, with nothing in its headers.
+    pub fn canned(status: u16, body: &str) -> Self {
+        use crate::time::Cancel;
+        use std::time::Instant;
+
+        let minute = Duration::from_secs(60);
+        let call = Call::until(Instant::now() + minute, Cancel::never());
+        Self {
+            status,
+            body: Arc::new(Zeroizing::new(body.as_bytes().to_vec())),
+            content_type: Foreign::new("application/json"),
+            location: Foreign::default(),
+            retry_after: None,
+            index: String::new(),
+            ends_with_connection: false,
+            call: Call { limit: Limit::Request, length: minute, ..call },
+        }
+    }
+}
+
+/// Why there is no complete answer.
+pub struct NoAnswer {
+    pub error: ureq::Error,
+    pub limit: Limit,
+    /// How long that is in all.
+    pub length: Duration,
+    /// Whether it went through a proxy, which is nearer than Vault and suspected first.
+    pub through_proxy: bool,
+}
+
+impl NoAnswer {
+    /// The failure of the TLS connection, where it is one.
+    pub fn tls(&self) -> Option<&client::Failed> {
+        fn inner(error: &ureq::Error) -> Option<&client::Failed> {
+            let ureq::Error::Io(error) = error else { return None };
+            let error = error.get_ref()?;
+            error.downcast_ref().or_else(|| inner(error.downcast_ref()?))
+        }
+        inner(&self.error)
+    }
+}
+
+/// A body in an encoding that was not asked for.
+#[derive(Debug)]
+pub struct Encoded(pub String);
+
+impl fmt::Display for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an answer encoded as {}", text::escaped(&self.0))
+    }
+}
+
+impl std::error::Error for Encoded {}
+
+impl Http {
+    /// Prepares the connections; nothing is sent.
+    pub fn new(options: &Options) -> Self {
+        let (config, tls) = (agent_config(options), client::Client::new(&options.tls));
+        let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
+        let names = Arc::new(resolver::Names::default());
+        let lane = move || lane(&config, &tls, &names, connect_to.as_deref());
+        Self::with(Lanes::new(options.lanes, lane), options)
+    }
+
+    /// The same, with each connection giving `answer` and nothing sent anywhere.
+    #[cfg(any(test, feature = "canned"))]
+    pub fn canned(options: &Options, answer: &[u8]) -> Self {
+        let (config, answer): (_, Arc<[u8]>) = (agent_config(options), answer.into());
+        let lane = move || {
+            let agent = Agent::with_parts(config.clone(), canned::Canned(Arc::clone(&answer)), canned::Nowhere);
+            Lane { agent, slot: Slot::empty() }
+        };
+        Self::with(Lanes::new(1, lane), options)
+    }
+
+    fn with(lanes: Lanes, options: &Options) -> Self {
+        let server_name = options.tls.server_name.as_deref();
+        Self {
+            lanes,
+            base: server_name.map_or_else(|| options.address.to_string(), |name| options.address.with_host(name)),
+            host: options.address.authority(),
+            through_proxy: options.proxy.is_some(),
+        }
+    }
+
+    /// Sends `request` and reads the answer to its end, so that the connection can be kept.
+    pub fn call(&self, request: &Request, call: &Call) -> Result<Answer, NoAnswer> {
+        let lane = self.lanes.lend(call).map_err(|ended| io::Error::other(ended).into());
+        let answer = lane.and_then(|lane| self.exchange(&lane, request, call));
+        let (limit, length, through_proxy) = (call.limit, call.length, self.through_proxy);
+        answer.map_err(|error| NoAnswer { error, limit, length, through_proxy })
+    }
+
+    fn exchange(&self, agent: &Agent, request: &Request, call: &Call) -> Result<Answer, ureq::Error> {
+        let url = format!("{}/v1/{}", self.base, request.path);
+        let mut headers = vec![(header::HOST.as_str(), self.host.as_str()), ("x-vault-request", "true")];
+        headers.extend(request.token.map(|token| ("x-vault-token", token.expose())));
+        headers.extend(request.namespace.map(|namespace| ("x-vault-namespace", namespace)));
+        headers.extend(request.correlation.map(|id| ("x-correlation-id", id)));
+        // A node that is behind sends the request on, instead of answering as if what was just made were not there.
+        // https://openbao.org/community/rfcs/index-headers/
+        let inconsistent = ("x-vault-inconsistent", "forward-active-node");
+        headers.extend(request.index.into_iter().flat_map(|index| [("x-vault-index", index), inconsistent]));
+        let response = if let Some(body) = request.body {
+            headers.push((header::CONTENT_TYPE.as_str(), "application/json"));
+            headers.into_iter().fold(agent.post(url), |r, (name, value)| r.header(name, value)).send(body)
+        } else {
+            headers.into_iter().fold(agent.get(url), |r, (name, value)| r.header(name, value)).call()
+        };
+        read(response?, call)
+    }
+}
+
+fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq::Error> {
+    let text = |name: header::HeaderName| {
+        response.headers().get(name).map_or(String::new(), |value| text::lossy(value.as_bytes()).into_owned())
+    };
+    let framed = response.headers().contains_key(header::CONTENT_LENGTH)
+        || response.headers().contains_key(header::TRANSFER_ENCODING);
+    let status = response.status().as_u16();
+    let encoding = text(header::CONTENT_ENCODING);
+    let mut answer = Answer {
+        status,
+        body: Bytes::default(),
+        content_type: Foreign::new(text(header::CONTENT_TYPE)),
+        location: Foreign::new(text(header::LOCATION)),
+        retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
+        index: text(INDEX),
+        ends_with_connection: !framed && status != 204,
+        call: call.clone(),
+    };
+    let announced = response.body().content_length().unwrap_or_default();
+    answer.body = read_wiping(response.body_mut().with_config().limit(MAX_BODY).reader(), announced)?.into();
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Err(ureq::Error::Other(Box::new(Encoded(encoding))));
+    }
+    Ok(answer)
+}
+
+/// Reads to the end; a buffer that is outgrown is wiped, which `Vec` would not do. With room for one byte more than is
+/// `announced`, none is.
+fn read_wiping(mut body: impl Read, announced: u64) -> Result<Zeroizing<Vec<u8>>, ureq::Error> {
+    let room = usize::try_from(announced.min(MAX_BODY)).unwrap_or_default() + 1;
+    let mut buffer = Zeroizing::new(vec![0; room.max(16 << 10)]);
+    let mut length = 0;
+    loop {
+        if length == buffer.len() {
+            let mut larger = Zeroizing::new(vec![0; length * 2]);
+            larger[..length].copy_from_slice(&buffer);
+            buffer = larger;
+        }
+        match body.read(&mut buffer[length..])? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    buffer.truncate(length);
+    Ok(buffer)
+}
+
+/// The pause that a server asks for, in seconds or as a date;
+/// [RFC 9110, 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3). What is neither is no wish.
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        // More seconds than fit are more than any budget holds.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+fn lane(config: &Config, tls: &client::Client, names: &Arc<resolver::Names>, connect_to: Option<&str>) -> Lane {
+    let slot = Slot::empty();
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(transport::TcpConnector { slot: slot.clone(), names: Arc::clone(names) })
+            .chain(tls::TlsConnector(Arc::new(tls.for_lane())));
+    let connect_to = connect_to.map(str::to_owned);
+    let resolver = resolver::Lookup { slot: slot.clone(), names: Arc::clone(names), connect_to };
+    Lane { agent: Agent::with_parts(config.clone(), connector, resolver), slot }
+}
+
+/// The one place where the HTTP client is set up; what is a default of `ureq` is written out all the same, because a
+/// default may change and none of these may.
+fn agent_config(options: &Options) -> Config {
+    Agent::config_builder()
+        // Headers and the body of an error are needed, and an unread body costs the connection.
+        .http_status_as_error(false)
+        // ureq sends X-Vault-Token on to another host.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .save_redirect_history(false)
+        // Never from the environment.
+        .proxy(options.proxy.as_ref().map(|proxy| proxy.0.clone()))
+        .https_only(false)
+        .no_delay(true)
+        .user_agent(&options.user_agent)
+        .accept("application/json")
+        .accept_encoding("identity")
+        .allow_non_standard_methods(false)
+        .max_response_header_size(MAX_HEADER)
+        // One byte more: a full buffer without a whole header looks like the end of the connection to ureq.
+        .input_buffer_size(MAX_HEADER + 1)
+        .output_buffer_size(16 << 10)
+        .max_idle_connections(1)
+        .max_idle_connections_per_host(1)
+        .max_idle_age(Duration::from_secs(15))
+        // The call's deadline holds for every phase; ureq's own limits would be counted per phase beside it.
+        .timeout_global(None)
+        .timeout_await_100(None)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_nothing_else() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            ("99999999999999999999", Some(u64::from(u32::MAX))),
+            ("Sun, 06 Nov 1994 08:50:00 GMT", Some(23)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(value, now), seconds.map(Duration::from_secs), "{value}");
+        }
+    }
+}

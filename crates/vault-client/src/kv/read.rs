@@ -1,0 +1,94 @@
+//! Reading one version of a secret.
+
+use std::fmt;
+
+use crate::error::VaultError;
+use crate::http::Answer;
+use crate::http::path::encode;
+use crate::json::{Fault, Json, Object};
+use crate::judge;
+use crate::session::Session;
+use crate::step::Step;
+use crate::text::{self, Scrubber};
+
+/// Which secret to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The KV version 2 mount.
+    pub mount: String,
+    /// The path in it.
+    pub path: String,
+    /// The version, or the latest.
+    pub version: Option<u64>,
+}
+
+/// A version of a secret, and what the server says of it.
+pub struct Version {
+    /// Its members, or the dotted path of the key in it that stands twice: its writer's fault, reported with the others.
+    pub data: Result<Object, String>,
+    /// Its number.
+    pub number: u64,
+    /// When it was written, RFC 3339; none where the server says nothing of the kind.
+    pub created: Option<String>,
+}
+
+/// `version 7 of 2026-01-02T03:04:05Z`, or without the time.
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "version {}", self.number)?;
+        self.created.iter().try_for_each(|created| write!(f, " of {created}"))
+    }
+}
+
+impl Session {
+    /// Reads a version. [`GET {mount}/data/{path}`](https://openbao.org/api-docs/secret/kv/kv-v2/#read-secret-version)
+    ///
+    /// The answer's envelope is checked here, keys and values are judged by whoever takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is no such secret or version, or it was deleted or
+    /// destroyed, [`ErrorKind::Denied`](crate::ErrorKind::Denied) where no policy allows it; as for
+    /// [`Endpoint::login`](crate::Endpoint::login) otherwise. The token is revoked all the same, when the session ends.
+    pub fn read(&self, location: &Location) -> Result<Version, VaultError> {
+        let Location { mount, path, version } = location;
+        let (endpoint, handed_in) = (self.endpoint(), self.is_handed_in());
+        let step = Step::Read { mount: mount.clone(), path: path.clone(), version: *version, handed_in };
+        let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
+        let url = format!("{}/data/{}{query}", encode(mount), encode(path));
+        let request = self.get(&url);
+        endpoint.step(&step, |call| {
+            let answer = endpoint.ask(&step, &request, call)?;
+            let read = envelope(&answer, endpoint.scrubber());
+            // Of a document that is no JSON object as a whole, no value is known.
+            let unread =
+                read.as_ref().is_err_and(|it| !matches!(it, Fault::Shape { member, .. } if !member.is_empty()));
+            let judged = match read {
+                // Around the secret it would be the server's fault.
+                Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
+                    Ok(Version { data: Err(path.join(".")), number: 0, created: None })
+                }
+                read => read.map_err(|fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault)),
+            };
+            if unread {
+                endpoint.scrubber().distrust();
+            }
+            judged
+        })
+    }
+}
+
+/// Whatever the answer comes to, what it holds may be a secret's value.
+pub(crate) fn learn(answer: &Object, scrubber: &Scrubber) {
+    scrubber.learn_all(answer.get("data").iter().flat_map(Json::leaves));
+}
+
+fn envelope(answer: &Answer, scrubber: &Scrubber) -> Result<Version, Fault> {
+    let answer = answer.document()?;
+    learn(&answer, scrubber);
+    let data = answer.object(&["data", "data"])?;
+    let metadata = answer.object(&["data", "metadata"])?;
+    let number = metadata.number("version")?;
+    let created = text::time(&metadata.string("created_time")?).map(str::to_owned);
+    Ok(Version { data: Ok(data), number, created })
+}

@@ -1,0 +1,34 @@
+//! A synchronous client for HashiCorp Vault and OpenBao.
+
+#![forbid(unsafe_code)]
+// What the tests show is theirs; clippy.toml has the list.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
+pub mod credential;
+pub mod endpoint;
+mod error;
+mod http;
+pub mod json;
+mod judge;
+pub mod kv;
+pub mod login;
+mod observe;
+pub mod options;
+pub mod retry;
+mod secret;
+mod session;
+mod status;
+mod step;
+pub mod text;
+mod time;
+
+pub use endpoint::Endpoint;
+pub use error::{Effort, ErrorKind, Fault, Refused, Retry, Stop, VaultError};
+pub use http::retry_after;
+pub use login::{Kubernetes, Login, Token, TokenSource};
+pub use observe::{Event, Next, Observer, ToLog};
+pub use options::{Address, Options, Proxy, Tls};
+pub use secret::Secret;
+pub use session::{Revoked, Session, TokenInfo};
+pub use step::Step;
+pub use time::{Call, Cancel, Ended, Limit, Limits, Seconds, Watch};

@@ -1,0 +1,88 @@
+//! Ways to come by a token. A further one is a file here, which implements [`Login`].
+
+mod given;
+mod kubernetes;
+
+use std::fmt;
+
+use crate::endpoint::Endpoint;
+use crate::error::{Fault, VaultError};
+use crate::session::Session;
+use crate::step::Step;
+pub use given::{Token, TokenSource, json_is};
+pub use kubernetes::Kubernetes;
+
+/// A way to come by a token.
+///
+/// It is a trait and no enum: a program links only the ways that it builds.
+pub trait Login: fmt::Debug + Send + Sync {
+    /// The method's name, as `VAULT_AUTH_METHOD` has it.
+    fn name(&self) -> &'static str;
+
+    /// Looks at the credential without using it, and says what it is.
+    ///
+    /// # Errors
+    ///
+    /// The file gives none.
+    fn look(&self) -> Result<Inspected, Fault>;
+
+    /// Opens a session at `endpoint`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Endpoint::login`].
+    fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError>;
+}
+
+impl dyn Login {
+    /// Looks at the credential without using it, and says what it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Credential`](crate::ErrorKind::Credential), as the login would.
+    pub fn inspect(&self) -> Result<Inspected, VaultError> {
+        self.look().map_err(VaultError::of_credential)
+    }
+}
+
+/// What a credential is, without what makes it one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// All of it in words.
+    pub said: String,
+    /// The file that it is in, escaped.
+    pub path: Option<String>,
+    /// Whom a JWT is for, unverified.
+    pub audience: Option<Vec<String>>,
+    /// Who it says its bearer is, unverified.
+    pub subject: Option<String>,
+    /// In how many seconds it expires by the clock here, below zero once it has; `None` where it never does.
+    pub expires_in: Option<i64>,
+}
+
+impl Endpoint {
+    /// Looks at the credential of `login` without using it, once its file is there, which the wait waits for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Endpoint::login`], before anything is sent.
+    pub fn inspect(&self, login: &dyn Login) -> Result<Inspected, VaultError> {
+        self.await_credential(|| login.look())
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Credential`](crate::ErrorKind::Credential) where the file gives no token or JWT, before anything is sent;
+    /// one that is not there yet, or empty, is waited for if the limits say so. Another kind where the login is refused,
+    /// the server cannot be reached or is not ready after the tries of the limits, or something else answers.
+    pub fn login(&self, login: &dyn Login) -> Result<Session, VaultError> {
+        login.log_in(self)
+    }
+
+    /// What `read` gives, as soon as its file is there.
+    fn await_credential<T>(&self, read: impl Fn() -> Result<T, Fault>) -> Result<T, VaultError> {
+        self.step(&Step::Credential, |_| read())
+    }
+}

@@ -1,0 +1,91 @@
+//! What a client does beside its answers: further tries, renewals, logins, revokes that fail.
+
+use std::time::Duration;
+
+use crate::error::Fault;
+use crate::step::Step;
+use crate::time::Seconds;
+
+/// What happened. No text in it holds a secret.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A step succeeded.
+    Done {
+        /// Which one.
+        step: &'a Step,
+        /// How long it took, with all its tries.
+        elapsed: Duration,
+    },
+    /// A step failed and is tried again.
+    Retrying {
+        /// Which one.
+        step: &'a Step,
+        /// Why it failed.
+        fault: &'a Fault,
+        /// The number of the try that failed, from 1 on.
+        attempt: u32,
+        /// How it goes on.
+        next: Next,
+    },
+    /// A TLS connection failed, in the library's own words.
+    Tls(&'a str),
+    /// A session ended, and its token is left as it is, for this reason.
+    NotRevoked(&'static str),
+    /// A token that should be revoked is not, and stays valid for this long.
+    RevokeFailed(&'a Fault, Duration),
+}
+
+/// How a step that failed goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is polled, for this long at most. Told once a fault.
+    Wait(Duration),
+    /// Another try after a pause.
+    Try {
+        /// The number of the try that failed, of those that count.
+        number: u64,
+        /// How many are made at most.
+        of: u64,
+        /// The pause.
+        pause: Duration,
+    },
+    /// Another try after a pause, which is not counted.
+    Uncounted {
+        /// The pause.
+        pause: Duration,
+    },
+}
+
+/// Gets what a client does, as it happens. It is called on the thread that does it, and must not block.
+pub trait Observer: Send + Sync {
+    /// Takes note of `event`.
+    fn note(&self, event: &Event<'_>);
+}
+
+/// Hands what happens to the [`log`] crate, with the target `vault_client`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToLog;
+
+impl Observer for ToLog {
+    fn note(&self, event: &Event<'_>) {
+        match event {
+            Event::Done { step, elapsed } => log::debug!("{}: done in {}", step.name(), Seconds(*elapsed)),
+            Event::Retrying { step, fault, next, .. } => {
+                let next = match next {
+                    Next::Wait(total) => format!("waiting up to {}", Seconds(*total)),
+                    Next::Try { number, of, pause } => {
+                        format!("try {number} of {of}, the next in {}", Seconds(*pause))
+                    }
+                    Next::Uncounted { pause } => format!("the next try in {}", Seconds(*pause)),
+                };
+                log::warn!("{}: {}; {next}", step.name(), fault.cause);
+            }
+            Event::Tls(words) => log::debug!("TLS: {words}"),
+            Event::NotRevoked(reason) => log::debug!("revoke: the token is not revoked, {reason}"),
+            Event::RevokeFailed(fault, ttl) => {
+                log::warn!("revoke: {}; the token stays valid for {}", fault.cause, Seconds(*ttl));
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Where Vault is and how to talk to it.
+
+pub mod address;
+pub mod tls;
+
+pub use address::Address;
+pub use tls::Tls;
+
+/// Where Vault is and how to talk to it.
+pub struct Options {
+    /// Its base URL.
+    pub address: Address,
+    /// Sent with everything except the status check, which refuses it; none is the root namespace.
+    pub namespace: Option<String>,
+    /// Trust and identity.
+    pub tls: Tls,
+    /// The HTTP proxy to go through.
+    pub proxy: Option<Proxy>,
+    /// The client's name and version, as the server's log has it.
+    pub user_agent: String,
+    /// How many connections there are at most; one is used by one thread at a time.
+    pub lanes: usize,
+}
+
+/// A checked proxy URL; it can hold a password and has no `Debug`.
+#[derive(Clone)]
+pub struct Proxy(pub(crate) ureq::Proxy);
+
+impl Proxy {
+    /// Checks `url`: http or https, with or without user and password.
+    ///
+    /// # Errors
+    ///
+    /// What to write instead, where it is no URL, or one of a proxy that does not speak HTTP. The text is not repeated: it can
+    /// hold a password.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use vault_client::Proxy;
+    ///
+    /// assert!(Proxy::parse("http://shop:password@proxy.example:3128").is_ok());
+    /// assert_eq!(Proxy::parse("socks5://proxy.example").err(), Some("not an HTTP proxy; write http://[user:password@]host:port"));
+    /// ```
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let proxy = ureq::Proxy::new(url).map_err(|_| "not a URL; write http://[user:password@]host:port")?;
+        if matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) {
+            Ok(Self(proxy))
+        } else {
+            Err("not an HTTP proxy; write http://[user:password@]host:port")
+        }
+    }
+}

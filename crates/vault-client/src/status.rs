@@ -1,0 +1,56 @@
+//! Is Vault initialised and unsealed? One call answers both, in every state of the server.
+
+use crate::endpoint::Endpoint;
+use crate::error::{ErrorKind, Fault, Retry, VaultError};
+use crate::http::{Answer, Request};
+use crate::json;
+use crate::judge::{self, Asked};
+use crate::step::Step;
+
+impl Endpoint {
+    /// Returns the server's version once it is initialised and unsealed, or why it is not. The version is empty where the
+    /// listener keeps it to itself (`redact_version`).
+    /// [`GET sys/seal-status`](https://openbao.org/api-docs/system/seal-status/)
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotReady`] where it is uninitialised or sealed, which only [`Limits::wait`](crate::Limits::wait) tries
+    /// again; as for [`Endpoint::login`] otherwise.
+    pub fn status(&self) -> Result<String, VaultError> {
+        // The namespace header is refused on status paths.
+        let request = Request::get("sys/seal-status");
+        self.step(&Step::Status, |call| {
+            judge(&self.asked(&Step::Status, &request), &self.ask(&Step::Status, &request, call)?)
+        })
+    }
+}
+
+impl Endpoint {
+    /// Whether the server says of itself that it is no enterprise edition. HashiCorp's Community edition has the root
+    /// namespace alone and takes no notice of another; `OpenBao` has namespaces and says nothing of editions.
+    /// [`GET sys/health`](https://developer.hashicorp.com/vault/api-docs/system/health), whose status is another in each
+    /// state of the node.
+    pub fn is_community(&self) -> bool {
+        let answer = self.ask_once(&Step::Status, &Request::get("sys/health"));
+        let said = answer.and_then(|answer| answer.document().ok());
+        said.is_some_and(|said| said.bool("enterprise") == Ok(false))
+    }
+}
+
+fn judge(asked: &Asked, answer: &Answer) -> Result<String, Fault> {
+    let broken = |fault: json::Fault| judge::of_body(asked, answer, &fault);
+    let status = answer.document().map_err(broken)?;
+    let number = |key| status.number(key).map_err(broken);
+    let not_ready = |cause, remedy: &str| {
+        Err(Fault { kind: ErrorKind::NotReady, cause, remedy: remedy.into(), retry: Retry::InWait, status: None })
+    };
+    if !status.bool("initialized").map_err(broken)? {
+        not_ready("not initialised".into(), "run `operator init` on it, or let --wait wait for it")
+    } else if status.bool("sealed").map_err(broken)? {
+        let (given, needed) = (number("progress")?, number("t")?);
+        let keys = if needed == 0 { String::new() } else { format!(" ({given} of {needed} keys given)") };
+        not_ready(format!("sealed{keys}"), "unseal it, or let --wait wait for it")
+    } else {
+        Ok(asked.scrubber.clean(&[status.string("version").map_err(broken)?]))
+    }
+}

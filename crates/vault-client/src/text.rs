@@ -1,0 +1,261 @@
+//! Texts of others, made fit for one line of a log: what a server says, flat, escaped, cut and free of every secret
+//! known here; and what somebody wrote into a setting, a path or a flag, escaped and without what looks like a credential.
+
+mod credential;
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+pub use credential::without_credentials;
+
+/// Longer texts are cut.
+const MAX_CHARS: usize = 300;
+
+/// Of longer ones nothing is shown: searching them for every secret takes too long, and one that is cut before may end in
+/// the middle of a secret.
+const MAX_BYTES: usize = 4 << 10;
+
+/// Longer names are cut: whoever writes the secret must not fill a log or a screen.
+const LONGEST_NAME: usize = 100;
+
+/// Shorter pieces are no secrets worth the name, and replacing them would garble the rest.
+const MIN_SECRET: usize = 6;
+
+/// The same for parts of a secret: the parts of a JWT, the lines of a key.
+const MIN_PART: usize = 16;
+
+/// The secrets that this process has seen or sent, to be struck out of what comes back.
+///
+/// # Examples
+///
+/// ```
+/// use vault_client::text::Scrubber;
+///
+/// let scrubber = Scrubber::default();
+/// scrubber.learn("hvs.example");
+/// assert_eq!(scrubber.clean(&["1 error:\n\t* no token hvs.example"]), "1 error: * no token ***");
+/// ```
+#[derive(Default)]
+pub struct Scrubber(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    pieces: Vec<Zeroizing<String>>,
+    /// There may be secrets that are not among them.
+    incomplete: bool,
+}
+
+impl Scrubber {
+    /// Strikes `secret` out from now on, and each long part of it: of a JWT a server may repeat the payload alone.
+    pub fn learn(&self, secret: &str) {
+        self.learn_all([secret]);
+    }
+
+    /// The same of many.
+    pub fn learn_all(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
+        let known = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).pieces;
+        for secret in secrets {
+            // What a server says is flattened before it is searched.
+            let flat = Zeroizing::new(flat(secret.as_ref()));
+            let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
+            known.extend(parts.map(|part| Zeroizing::new(part.to_owned())));
+            known.extend(Some(flat.clone()).filter(|flat| flat.len() >= MIN_SECRET));
+        }
+        // The longest first: one may be a part of another.
+        known.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        known.dedup();
+    }
+
+    /// Shows no text of the server's from now on: it has sent secrets that could not be taken apart.
+    pub fn distrust(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).incomplete = true;
+    }
+
+    /// The server's `texts` as one.
+    pub fn clean(&self, texts: &[impl AsRef<str>]) -> String {
+        let mut text = texts.iter().map(|text| flat(text.as_ref())).collect::<Vec<_>>().join(", ");
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.len() > MAX_BYTES || known.incomplete && !text.is_empty() {
+            return format!("a text of {} bytes", text.len());
+        }
+        for secret in &known.pieces {
+            text = text.replace(secret.as_str(), "***");
+        }
+        cut(&text, MAX_CHARS, push_escaped)
+    }
+}
+
+/// `text` with each run of white space as one space, and none at its ends.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `text` with everything escaped that could move the cursor, colour the terminal or turn the line's direction.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(vault_client::text::escaped("\u{1b}[31mred, Grün"), r"\u{1b}[31mred, Grün");
+/// ```
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_escaped(c, &mut out));
+    out
+}
+
+/// `text`, if it is a point in time as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) writes it in UTC.
+///
+/// # Examples
+///
+/// ```
+/// use vault_client::text::time;
+///
+/// assert_eq!(time("2026-01-02T03:04:05.678901234Z"), Some("2026-01-02T03:04:05.678901234Z"));
+/// assert_eq!(time("a-secret"), None);
+/// ```
+pub fn time(text: &str) -> Option<&str> {
+    humantime::parse_rfc3339(text).is_ok().then_some(text)
+}
+
+/// A setting, a path, a flag or a name as it may be shown: escaped, and with `***` for what looks like a credential.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(vault_client::text::shown("/run/hvs.CAESIJ3pVxQe1\u{1b}"), r"/run/***\u{1b}");
+/// ```
+pub fn shown(text: &str) -> String {
+    escaped(&without_credentials(text))
+}
+
+/// The same of a path, a word of a command line or a variable, whatever bytes it holds.
+pub fn os(text: impl AsRef<OsStr>) -> String {
+    shown(&lossy(text.as_ref().as_bytes()))
+}
+
+/// The text of `bytes`, raw: with a mark in the place of each byte that is no UTF-8.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever calls this shows the text through `shown` or a scrubber, or not at all"
+)]
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// A text of a server. It has no `Display`: a message gets it from [`Scrubber::clean`] alone.
+#[derive(Clone, Default)]
+pub struct Foreign(String);
+
+impl Foreign {
+    /// Takes `text` as it came.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text as it came, to be compared or taken apart.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Foreign {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a key or a variable for a message: as [`shown`] has it, and cut where it is longer than a hundred
+/// characters.
+///
+/// # Examples
+///
+/// ```
+/// use vault_client::text::name;
+///
+/// assert_eq!(name("DB\nURL"), r"DB\nURL");
+/// assert_eq!(name(&"K".repeat(65_536)), format!("{}…", "K".repeat(100)));
+/// ```
+pub fn name(name: &str) -> String {
+    cut(&without_credentials(name), LONGEST_NAME, push_escaped)
+}
+
+/// The same in double quotes, with all that does not show escaped: for what is no name.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", cut(name, LONGEST_NAME, |c, out| out.extend(c.escape_debug())))
+}
+
+/// Pushes the characters of `text` one by one, `most` of them.
+fn cut(text: &str, most: usize, push: impl Fn(char, &mut String)) -> String {
+    let mut out = String::new();
+    for (n, c) in text.chars().enumerate() {
+        if n == most {
+            out.push('…');
+            break;
+        }
+        push(c, &mut out);
+    }
+    out
+}
+
+/// `text` where it fits into `bytes`, else its beginning with a count of what is left out.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(vault_client::text::within("kv/shop: missing: A, B, C", 24), "kv/sh… (20 bytes more)");
+/// ```
+pub fn within(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let rest = |kept: usize| format!("… ({} bytes more)", text.len() - kept);
+    let most = bytes.saturating_sub(rest(0).len());
+    let kept = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}{}", &text[..kept], rest(kept))
+}
+
+fn push_escaped(c: char, out: &mut String) {
+    // Bidirectional marks: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
+        out.extend(c.escape_default());
+    } else {
+        out.push(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_struck_out_whole_and_in_parts_before_the_text_is_cut() {
+        let scrubber = Scrubber::default();
+        scrubber.learn("hvs.abcdefghijklmnopqrst");
+        scrubber.learn("x");
+        let text = format!("{} token hvs.abcdefghijklmnopqrst (abcdefghijklmnopqrst) x", "é".repeat(280));
+        assert_eq!(scrubber.clean(&[&text]), format!("{} token *** (***) x", "é".repeat(280)));
+        assert_eq!(scrubber.clean(&[&"é".repeat(301)]), format!("{}…", "é".repeat(300)));
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_never_longer_than_it_may_be() {
+        for bytes in 30..130 {
+            let cut = within(&"é".repeat(60), bytes);
+            assert!(cut.len() <= bytes.min(120), "{bytes}: {cut}");
+            let (kept, rest) = cut.split_once("… (").unwrap_or((&cut, "0 bytes more)"));
+            assert_eq!(kept.len().to_string() + "+" + rest, format!("{}+{} bytes more)", kept.len(), 120 - kept.len()));
+        }
+    }
+
+    #[test]
+    fn several_lines_become_one_and_control_characters_are_escaped() {
+        let said = ["1 error occurred:\n\t* permission denied\n\n", "\u{1b}[31mred\u{202e}"];
+        let expected = "1 error occurred: * permission denied, \\u{1b}[31mred\\u{202e}";
+        assert_eq!(Scrubber::default().clean(&said), expected);
+    }
+}
