@@ -356,7 +356,7 @@ fn logged_in(config: &Config, session: Session) -> Found<Session> {
 
 /// What is known of a token.
 fn of_token<T>(method: &'static str, info: &TokenInfo, value: T) -> Found<T> {
-    let ttl = Some(info.ttl.as_secs()).filter(|seconds| *seconds > 0);
+    let ttl = Some(info.lease_duration.as_secs()).filter(|seconds| *seconds > 0);
     let facts = vec![("method", json!(method)), ("policies", json!(info.policies)), ("ttl_seconds", json!(ttl))];
     Found { said: format!("method {method}; {info}"), facts, value }
 }

@@ -10,9 +10,9 @@ use crate::kv;
 use crate::observe::{Event, Observer};
 use crate::options::Options;
 use crate::retry::{GivenUp, Policy};
-use crate::step::Step;
+use crate::step::{Step, Verb};
 use crate::text::{Scrubber, shown};
-use crate::time::{Call, Cancel, Limit, Limits};
+use crate::time::{Call, Cancel, Ended, Limit, Limits};
 
 /// A Vault or `OpenBao` server. Clones share its connections.
 #[derive(Clone)]
@@ -168,7 +168,8 @@ impl Endpoint {
             if let Some(failed) = none.tls() {
                 self.note(&Event::Tls(&self.scrubber().clean(&[failed.error.to_string()])));
             }
-            judge::of_transport(&none, self.scrubber())
+            let fault = judge::of_transport(&none, self.scrubber());
+            if none.sent { outcome_unknown(step, fault) } else { fault }
         })?;
         match answer.status {
             200 | 204 => Ok(answer),
@@ -181,20 +182,50 @@ impl Endpoint {
         }
     }
 
+    /// One attempt that begins now.
+    pub(crate) fn call(&self) -> Call {
+        self.attempt(self.limits.end(Instant::now()))
+    }
+
+    /// The server of `other`, in its namespace, under the limits and the cancellation of this one.
+    pub(crate) fn of(&self, other: &Self) -> Self {
+        Self { namespace: other.namespace.clone(), ..self.clone() }
+    }
+
+    /// The error of `step` that waited for another thread, and was ended.
+    pub(crate) fn ended(&self, step: &Step, ended: Ended) -> VaultError {
+        let (kind, cause) = match ended {
+            Ended::Cancelled => return self.failed(step, GivenUp::Cancelled),
+            Ended::Deadline => (ErrorKind::Unreachable, "no token within the time limit".to_owned()),
+            Ended::Refused(refused) => (ErrorKind::System, refused.to_string()),
+        };
+        VaultError::new(self.at(), step.clone(), Fault::bare(kind, cause), Effort::default())
+    }
+
     /// The answer to `request`, whatever its status; `None` where there is none.
     pub(crate) fn ask_once(&self, step: &Step, request: &Request) -> Option<Answer> {
-        let call = self.attempt(self.limits.end(Instant::now()));
-        self.server.http.call(&self.addressed(step, request), &call).ok()
+        self.server.http.call(&self.addressed(step, request), &self.call()).ok()
     }
 
     /// Sends `request` once, as [`Endpoint::ask`] does, without a further try.
     pub(crate) fn try_once(&self, step: &Step, request: &Request) -> Result<Answer, Fault> {
-        self.ask(step, request, &self.attempt(self.limits.end(Instant::now())))
+        self.ask(step, request, &self.call())
     }
 
     /// What the answer to `request` is judged by.
     pub(crate) fn asked<'a>(&'a self, step: &'a Step, request: &Request<'a>) -> Asked<'a> {
         let namespace = self.namespace.as_deref().filter(|_| !matches!(step, Step::Status));
         Asked { step, at: self.at(), path: request.path, namespace, scrubber: self.scrubber() }
+    }
+}
+
+/// A step that is not done twice is not tried again once it may have been done.
+fn outcome_unknown(step: &Step, fault: Fault) -> Fault {
+    match step {
+        Step::Secret { verb: Verb::Write | Verb::Patch, .. } => {
+            let cause = format!("{}; whether it was written is not known", fault.cause);
+            Fault { cause, retry: Retry::Never, ..fault }
+        }
+        _ => fault,
     }
 }

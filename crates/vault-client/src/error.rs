@@ -50,23 +50,32 @@ pub enum ErrorKind {
 }
 
 /// What failed, at which server, doing what, and after how much effort. Its text has no secret in it.
+#[derive(Clone)]
 pub struct VaultError(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     at: String,
     step: Option<Step>,
     fault: Fault,
     effort: Effort,
+    request_id: Option<String>,
+    version: Option<u64>,
 }
 
 impl VaultError {
     pub(crate) fn new(at: &str, step: Step, fault: Fault, effort: Effort) -> Self {
-        Self(Box::new(Inner { at: at.to_owned(), step: Some(step), fault, effort }))
+        Self(Box::new(Inner { at: at.to_owned(), step: Some(step), fault, effort, request_id: None, version: None }))
+    }
+
+    /// The client was closed before `step`.
+    pub(crate) fn closed(at: &str, step: Step) -> Self {
+        Self::new(at, step, Fault::bare(ErrorKind::Closed, "the client is closed"), Effort::default())
     }
 
     /// A credential that is not there, before anything was asked.
     pub(crate) fn of_credential(fault: Fault) -> Self {
-        Self(Box::new(Inner { at: String::new(), step: Some(Step::Credential), fault, effort: Effort::default() }))
+        Self::new("", Step::Credential, fault, Effort::default())
     }
 
     /// What it is about.
@@ -99,6 +108,23 @@ impl VaultError {
         &self.0.fault
     }
 
+    /// The server's id of the request, where the answer has one: its audit log has it too.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The version that it is about: the one that was deleted or destroyed, or the one that a conflict has found.
+    pub fn version(&self) -> Option<u64> {
+        self.0.version
+    }
+
+    /// A conflict with the version that was found.
+    pub(crate) fn found(mut self, version: u64) -> Self {
+        self.0.version = Some(version);
+        self.0.fault.cause = format!("{}; the latest version is {version}", self.0.fault.cause);
+        self
+    }
+
     /// What had been tried.
     pub fn effort(&self) -> Effort {
         self.0.effort
@@ -119,7 +145,7 @@ impl VaultError {
 
 impl fmt::Display for VaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { at, step, fault, effort } = &*self.0;
+        let Inner { at, step, fault, effort, .. } = &*self.0;
         match step {
             Some(Step::Credential) | None => write!(f, "{}{effort}", fault.cause),
             Some(_) => write!(f, "vault at {at}: {}{}{effort}", self.during(), fault.cause),
@@ -179,6 +205,13 @@ pub struct Fault {
     pub retry: Retry,
     /// The HTTP status, where there was an answer.
     pub status: Option<u16>,
+}
+
+impl Fault {
+    /// One that is final, and that no answer has brought.
+    pub(crate) fn bare(kind: ErrorKind, cause: impl Into<String>) -> Self {
+        Self { kind, cause: cause.into(), remedy: String::new(), retry: Retry::Never, status: None }
+    }
 }
 
 /// Whether trying again can help, and how that is done.

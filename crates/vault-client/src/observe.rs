@@ -30,10 +30,43 @@ pub enum Event<'a> {
     },
     /// A TLS connection failed, in the library's own words.
     Tls(&'a str),
+    /// The keeper has done what was due.
+    Kept {
+        /// A renewal or a login.
+        act: Act,
+        /// How long the token lives now; zero where it has no end.
+        lease: Duration,
+    },
+    /// What was due to keep the token alive failed; it is tried again.
+    KeepFailed {
+        /// A renewal or a login.
+        act: Act,
+        /// Why.
+        cause: &'a str,
+    },
     /// A session ended, and its token is left as it is, for this reason.
     NotRevoked(&'static str),
     /// A token that should be revoked is not, and stays valid for this long.
     RevokeFailed(&'a Fault, Duration),
+}
+
+/// What keeps a token alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Its lease is prolonged.
+    Renew,
+    /// A login replaces it.
+    LogIn,
+}
+
+impl Act {
+    /// The word for it in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Renew => "renewal",
+            Self::LogIn => "login",
+        }
+    }
 }
 
 /// How a step that failed goes on.
@@ -81,6 +114,9 @@ impl Observer for ToLog {
                 };
                 log::warn!("{}: {}; {next}", step.name(), fault.cause);
             }
+            Event::Kept { act, lease } if lease.is_zero() => log::debug!("token: {} done, it has no end", act.name()),
+            Event::Kept { act, lease } => log::debug!("token: {} done, it lives for {}", act.name(), Seconds(*lease)),
+            Event::KeepFailed { act, cause } => log::warn!("token: {} failed: {cause}; it is tried again", act.name()),
             Event::Tls(words) => log::debug!("TLS: {words}"),
             Event::NotRevoked(reason) => log::debug!("revoke: the token is not revoked, {reason}"),
             Event::RevokeFailed(fault, ttl) => {

@@ -257,7 +257,7 @@ fn doubled((first, longest): (Duration, Duration), number: u32) -> Duration {
 }
 
 /// uniform[0.5, 1]. `backoff` spreads around a middle, so the middle is three quarters and the spread a third of that.
-fn spread() -> f64 {
+pub(crate) fn spread() -> f64 {
     let middle = Duration::from_millis(750);
     let mut one = ExponentialBackoff {
         current_interval: middle,

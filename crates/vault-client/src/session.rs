@@ -1,6 +1,5 @@
 //! Tokens: a session owns one, and revokes it at its end if a login made it.
 
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,8 @@ use crate::observe::Event;
 use crate::retry;
 use crate::secret::Secret;
 use crate::step::Step;
-use crate::time::{Call, Limit, Seconds};
+use crate::time::{Call, Limit, since_boot};
+use crate::token::TokenInfo;
 
 /// No revoke takes longer, nor than a second more than the budget has left.
 const LONGEST_REVOKE: Duration = Duration::from_secs(2);
@@ -35,25 +35,6 @@ pub struct Session {
     revoked: Mutex<Option<Revoked>>,
 }
 
-/// What a login's answer says of its token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TokenInfo {
-    /// Its time to live; zero for a token that was handed in.
-    pub ttl: Duration,
-    /// Its policies.
-    pub policies: Vec<String>,
-}
-
-impl fmt::Display for TokenInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ttl = if self.ttl.is_zero() { "no end".to_owned() } else { Seconds(self.ttl).to_string() };
-        match &self.policies[..] {
-            [] => write!(f, "token without policies, TTL {ttl}"),
-            policies => write!(f, "token with policies {}, TTL {ttl}", policies.join(", ")),
-        }
-    }
-}
-
 /// What became of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoked {
@@ -72,13 +53,13 @@ impl Session {
     }
 
     /// The session that a login's answer opens; none if it holds no token, as a login that needs MFA. `index` is the
-    /// answer's, `revoke` the setting.
+    /// answer's, `sent` when its request was sent, `revoke` the setting.
     ///
     /// The token is taken out before anything else is judged, so that it is revoked whatever else is wrong.
     pub(crate) fn from_login(
         endpoint: &Endpoint,
         answer: &Object,
-        index: &str,
+        (index, sent): (&str, Duration),
         revoke: bool,
     ) -> Result<Option<Self>, json::Fault> {
         let auth = answer.object(&["auth"])?;
@@ -100,9 +81,7 @@ impl Session {
         } else if auth.number("num_uses")? == 1 {
             session.leave("the read is its only use");
         }
-        session.info.ttl = Duration::from_secs(auth.number("lease_duration")?);
-        session.info.policies =
-            auth.strings("policies").into_iter().map(|it| endpoint.scrubber().clean(&[it])).collect();
+        session.info = TokenInfo::of_auth(&auth, sent, endpoint.scrubber())?;
         Ok(Some(session))
     }
 
@@ -116,8 +95,14 @@ impl Session {
         Some(Self { endpoint, token, handed_in: false, index: None, info: TokenInfo::default(), revoked })
     }
 
+    /// The same session, whose revoke is one of `endpoint`: the one that opened it may be cancelled by then.
+    pub(crate) fn kept_by(mut self, endpoint: &Endpoint) -> Self {
+        self.endpoint = endpoint.clone();
+        self
+    }
+
     /// Leaves the token as it is at the end, for this reason.
-    fn leave(&self, reason: &'static str) {
+    pub(crate) fn leave(&self, reason: &'static str) {
         self.set(Revoked::No(reason));
     }
 
@@ -142,7 +127,7 @@ impl Session {
         let revoked = match self.revoke_self() {
             Ok(()) => Revoked::Yes,
             Err(fault) => {
-                self.endpoint.note(&Event::RevokeFailed(&fault, self.info.ttl));
+                self.endpoint.note(&Event::RevokeFailed(&fault, self.info.lease_duration));
                 Revoked::No("the revoke failed")
             }
         };
@@ -162,27 +147,46 @@ impl Session {
         self.handed_in
     }
 
+    /// `request` with the token.
+    pub(crate) fn with<'r>(&'r self, request: &Request<'r>) -> Request<'r> {
+        Request { token: Some(&self.token), index: self.index.as_deref(), ..*request }
+    }
+
     /// A GET of `path` with the token.
     pub(crate) fn get<'r>(&'r self, path: &'r str) -> Request<'r> {
-        Request { token: Some(&self.token), index: self.index.as_deref(), ..Request::get(path) }
+        self.with(&Request::get(path))
+    }
+
+    /// A POST of `body` to `path` with the token.
+    pub(crate) fn post<'r>(&'r self, path: &'r str, body: &'r [u8]) -> Request<'r> {
+        self.with(&Request::post(path, body))
     }
 
     /// What the server says of the token; it costs one of its uses.
     /// [`GET auth/token/lookup-self`](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
     pub fn look_up(&self) -> Result<TokenInfo, VaultError> {
-        let (endpoint, step) = (&self.endpoint, Step::LookUp);
+        self.endpoint.step(&Step::LookUp, |call| self.look_up_once(&self.endpoint, call))
+    }
+
+    /// One look-up at `endpoint`.
+    pub(crate) fn look_up_once(&self, endpoint: &Endpoint, call: &Call) -> Result<TokenInfo, Fault> {
+        let (step, sent) = (Step::LookUp, since_boot());
         let request = self.get("auth/token/lookup-self");
-        endpoint.step(&step, |call| {
-            let answer = endpoint.ask(&step, &request, call)?;
-            let asked = endpoint.asked(&step, &request);
-            let broken = |fault: json::Fault| judge::of_body(&asked, &answer, &fault);
-            let said = answer.document().map_err(broken)?;
-            let token = said.object(&["data"]).map_err(broken)?;
-            Ok(TokenInfo {
-                ttl: Duration::from_secs(token.number("ttl").map_err(broken)?),
-                policies: token.strings("policies").into_iter().map(|it| endpoint.scrubber().clean(&[it])).collect(),
-            })
-        })
+        let answer = endpoint.ask(&step, &request, call)?;
+        let broken = |fault: json::Fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
+        let data = answer.document().and_then(|said| said.object(&["data"])).map_err(broken)?;
+        TokenInfo::of_look_up(&data, sent, endpoint.scrubber()).map_err(broken)
+    }
+
+    /// Renews the token once, for as long as the server sees fit.
+    /// [`POST auth/token/renew-self`](https://openbao.org/api-docs/auth/token/#renew-a-token-self)
+    pub(crate) fn renew_once(&self, endpoint: &Endpoint, call: &Call) -> Result<TokenInfo, Fault> {
+        let (step, sent) = (Step::Renew, since_boot());
+        let request = self.post("auth/token/renew-self", b"{}");
+        let answer = endpoint.ask(&step, &request, call)?;
+        let broken = |fault: json::Fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
+        let auth = answer.document().and_then(|said| said.object(&["auth"])).map_err(broken)?;
+        TokenInfo::of_auth(&auth, sent, endpoint.scrubber()).map_err(broken)
     }
 }
 
@@ -214,7 +218,7 @@ impl Session {
         let length = LONGEST_REVOKE.min(left + Duration::from_secs(1));
         let call =
             Call { until: now + length, limit: Limit::Own, length, grace: GRACE, cancel: endpoint.cancel().clone() };
-        let request = Request { body: Some(b"{}"), ..self.get("auth/token/revoke-self") };
+        let request = self.post("auth/token/revoke-self", b"{}");
         retry::persist(call.until, endpoint.cancel(), || {
             let answer = endpoint.ask(&step, &request, &call)?;
             // Vault says nothing, or something in JSON. A page in its place means that the request never got there.

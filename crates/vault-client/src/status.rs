@@ -1,11 +1,20 @@
 //! Is Vault initialised and unsealed? One call answers both, in every state of the server.
 
+use serde::Serialize;
+
 use crate::endpoint::Endpoint;
 use crate::error::{ErrorKind, Fault, Retry, VaultError};
 use crate::http::{Answer, Request};
 use crate::json;
 use crate::judge::{self, Asked};
 use crate::step::Step;
+
+/// A server that is initialised and unsealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Its version; empty where the listener keeps it to itself (`redact_version`).
+    pub version: String,
+}
 
 impl Endpoint {
     /// Returns the server's version once it is initialised and unsealed, or why it is not. The version is empty where the

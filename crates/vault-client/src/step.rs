@@ -30,8 +30,79 @@ pub enum Step {
     LookUp,
     /// `sys/internal/ui/mounts`, in a dry run.
     Preflight,
+    /// `auth/token/renew-self`
+    Renew,
     /// `auth/token/revoke-self`
     Revoke,
+    /// Anything else that is done with a secret, or with its mount.
+    Secret {
+        /// What is done.
+        verb: Verb,
+        /// The KV mount.
+        mount: String,
+        /// The path in it; empty where it is about the mount.
+        path: String,
+    },
+}
+
+/// What is done with a secret, beside reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verb {
+    /// A new version is written.
+    Write,
+    /// A new version is made of the latest by a merge patch.
+    Patch,
+    /// Versions are deleted.
+    Delete,
+    /// Deleted versions are brought back.
+    Undelete,
+    /// Versions are destroyed.
+    Destroy,
+    /// The metadata is read.
+    Metadata,
+    /// The metadata is set.
+    SetMetadata,
+    /// The secret is deleted with all its versions.
+    DeleteAll,
+    /// A folder is listed.
+    List,
+    /// The mount's configuration is read.
+    Config,
+}
+
+impl Verb {
+    /// The word for it in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::Undelete => "undelete",
+            Self::Destroy => "destroy",
+            Self::Metadata => "metadata",
+            Self::SetMetadata => "set-metadata",
+            Self::DeleteAll => "delete-all",
+            Self::List => "list",
+            Self::Config => "config",
+        }
+    }
+
+    /// It with its object.
+    fn subject(self, mount: &str, path: &str) -> String {
+        match self {
+            Self::Write => format!("the write of {mount}/{path}"),
+            Self::Patch => format!("the patch of {mount}/{path}"),
+            Self::Delete => format!("the delete of {mount}/{path}"),
+            Self::Undelete => format!("the undelete of {mount}/{path}"),
+            Self::Destroy => format!("the destroy of {mount}/{path}"),
+            Self::Metadata => format!("the metadata of {mount}/{path}"),
+            Self::SetMetadata => format!("the change of the metadata of {mount}/{path}"),
+            Self::DeleteAll => format!("the delete of {mount}/{path} with all its versions"),
+            Self::List => format!("the list of {mount}/{path}"),
+            Self::Config => format!("the configuration of the mount {mount}"),
+        }
+    }
 }
 
 impl Step {
@@ -44,7 +115,9 @@ impl Step {
             Self::Read { .. } => "read",
             Self::LookUp => "token",
             Self::Preflight => "preflight",
+            Self::Renew => "renew",
             Self::Revoke => "revoke",
+            Self::Secret { verb, .. } => verb.name(),
         }
     }
 
@@ -60,6 +133,8 @@ impl Step {
             }
             Self::LookUp => "the look-up of the token".into(),
             Self::Preflight => "the preflight".into(),
+            Self::Renew => "the renewal of the token".into(),
+            Self::Secret { verb, mount, path } => verb.subject(mount, path),
             Self::Revoke => "the revoke of the login's token".into(),
         }
     }

@@ -1,35 +1,51 @@
 //! Lanes: a connection that is kept, lent to one thread for one exchange.
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nix::poll::{PollFd, PollFlags};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use ureq::Agent;
 
-use crate::error::Refused;
-use crate::time::{Call, Cancel, Ended};
+use crate::time::{Call, Cancel, Ended, Turn};
 
 /// The call that a lane is lent for: each connect, read and write of its connection is a wait of it.
 #[derive(Clone, Debug)]
-pub struct Slot(Arc<Mutex<Call>>);
+pub struct Slot(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    call: Mutex<Call>,
+    /// Whether a byte of the request was handed to the kernel: the server may have done what it asks for.
+    sent: AtomicBool,
+}
 
 impl Slot {
     /// One without a call: whatever waits with it ends at once.
     pub fn empty() -> Self {
-        Self(Arc::new(Mutex::new(Call::until(Instant::now(), Cancel::never()))))
+        let call = Mutex::new(Call::until(Instant::now(), Cancel::never()));
+        Self(Arc::new(Inner { call, sent: AtomicBool::new(false) }))
     }
 
     /// Every wait from now on is one of `call`.
     fn set(&self, call: &Call) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(call);
+        self.0.call.lock().unwrap_or_else(PoisonError::into_inner).clone_from(call);
+        self.0.sent.store(false, Ordering::Relaxed);
     }
 
     /// The call.
     pub fn call(&self) -> Call {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.call.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that a part of the request is on its way.
+    pub fn note_sent(&self) {
+        self.0.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a part of the request was on its way.
+    pub fn has_sent(&self) -> bool {
+        self.0.sent.load(Ordering::Relaxed)
     }
 }
 
@@ -51,7 +67,7 @@ struct State {
     idle: Vec<Lane>,
     made: usize,
     /// Threads that wait for a lane, in the order they came.
-    waiting: VecDeque<Arc<EventFd>>,
+    waiting: VecDeque<Turn>,
 }
 
 impl Lanes {
@@ -80,13 +96,11 @@ impl Lanes {
                     lane.slot.set(call);
                     return Ok(Lent { lanes: self, lane: Some(lane) });
                 }
-                let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-                let turn = EventFd::from_flags(flags).map_err(Refused::by("eventfd2")).map_err(Ended::Refused)?;
-                let turn = Arc::new(turn);
-                state.waiting.push_back(Arc::clone(&turn));
+                let turn = Turn::begin().map_err(Ended::Refused)?;
+                state.waiting.push_back(turn.clone());
                 turn
             };
-            if let Err(ended) = call.ready(&[PollFd::new(turn.as_fd(), PollFlags::POLLIN)], None) {
+            if let Err(ended) = turn.wait(call) {
                 self.give_up(&turn);
                 return Err(ended);
             }
@@ -94,9 +108,9 @@ impl Lanes {
     }
 
     /// Takes a thread that waits no longer out of the queue. Where it was woken meanwhile, the next one is.
-    fn give_up(&self, turn: &Arc<EventFd>) {
+    fn give_up(&self, turn: &Turn) {
         let mut state = self.lock();
-        match state.waiting.iter().position(|it| Arc::ptr_eq(it, turn)) {
+        match state.waiting.iter().position(|it| it.is(turn)) {
             Some(place) => drop(state.waiting.remove(place)),
             None => wake(&mut state),
         }
@@ -109,8 +123,7 @@ impl Lanes {
 
 fn wake(state: &mut State) {
     if let Some(turn) = state.waiting.pop_front() {
-        // A counter of zero takes it.
-        let _ = turn.write(1);
+        turn.end();
     }
 }
 
@@ -121,10 +134,10 @@ pub struct Lent<'a> {
 }
 
 impl std::ops::Deref for Lent<'_> {
-    type Target = Agent;
+    type Target = Lane;
 
-    fn deref(&self) -> &Agent {
-        &self.lane.as_ref().expect("it is there until the drop").agent
+    fn deref(&self) -> &Lane {
+        self.lane.as_ref().expect("it is there until the drop")
     }
 }
 

@@ -13,10 +13,10 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{Response, header};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
+use ureq::{Agent, RequestBuilder};
 use zeroize::Zeroizing;
 
 use crate::json::{self, Bytes, Object};
@@ -45,12 +45,24 @@ pub struct Http {
     through_proxy: bool,
 }
 
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    /// With a merge patch, <https://www.rfc-editor.org/rfc/rfc7386>.
+    Patch,
+    Delete,
+}
+
 /// A request under `/v1/`.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
+    pub method: Method,
     pub path: &'a str,
     pub token: Option<&'a Secret>,
-    /// A body makes it a POST.
-    pub body: Option<&'a [u8]>,
+    /// What a POST or PATCH sends; the others send nothing.
+    pub body: &'a [u8],
     pub namespace: Option<&'a str>,
     /// What a node has to know before it answers: an earlier answer's `index`.
     pub index: Option<&'a str>,
@@ -61,7 +73,17 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET of `path` in the root namespace, without a token.
     pub fn get(path: &'a str) -> Self {
-        Self { path, token: None, body: None, namespace: None, index: None, correlation: None }
+        Self { method: Method::Get, path, token: None, body: &[], namespace: None, index: None, correlation: None }
+    }
+
+    /// A DELETE of `path` in the root namespace, without a token.
+    pub fn delete(path: &'a str) -> Self {
+        Self { method: Method::Delete, ..Self::get(path) }
+    }
+
+    /// A POST of `body` to `path` in the root namespace, without a token.
+    pub fn post(path: &'a str, body: &'a [u8]) -> Self {
+        Self { method: Method::Post, body, ..Self::get(path) }
     }
 }
 
@@ -117,6 +139,8 @@ pub struct NoAnswer {
     pub length: Duration,
     /// Whether it went through a proxy, which is nearer than Vault and suspected first.
     pub through_proxy: bool,
+    /// Whether a part of the request was on its way, so that the server may have done what it asks for.
+    pub sent: bool,
 }
 
 impl NoAnswer {
@@ -176,10 +200,10 @@ impl Http {
 
     /// Sends `request` and reads the answer to its end, so that the connection can be kept.
     pub fn call(&self, request: &Request, call: &Call) -> Result<Answer, NoAnswer> {
-        let lane = self.lanes.lend(call).map_err(|ended| io::Error::other(ended).into());
-        let answer = lane.and_then(|lane| self.exchange(&lane, request, call));
         let (limit, length, through_proxy) = (call.limit, call.length, self.through_proxy);
-        answer.map_err(|error| NoAnswer { error, limit, length, through_proxy })
+        let none = |error, sent| NoAnswer { error, limit, length, through_proxy, sent };
+        let lane = self.lanes.lend(call).map_err(|ended| none(io::Error::other(ended).into(), false))?;
+        self.exchange(&lane.agent, request, call).map_err(|error| none(error, lane.slot.has_sent()))
     }
 
     fn exchange(&self, agent: &Agent, request: &Request, call: &Call) -> Result<Answer, ureq::Error> {
@@ -192,14 +216,25 @@ impl Http {
         // https://openbao.org/community/rfcs/index-headers/
         let inconsistent = ("x-vault-inconsistent", "forward-active-node");
         headers.extend(request.index.into_iter().flat_map(|index| [("x-vault-index", index), inconsistent]));
-        let response = if let Some(body) = request.body {
-            headers.push((header::CONTENT_TYPE.as_str(), "application/json"));
-            headers.into_iter().fold(agent.post(url), |r, (name, value)| r.header(name, value)).send(body)
-        } else {
-            headers.into_iter().fold(agent.get(url), |r, (name, value)| r.header(name, value)).call()
+        let response = match request.method {
+            Method::Get => with(agent.get(url), headers).call(),
+            Method::Delete => with(agent.delete(url), headers).call(),
+            Method::Post => {
+                headers.push((header::CONTENT_TYPE.as_str(), "application/json"));
+                with(agent.post(url), headers).send(request.body)
+            }
+            Method::Patch => {
+                headers.push((header::CONTENT_TYPE.as_str(), "application/merge-patch+json"));
+                with(agent.patch(url), headers).send(request.body)
+            }
         };
         read(response?, call)
     }
+}
+
+/// `builder` with `headers`.
+fn with<B>(builder: RequestBuilder<B>, headers: Vec<(&str, &str)>) -> RequestBuilder<B> {
+    headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value))
 }
 
 fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq::Error> {
@@ -265,7 +300,7 @@ fn lane(config: &Config, tls: &client::Client, names: &Arc<resolver::Names>, con
     let connector =
         ().chain(ConnectProxyConnector::default())
             .chain(transport::TcpConnector { slot: slot.clone(), names: Arc::clone(names) })
-            .chain(tls::TlsConnector(Arc::new(tls.for_lane())));
+            .chain(tls::TlsConnector { client: Arc::new(tls.for_lane()), slot: slot.clone() });
     let connect_to = connect_to.map(str::to_owned);
     let resolver = resolver::Lookup { slot: slot.clone(), names: Arc::clone(names), connect_to };
     Lane { agent: Agent::with_parts(config.clone(), connector, resolver), slot }

@@ -44,7 +44,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         let stream = race(&details.addrs, &self.slot.call()).inspect_err(|_| self.names.forget())?;
         stream.set_nodelay(details.config.no_delay()).map_err(Refused::in_io::<io::Error>("setsockopt"))?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Tcp { stream, buffers, slot: self.slot.clone() })))
+        Ok(Some(Either::B(Tcp { stream, buffers, slot: self.slot.clone(), is_plain: !details.needs_tls() })))
     }
 }
 
@@ -98,6 +98,8 @@ pub struct Tcp {
     stream: TcpStream,
     buffers: LazyBuffers,
     slot: Slot,
+    /// Whether what is written is a request, and not what TLS makes of it.
+    is_plain: bool,
 }
 
 impl Transport for Tcp {
@@ -106,6 +108,9 @@ impl Transport for Tcp {
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        if self.is_plain {
+            self.slot.note_sent();
+        }
         let mut rest = &self.buffers.output()[..amount];
         while !rest.is_empty() {
             let written = patiently(&self.stream, PollFlags::POLLOUT, &self.slot.call(), |mut s| s.write(rest));

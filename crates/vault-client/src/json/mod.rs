@@ -181,6 +181,11 @@ impl Object {
         array.iter().flat_map(|array| array.children().filter_map(|at| array.at(at).string())).collect()
     }
 
+    /// The object as a value.
+    pub fn json(&self) -> Json {
+        self.0.clone()
+    }
+
     /// The members in the order received, `null` ones included.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Json)> {
         // A key is followed by its value.

@@ -4,6 +4,7 @@ mod login;
 mod read;
 mod redirect;
 mod said;
+mod secret;
 mod status;
 mod text;
 mod tls;
@@ -176,6 +177,11 @@ pub fn of_body(asked: &Asked, answer: &Answer, fault: &json::Fault) -> Fault {
 /// Whether a login was refused because the JWT is too young for the server's clock.
 pub fn is_too_early(fault: &Fault) -> bool {
     fault.status.and_then(|status| text::meaning(status, &fault.cause)) == Some(text::Meaning::NotYetValid)
+}
+
+/// Whether a renewal was refused because the token can be renewed no more, which comes with 500.
+pub fn is_past_maximum(fault: &Fault) -> bool {
+    fault.status.and_then(|status| text::meaning(status, &fault.cause)) == Some(text::Meaning::PastMaximum)
 }
 
 /// Judges a complete answer with another status than the step wants.

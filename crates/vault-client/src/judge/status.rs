@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::said::Said;
 use super::text::Meaning;
-use super::{Asked, NOT_VAULT, login, not_vault, outline, read, redirect};
+use super::{Asked, NOT_VAULT, login, not_vault, outline, read, redirect, secret};
 use crate::error::{ErrorKind, Fault, Retry};
 use crate::http::Answer;
 use crate::step::Step;
@@ -37,6 +37,7 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
             Some(Meaning::Unconfigured | Meaning::OtherMethod | Meaning::NoServiceAccount),
             Step::Login { mount, role },
         ) => login::refused(mount, role, said),
+        (500, _, Step::Secret { .. }) => secret::broken(said, soon),
         (408 | 500 | 502..600, ..) => said.not_ready(not_ready(answer.status), soon),
         (413 | 414 | 431, ..) => said.refused(
             ErrorKind::Rejected,
@@ -56,10 +57,13 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
         (400 | 404 | 405, _, Step::Read { mount, path, version, .. }) if by_vault(&said, answer) => {
             read::refused((mount, path, *version), said)
         }
+        (400 | 404 | 405 | 415, _, Step::Secret { verb, .. }) if by_vault(&said, answer) => {
+            secret::refused(*verb, said)
+        }
         (404, _, Step::LookUp) if said.document.is_some() && asked.namespace.is_some() => {
             said.refused(ErrorKind::Rejected, format!("check {}", namespace(asked)))
         }
-        (400 | 404, _, Step::LookUp | Step::Preflight | Step::Revoke) if said.document.is_some() => {
+        (400 | 404, _, Step::LookUp | Step::Preflight | Step::Renew | Step::Revoke) if said.document.is_some() => {
             said.refused(ErrorKind::Rejected, NOT_VAULT)
         }
         (300..600, ..) if said.document.as_ref().is_some_and(|it| it.has("errors")) => {
@@ -89,7 +93,8 @@ fn denied(step: &Step, said: Said) -> Fault {
         Step::Login { mount, role } => return login::denied(mount, role, said),
         Step::Read { mount, path, handed_in, .. } => read::denied(mount, path, *handed_in, said.meaning),
         Step::LookUp => "the token is wrong, expired or revoked, or may not look itself up: hand in another one".into(),
-        Step::Status | Step::Credential | Step::Preflight | Step::Revoke => {
+        Step::Secret { .. } => String::new(),
+        Step::Status | Step::Credential | Step::Preflight | Step::Renew | Step::Revoke => {
             "check what stands between here and Vault".into()
         }
     };

@@ -344,7 +344,7 @@ fn a_part_of_the_url_that_a_setting_holds_as_well_is_named() {
 fn what_this_process_lacks_is_not_the_servers_fault() {
     let none = |errno: Errno| {
         let error = ureq::Error::Io(io::Error::from_raw_os_error(errno as i32));
-        let none = NoAnswer { error, limit: Limit::Own, length: Duration::ZERO, through_proxy: false };
+        let none = NoAnswer { error, limit: Limit::Own, length: Duration::ZERO, through_proxy: false, sent: false };
         of_transport(&none, &Scrubber::default()).kind
     };
     assert_eq!([none(Errno::EMFILE), none(Errno::ECONNREFUSED)], [ErrorKind::System, ErrorKind::Unreachable]);
@@ -353,7 +353,7 @@ fn what_this_process_lacks_is_not_the_servers_fault() {
 #[test]
 fn through_a_proxy_the_proxy_is_suspected_whatever_the_names_say() {
     let remedy = |error| {
-        let none = NoAnswer { error, limit: Limit::Own, length: Duration::ZERO, through_proxy: true };
+        let none = NoAnswer { error, limit: Limit::Own, length: Duration::ZERO, through_proxy: true, sent: false };
         of_transport(&none, &Scrubber::default()).remedy
     };
     let unresolved = Unresolved { host: "my-proxy".into(), reason: "unknown".into() };

@@ -24,6 +24,14 @@ pub enum Meaning {
     OtherMethod,
     /// A JWT that is not of a service account.
     NoServiceAccount,
+    /// Somebody else has written in between.
+    OtherVersion,
+    /// The version that a patch goes on top of holds nothing.
+    NoResource,
+    /// The storage takes no value of this size.
+    TooLarge,
+    /// The token can be renewed no more.
+    PastMaximum,
     /// The JWT is younger than the server's clock allows.
     NotYetValid,
 }
@@ -63,6 +71,15 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[405], Part("unsupported operation"), Meaning::OtherMethod),
     // internal/builtin/credential/kubernetes/path_login.go, uid.
     (&[500], Part("could not parse UID from claims"), Meaning::NoServiceAccount),
+    // internal/builtin/logical/kv/path_data.go, validateCheckAndSetOption.
+    (&[400], Part("check-and-set parameter did not match the current version"), Meaning::OtherVersion),
+    // internal/builtin/logical/kv/path_data.go, pathDataPatch, by way of sdk/framework.
+    (&[500], Part("resource does not exist"), Meaning::NoResource),
+    // internal/physical/raft/raft.go, ErrValueTooLarge of sdk/physical.
+    (&[500], Part("put failed due to value being too large"), Meaning::TooLarge),
+    // internal/vault/expiration.go, and each login method's renewal.
+    (&[500], Part("past the max TTL"), Meaning::PastMaximum),
+    (&[500], Part("does not exist during renewal"), Meaning::PastMaximum),
     // hashicorp/cap, jwt/jwt.go, as path_login.go passes it on.
     (&[400, 403], Part("invalid not before (nbf) claim"), Meaning::NotYetValid),
     (&[400, 403], Part("invalid issued at (iat) claim"), Meaning::NotYetValid),

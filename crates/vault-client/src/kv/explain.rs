@@ -1,7 +1,6 @@
 //! What can be told about a read that was refused or found nothing; for a dry run, never on the good path.
 
 use super::Location;
-use crate::http::Request;
 use crate::http::path::encode;
 use crate::judge::{doubled, rule};
 use crate::session::Session;
@@ -74,7 +73,7 @@ impl Session {
     /// [`POST sys/capabilities-self`](https://openbao.org/api-docs/system/capabilities-self/)
     fn may_read(&self, Location { mount, path, .. }: &Location) -> Option<bool> {
         let body = serde_json::json!({"paths": [format!("{mount}/data/{path}")]}).to_string();
-        let request = Request { body: Some(body.as_bytes()), ..self.get("sys/capabilities-self") };
+        let request = self.post("sys/capabilities-self", body.as_bytes());
         let answer = self.endpoint().try_once(&Step::Preflight, &request).ok()?;
         let data = answer.document().ok()?.object(&["data"]).ok()?;
         let capabilities = data.strings(&format!("{mount}/data/{path}"));

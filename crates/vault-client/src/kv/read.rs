@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crate::error::VaultError;
-use crate::http::Answer;
+use super::KvVersion;
+use crate::endpoint::Endpoint;
+use crate::error::{self, ErrorKind, VaultError};
 use crate::http::path::encode;
+use crate::http::{Answer, Request};
 use crate::json::{Fault, Json, Object};
 use crate::judge;
 use crate::session::Session;
@@ -76,6 +78,51 @@ impl Session {
             judged
         })
     }
+}
+
+/// The version in an answer to a read: its data, its metadata and the request's id.
+pub(super) fn versioned(
+    answer: &Answer,
+    endpoint: &Endpoint,
+    step: &Step,
+    request: &Request,
+) -> Result<(Object, KvVersion, Option<String>), error::Fault> {
+    let read = || {
+        let said = answer.document()?;
+        learn(&said, endpoint.scrubber());
+        let data = said.object(&["data", "data"])?;
+        let metadata = said.object(&["data", "metadata"])?;
+        let id = request_id(&said);
+        let version = KvVersion::of(&metadata, metadata.number("version")?, id.clone())?;
+        Ok((data, version, id))
+    };
+    read().map_err(|fault| match fault {
+        Fault::Duplicate(path) if path.len() > 2 && path[..2] == ["data", "data"] => {
+            let cause = format!("the key {} stands twice in it", text::name(&path[2..].join(".")));
+            error::Fault { status: Some(answer.status), ..error::Fault::bare(ErrorKind::Shape, cause) }
+        }
+        fault => {
+            if !matches!(&fault, Fault::Shape { member, .. } if !member.is_empty()) {
+                endpoint.scrubber().distrust();
+            }
+            judge::of_body(&endpoint.asked(step, request), answer, &fault)
+        }
+    })
+}
+
+/// The version in an answer to a write.
+pub(super) fn written(answer: &Answer) -> Result<KvVersion, Fault> {
+    let said = answer.document()?;
+    let data = said.object(&["data"])?;
+    KvVersion::of(&data, data.number("version")?, request_id(&said))
+}
+
+/// The server's id of the request.
+pub(super) fn request_id(said: &Object) -> Option<String> {
+    let id = said.string("request_id").ok()?;
+    // It is a UUID; what is none is not passed on.
+    let is_plain = !id.is_empty() && id.len() <= 64 && id.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+    is_plain.then(|| id.to_string())
 }
 
 /// Whatever the answer comes to, what it holds may be a secret's value.

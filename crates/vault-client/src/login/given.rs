@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Inspected, Login};
+use super::{Inspected, Login, Origin};
 use crate::credential::{self, Unreadable};
 use crate::endpoint::Endpoint;
 use crate::error::{ErrorKind, Fault, Retry, VaultError};
@@ -30,6 +30,20 @@ pub enum TokenSource {
 impl Login for Token {
     fn name(&self) -> &'static str {
         "token"
+    }
+
+    fn origin(&self) -> Origin {
+        match self.0 {
+            TokenSource::Given(_) => Origin::Token,
+            TokenSource::File(_) => Origin::TokenFile,
+        }
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            TokenSource::Given(_) => None,
+            TokenSource::File(path) => Some(path),
+        }
     }
 
     fn look(&self) -> Result<Inspected, Fault> {

@@ -1,6 +1,6 @@
 //! The login with a pod's service-account JWT, and what a refused JWT says of itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -18,7 +18,7 @@ use crate::judge;
 use crate::session::Session;
 use crate::step::Step;
 use crate::text::{self, escaped};
-use crate::time::{Call, Seconds};
+use crate::time::{Call, Seconds, since_boot};
 
 /// How much longer a login may take when a signal arrives: an answer that is nearly here holds a token to revoke.
 const GRACE: Duration = Duration::from_millis(150);
@@ -42,14 +42,21 @@ impl Login for Kubernetes {
         "kubernetes"
     }
 
+    fn step(&self) -> Step {
+        Step::Login { mount: self.mount.clone(), role: self.role.clone() }
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.jwt)
+    }
+
     fn look(&self) -> Result<Inspected, Fault> {
         inspect(self)
     }
 
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
-        let Self { mount, role, .. } = self;
-        let step = Step::Login { mount: mount.clone(), role: role.clone() };
-        let path = format!("auth/{}/login", encode(mount));
+        let step = self.step();
+        let path = format!("auth/{}/login", encode(&self.mount));
         let mut waited_for = Some(endpoint.await_credential(|| read_jwt(self))?);
         endpoint.step(&step, |call| {
             let jwt = match waited_for.take().map_or_else(|| read_jwt(self), Ok) {
@@ -66,13 +73,14 @@ impl Kubernetes {
     fn send(&self, endpoint: &Endpoint, step: &Step, (path, jwt): (&str, &str), call: &Call) -> Result<Session, Fault> {
         endpoint.scrubber().learn(jwt);
         let body = login_body(&self.role, jwt);
-        let request = Request { body: Some(&body), ..Request::get(path) };
+        let request = Request::post(path, &body);
         let call = Call { grace: GRACE, ..call.clone() };
+        let sent = since_boot();
         let answer = endpoint.ask(step, &request, &call).map_err(|fault| explained(fault, jwt))?;
         let session = answer
             .document()
             .inspect_err(|_| drop(Session::salvage(endpoint, &answer.body, self.revoke)))
-            .and_then(|object| Session::from_login(endpoint, &object, &answer.index, self.revoke));
+            .and_then(|object| Session::from_login(endpoint, &object, (&answer.index, sent), self.revoke));
         match session {
             Ok(Some(session)) => Ok(session),
             Ok(None) => Err(without_token(step)),

@@ -4,6 +4,7 @@ mod given;
 mod kubernetes;
 
 use std::fmt;
+use std::path::Path;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Fault, VaultError};
@@ -18,6 +19,22 @@ pub use kubernetes::Kubernetes;
 pub trait Login: fmt::Debug + Send + Sync {
     /// The method's name, as `VAULT_AUTH_METHOD` has it.
     fn name(&self) -> &'static str;
+
+    /// What a login is called in errors.
+    fn step(&self) -> Step {
+        Step::Credential
+    }
+
+    /// How its tokens are come by again; decides what keeps them alive.
+    fn origin(&self) -> Origin {
+        Origin::Login
+    }
+
+    /// The file that the credential is read from, where there is one: a login that was refused is tried again when it
+    /// has changed.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
 
     /// Looks at the credential without using it, and says what it is.
     ///
@@ -43,6 +60,21 @@ impl dyn Login {
     pub fn inspect(&self) -> Result<Inspected, VaultError> {
         self.look().map_err(VaultError::of_credential)
     }
+}
+
+/// Where tokens come from. It decides what can be done when one ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A login that may be tried again after a refusal, for example with the JWT of a Kubernetes pod.
+    Login,
+    /// A login whose credential is not tried again after a refusal, for example `AppRole`.
+    LoginOnce,
+    /// A login that needs a person. The plan never asks for it; a caller may.
+    Browser,
+    /// A file with a token. A login is a new read of the file.
+    TokenFile,
+    /// A token handed in. It cannot be replaced.
+    Token,
 }
 
 /// What a credential is, without what makes it one.

@@ -1,11 +1,15 @@
 //! Time: how long a call may take, what ends it before that, and how a duration is written.
 
+mod boot;
 mod call;
 mod cancel;
 mod limits;
 mod span;
+mod turn;
 
+pub(crate) use boot::since_boot;
 pub use call::{Call, Ended};
 pub use cancel::{Cancel, Watch};
 pub use limits::{Limit, Limits};
 pub use span::Seconds;
+pub(crate) use turn::Turn;

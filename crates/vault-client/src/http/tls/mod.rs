@@ -13,11 +13,15 @@ use ureq::unversioned::transport::{
 
 pub mod client;
 
+use super::lane::Slot;
 use client::Client;
 
 /// Puts TLS on top of a connection where the URL says so.
 #[derive(Debug)]
-pub struct TlsConnector(pub Arc<Client>);
+pub struct TlsConnector {
+    pub client: Arc<Client>,
+    pub slot: Slot,
+}
 
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = Either<In, Tls>;
@@ -30,12 +34,12 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let host = details.uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ureq::Error::HostNotFound)?;
-        let session = self.0.connect(name).map_err(io::Error::other)?;
+        let session = self.client.connect(name).map_err(io::Error::other)?;
         let below = TransportAdapter::new(below.boxed(), Arc::clone(&details.current_time));
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         let mut stream = StreamOwned::new(session, below);
-        io(&mut stream, &self.0, |stream| stream.conn.complete_io(&mut stream.sock))?;
-        Ok(Some(Either::B(Tls { stream, buffers, client: Arc::clone(&self.0) })))
+        io(&mut stream, &self.client, |stream| stream.conn.complete_io(&mut stream.sock))?;
+        Ok(Some(Either::B(Tls { stream, buffers, client: Arc::clone(&self.client), slot: self.slot.clone() })))
     }
 }
 
@@ -44,6 +48,7 @@ pub struct Tls {
     stream: Stream,
     buffers: LazyBuffers,
     client: Arc<Client>,
+    slot: Slot,
 }
 
 type Stream = StreamOwned<ClientConnection, TransportAdapter>;
@@ -84,6 +89,7 @@ impl Transport for Tls {
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        self.slot.note_sent();
         let output = &self.buffers.output()[..amount];
         io(&mut self.stream, &self.client, |stream| stream.write_all(output))
     }
@@ -210,7 +216,7 @@ mod tests {
             ..Settings::default()
         };
         let refuse = Refuse { config: Arc::new(config), mute };
-        let connector = refuse.chain(TlsConnector(Arc::new(Client::new(&settings))));
+        let connector = refuse.chain(TlsConnector { client: Arc::new(Client::new(&settings)), slot: Slot::empty() });
         let agent = Agent::with_parts(ureq::config::Config::default(), connector, Nowhere);
         match agent.post("https://localhost/").send("a request") {
             Err(ureq::Error::Io(error)) => error,

@@ -1,0 +1,417 @@
+//! Keeps one token alive for any number of threads: renews it, logs in again, revokes it at the end.
+//!
+//! A [`Plan`](plan::Plan) says what is due. One thread does it; a caller that finds no live token logs in itself, once for
+//! all who wait. What the thread does fails no call.
+
+mod alarm;
+mod held;
+mod plan;
+mod thread;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::endpoint::Endpoint;
+use crate::error::{Effort, ErrorKind, Fault, VaultError};
+use crate::login::{Login, Origin};
+use crate::observe::{Act, Event};
+use crate::session::{Revoked, Session};
+use crate::step::Step;
+use crate::time::{Limits, Turn, since_boot};
+use crate::token::TokenInfo;
+use alarm::Alarm;
+pub use held::Held;
+pub use plan::Rules;
+use plan::{Failed, Lease, Plan};
+
+/// How long the end of a client waits for the revoke.
+const LONGEST_END: Duration = Duration::from_secs(2);
+
+/// So often at most a login is tried beside a token of which no look-up tells whether it lives.
+const DOUBT: Duration = Duration::from_secs(60);
+
+/// Keeps one token alive.
+pub struct Keeper {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    login: Box<dyn Login>,
+    /// The server in the login's namespace, under limits of its own; nothing cancels it.
+    endpoint: Endpoint,
+    /// What the first login waits for.
+    first: Limits,
+    state: Mutex<State>,
+    alarm: Alarm,
+}
+
+struct State {
+    plan: Plan,
+    held: Option<Arc<Held>>,
+    /// A login is under way in one thread.
+    logging_in: Option<Turn>,
+    /// What a call fails with as long as it is too early for a login.
+    refusal: Option<VaultError>,
+    /// Whether a login has ever succeeded.
+    has_logged_in: bool,
+    /// When a login was tried last beside a token of which no look-up tells anything.
+    doubted: Option<Duration>,
+    /// Look-ups tell nothing of this login's tokens: they are denied to live ones too.
+    blind: bool,
+    phase: Phase,
+}
+
+enum Phase {
+    /// No thread runs.
+    Idle,
+    /// The thread runs.
+    Running,
+    /// The client is at its end, and the thread ends this turn when it has revoked.
+    Ending(Turn),
+    /// It has ended, and this became of the token.
+    Ended(Revoked),
+}
+
+impl Keeper {
+    /// Keeps the tokens of `login` alive; asks nothing before the first call.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no descriptors.
+    pub fn new(login: Box<dyn Login>, endpoint: &Endpoint, rules: Rules) -> Result<Self, VaultError> {
+        let first = endpoint.limits();
+        let plan = Plan::new(rules, login.origin());
+        let alarm = Alarm::new().map_err(|refused| {
+            let fault = Fault::bare(ErrorKind::System, refused.to_string());
+            VaultError::new(endpoint.at(), login.step(), fault, Effort::default())
+        })?;
+        let (held, logging_in, refusal, doubted) = (None, None, None, None);
+        let state =
+            State { plan, held, logging_in, refusal, has_logged_in: false, doubted, blind: false, phase: Phase::Idle };
+        let single = Limits { retries: 0, wait: Duration::ZERO, whole: first.request, until: None, ..first };
+        let endpoint = endpoint.within(single);
+        Ok(Self { shared: Arc::new(Shared { login, endpoint, first, state: Mutex::new(state), alarm }) })
+    }
+
+    /// The token in hand, or a new one: one thread logs in, under the limits of its call, and the others wait.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Endpoint::login`]; and the refusal of the last login, as long as it is too early for another.
+    pub fn token(&self, caller: &Endpoint) -> Result<Arc<Held>, VaultError> {
+        self.shared.token(caller)
+    }
+
+    /// Whether a request that was sent with `held` at `sent` and met 403 is worth another try with another token.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Keeper::token`].
+    pub fn has_replaced(&self, held: &Arc<Held>, caller: &Endpoint, sent: Instant) -> Result<bool, VaultError> {
+        self.shared.has_replaced(held, caller, sent)
+    }
+
+    /// Notes that a token which has just come met 403 too: where its look-up is denied as well, look-ups tell nothing.
+    pub fn doubt(&self, held: &Arc<Held>, caller: &Endpoint, sent: Instant) {
+        // A file may hold a dead token as well as a live one.
+        let is_fresh = !matches!(self.shared.login.origin(), Origin::Token | Origin::TokenFile);
+        if is_fresh && held.is_dead(caller, sent).unwrap_or(false) {
+            held.revive();
+            self.shared.lock().blind = true;
+        }
+    }
+
+    /// Renews the token now; where that is refused, logs in.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Keeper::token`], and what the renewal failed with, where a login cannot help.
+    pub fn renew(&self, caller: &Endpoint) -> Result<TokenInfo, VaultError> {
+        let held = self.token(caller)?;
+        let step = Step::Renew;
+        let renewed = caller.step(&step, |call| held.session.renew_once(caller, call));
+        match renewed {
+            Ok(info) => {
+                self.shared.renewed(&held, info.clone());
+                Ok(info)
+            }
+            Err(error) if error.status().is_some_and(|it| (400..500).contains(&it)) && self.shared.can_log_in() => {
+                self.shared.discard(&held);
+                Ok(self.token(caller)?.info())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the keeping: revokes the token where that is owed, and waits for it up to two seconds. Calls after it fail.
+    pub fn close(&self) -> Revoked {
+        self.shared.end(true)
+    }
+}
+
+impl Drop for Keeper {
+    /// The thread revokes; nobody waits for it.
+    fn drop(&mut self) {
+        self.shared.end(false);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock only means that a panic is under way; nothing is half-changed then.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token(self: &Arc<Self>, caller: &Endpoint) -> Result<Arc<Held>, VaultError> {
+        loop {
+            let turn = {
+                let mut state = self.lock();
+                let now = since_boot();
+                if let Phase::Ending(_) | Phase::Ended(_) = state.phase {
+                    return Err(VaultError::closed(caller.at(), self.login.step()));
+                }
+                if let Some(held) = state.live(self.login.origin(), now) {
+                    return Ok(held);
+                }
+                match (&state.logging_in, &state.refusal) {
+                    (Some(turn), _) => Err(turn.clone()),
+                    (None, Some(refusal)) if !state.plan.may_log_in(now) => return Err(refusal.clone()),
+                    (None, _) => Ok(state.begin(caller, &*self.login)?),
+                }
+            };
+            match turn {
+                Ok(turn) => return self.log_in(caller, turn),
+                Err(turn) => turn.wait(&caller.call()).map_err(|ended| caller.ended(&self.login.step(), ended))?,
+            }
+        }
+    }
+
+    /// Logs in under the limits of `caller`, as the one thread that does.
+    fn log_in(self: &Arc<Self>, caller: &Endpoint, turn: Turn) -> Result<Arc<Held>, VaultError> {
+        let turn = LoggingIn { shared: self, turn };
+        // The wait is for the first login alone.
+        let wait = if self.lock().has_logged_in { Duration::ZERO } else { self.first.wait };
+        let endpoint = caller.of(&self.endpoint).within(Limits { wait, ..caller.limits() });
+        let sent = since_boot();
+        let made = self.login.log_in(&endpoint).map(|session| self.introduce(session, &endpoint));
+        let result = self.take(made, sent);
+        drop(turn);
+        result
+    }
+
+    /// Looks a token up that was handed in, once.
+    fn introduce(&self, session: Session, endpoint: &Endpoint) -> (Session, TokenInfo) {
+        let info = match session.is_handed_in() {
+            true => session.look_up_once(endpoint, &endpoint.call()).unwrap_or_default(),
+            false => session.info.clone(),
+        };
+        (session.kept_by(&self.endpoint), info)
+    }
+
+    /// Takes the token of a login in hand, or notes why there is none.
+    fn take(
+        self: &Arc<Self>,
+        made: Result<(Session, TokenInfo), VaultError>,
+        sent: Duration,
+    ) -> Result<Arc<Held>, VaultError> {
+        let mut state = self.lock();
+        match made {
+            Ok(_) if matches!(state.phase, Phase::Ending(_) | Phase::Ended(_)) => {
+                // The session revokes its token as it is dropped.
+                drop(state);
+                Err(VaultError::closed(self.endpoint.at(), self.login.step()))
+            }
+            Ok((session, info)) => {
+                state.plan.obtained(sent, lease(&info), spread());
+                let held = Arc::new(Held::new(session, info));
+                if let Some(before) = state.held.replace(Arc::clone(&held)) {
+                    before.session.leave("a login has replaced it");
+                }
+                state.refusal = None;
+                state.has_logged_in = true;
+                self.start(&mut state);
+                self.alarm.ring();
+                Ok(held)
+            }
+            Err(error) => {
+                let failed = failed(&error);
+                if let Some(failed) = failed {
+                    state.plan.failed(Act::LogIn, failed, since_boot(), spread());
+                    state.refusal = Some(error.clone()).filter(|_| failed == Failed::Refused);
+                }
+                self.alarm.ring();
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the thread, where there is something to keep and none runs. Without one, each call looks after the token.
+    fn start(self: &Arc<Self>, state: &mut State) {
+        let idle = matches!(state.phase, Phase::Idle);
+        let owed = state.plan.next(since_boot()).is_some() || self.login.origin() != Origin::Token;
+        if idle && owed {
+            let shared = Arc::clone(self);
+            let thread = std::thread::Builder::new().name("vault-keeper".into()).stack_size(512 << 10);
+            if thread.spawn(move || thread::run(&shared)).is_ok() {
+                state.phase = Phase::Running;
+            }
+        }
+    }
+
+    fn has_replaced(self: &Arc<Self>, held: &Arc<Held>, caller: &Endpoint, sent: Instant) -> Result<bool, VaultError> {
+        if !self.can_log_in() {
+            return Ok(false);
+        }
+        {
+            let mut state = self.lock();
+            if !state.holds(held) {
+                return Ok(true);
+            }
+            if state.blind {
+                let now = since_boot();
+                let lately = state.doubted.is_some_and(|at| now.saturating_sub(at) < DOUBT);
+                if lately || held.age() < DOUBT {
+                    return Ok(false);
+                }
+                state.doubted = Some(now);
+                drop(state);
+                self.discard(held);
+                return Ok(true);
+            }
+        }
+        let refused = |refused: crate::error::Refused| {
+            let fault = Fault::bare(ErrorKind::System, refused.to_string());
+            VaultError::new(caller.at(), Step::LookUp, fault, Effort::default())
+        };
+        let dead = held.is_dead(caller, sent).map_err(refused)?;
+        if dead {
+            self.discard(held);
+        }
+        Ok(dead)
+    }
+
+    /// Puts the token out of hand, where it is the one in hand: it is dead.
+    fn discard(&self, held: &Arc<Held>) {
+        let mut state = self.lock();
+        if state.holds(held) {
+            state.held = None;
+            held.session.leave("it was dead");
+            state.plan.lost(since_boot());
+            let cause = "the token is dead, and so was the one before it; the next login is made later";
+            let fault = Fault::bare(ErrorKind::Denied, cause);
+            state.refusal = Some(VaultError::new(self.endpoint.at(), self.login.step(), fault, Effort::default()));
+        }
+    }
+
+    fn can_log_in(&self) -> bool {
+        self.login.origin() != Origin::Token
+    }
+
+    fn renewed(&self, held: &Arc<Held>, info: TokenInfo) {
+        let mut state = self.lock();
+        if state.holds(held) {
+            state.plan.renewed(info.sent(), lease(&info), spread());
+            held.renewed(info);
+            self.alarm.ring();
+        }
+    }
+
+    /// Ends the keeping, and waits for its end if `patient`.
+    fn end(&self, patient: bool) -> Revoked {
+        let turn = {
+            let mut state = self.lock();
+            match &state.phase {
+                Phase::Ended(revoked) => return *revoked,
+                Phase::Ending(turn) => Some(turn.clone()),
+                Phase::Idle => {
+                    let held = state.held.take();
+                    let revoked = held.map_or(Revoked::No("there is none"), |held| held.session.revoke());
+                    state.phase = Phase::Ended(revoked);
+                    return revoked;
+                }
+                Phase::Running => match Turn::begin() {
+                    Ok(turn) => {
+                        state.phase = Phase::Ending(turn.clone());
+                        Some(turn)
+                    }
+                    Err(_) => None,
+                },
+            }
+        };
+        self.alarm.ring();
+        if let (true, Some(turn)) = (patient, turn) {
+            let _ = turn.wait(&crate::time::Call::until(Instant::now() + LONGEST_END, crate::Cancel::never()));
+        }
+        match self.lock().phase {
+            Phase::Ended(revoked) => revoked,
+            _ => Revoked::No("the revoke is under way"),
+        }
+    }
+
+    fn note(&self, act: Act, result: Result<Duration, &str>) {
+        match result {
+            Ok(lease) => self.endpoint.note(&Event::Kept { act, lease }),
+            Err(cause) => self.endpoint.note(&Event::KeepFailed { act, cause }),
+        }
+    }
+}
+
+impl State {
+    /// The token in hand, unless its lease is over. One that was handed in may live longer: somebody else may renew it.
+    fn live(&self, origin: Origin, now: Duration) -> Option<Arc<Held>> {
+        let is_ours = !matches!(origin, Origin::Token | Origin::TokenFile);
+        let over = is_ours && self.plan.ends().is_some_and(|ends| ends <= now);
+        self.held.clone().filter(|_| !over)
+    }
+
+    fn holds(&self, held: &Arc<Held>) -> bool {
+        self.held.as_ref().is_some_and(|it| Arc::ptr_eq(it, held))
+    }
+
+    /// Begins a login that others wait for.
+    fn begin(&mut self, caller: &Endpoint, login: &dyn Login) -> Result<Turn, VaultError> {
+        let turn = Turn::begin().map_err(|refused| {
+            let fault = Fault::bare(ErrorKind::System, refused.to_string());
+            VaultError::new(caller.at(), login.step(), fault, Effort::default())
+        })?;
+        Ok(self.logging_in.insert(turn).clone())
+    }
+}
+
+/// A login under way; whatever ends it, a panic too, wakes those who wait for it.
+struct LoggingIn<'a> {
+    shared: &'a Shared,
+    turn: Turn,
+}
+
+impl Drop for LoggingIn<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().logging_in = None;
+        self.turn.end();
+    }
+}
+
+fn lease(info: &TokenInfo) -> Lease {
+    match (info.is_static(), info.renewable) {
+        (true, _) => Lease::Forever,
+        (false, true) => Lease::Renewable(info.lease_duration),
+        (false, false) => Lease::Final(info.lease_duration),
+    }
+}
+
+/// What a login's failure is to the plan; `None` where the caller ended it.
+fn failed(error: &VaultError) -> Option<Failed> {
+    match (error.kind(), error.status()) {
+        (ErrorKind::Cancelled, _) => None,
+        (ErrorKind::NotReady | ErrorKind::NotVault, Some(status @ 500..)) => Some(Failed::Broken(status)),
+        (ErrorKind::NotReady | ErrorKind::NotVault | ErrorKind::RateLimited | ErrorKind::Unreachable, _) => {
+            Some(Failed::Silent)
+        }
+        _ => Some(Failed::Refused),
+    }
+}
+
+/// uniform[0, 1)
+fn spread() -> f64 {
+    2.0 * crate::retry::spread() - 1.0
+}

@@ -1,0 +1,108 @@
+//! What is known of a token.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::json::{Fault, Object};
+use crate::text::Scrubber;
+use crate::time::{Seconds, since_boot};
+
+/// What is known of a token. The token itself is not in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenInfo {
+    /// How long it lives, counted from [`TokenInfo::obtained_at`]; zero where it has no end.
+    pub lease_duration: Duration,
+    /// Whether it can be renewed.
+    pub renewable: bool,
+    /// The policies that it has.
+    pub policies: Vec<String>,
+    /// When it was obtained or renewed last, by the clock of this machine.
+    pub obtained_at: SystemTime,
+    /// The same by a clock that nobody sets.
+    #[serde(skip)]
+    obtained: Duration,
+}
+
+impl Default for TokenInfo {
+    /// A token of which nothing is known.
+    fn default() -> Self {
+        let (lease_duration, policies) = (Duration::ZERO, Vec::new());
+        Self { lease_duration, renewable: false, policies, obtained_at: SystemTime::now(), obtained: since_boot() }
+    }
+}
+
+impl TokenInfo {
+    /// Reads the `auth` of an answer to a login or a renewal whose request was sent at `sent`, in time since boot.
+    /// [Token API](https://openbao.org/api-docs/auth/token/#renew-a-token-self)
+    pub(crate) fn of_auth(auth: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Fault> {
+        let lease_duration = Duration::from_secs(auth.number("lease_duration")?);
+        Ok(Self::new(lease_duration, auth, sent, scrubber))
+    }
+
+    /// Reads the `data` of an answer to a look-up.
+    /// [Token API](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
+    pub(crate) fn of_look_up(data: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Fault> {
+        let ttl = Duration::from_secs(data.number("ttl")?);
+        // A TTL of zero with a time at which it expires is one of less than a second.
+        let ends = data.get("expire_time").is_some();
+        let lease_duration = if ttl.is_zero() && ends { Duration::from_millis(1) } else { ttl };
+        Ok(Self::new(lease_duration, data, sent, scrubber))
+    }
+
+    fn new(lease_duration: Duration, said: &Object, sent: Duration, scrubber: &Scrubber) -> Self {
+        Self {
+            lease_duration,
+            renewable: said.bool("renewable").unwrap_or(false),
+            policies: said.strings("policies").into_iter().map(|it| scrubber.clean(&[it])).collect(),
+            obtained_at: SystemTime::now(),
+            obtained: sent,
+        }
+    }
+
+    /// How much longer it lives; `None` where it has no end, zero where it has ended.
+    pub fn expires_in(&self) -> Option<Duration> {
+        let age = since_boot().saturating_sub(self.obtained);
+        (!self.is_static()).then(|| self.lease_duration.saturating_sub(age))
+    }
+
+    /// Whether it has no end.
+    pub fn is_static(&self) -> bool {
+        self.lease_duration.is_zero()
+    }
+
+    /// Whether `threshold` of its life is over, between 0 and 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use vault_client::TokenInfo;
+    ///
+    /// assert!(!TokenInfo::default().needs_refresh(0.75), "it has no end");
+    /// ```
+    pub fn needs_refresh(&self, threshold: f64) -> bool {
+        let left = self.expires_in().map(|left| left.as_secs_f64());
+        left.is_some_and(|left| left <= self.lease_duration.as_secs_f64() * (1.0 - threshold))
+    }
+
+    /// Whether its life is over.
+    pub fn is_expired(&self) -> bool {
+        self.expires_in().is_some_and(|left| left.is_zero())
+    }
+
+    /// When the request was sent that it comes from, in time since boot.
+    pub(crate) fn sent(&self) -> Duration {
+        self.obtained
+    }
+}
+
+impl fmt::Display for TokenInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ttl = if self.is_static() { "no end".to_owned() } else { Seconds(self.lease_duration).to_string() };
+        match &self.policies[..] {
+            [] => write!(f, "token without policies, TTL {ttl}"),
+            policies => write!(f, "token with policies {}, TTL {ttl}", policies.join(", ")),
+        }
+    }
+}
