@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::scratch;
+use vault_testkit::scratch;
 
 /// How `deploy/dist` and `deploy/Dockerfile` link the program that needs nothing beside it.
 pub(crate) const STATIC: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";

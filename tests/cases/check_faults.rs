@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::{Value, json};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::on_both;
+use vault_testkit::raw::{LOGIN, READ, Raw, Reply};
+use vault_testkit::server::{Kind, Listener, Server, on, skip};
 
 use crate::support::dry_run::assert_check;
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::on_both;
-use crate::support::raw::{LOGIN, READ, Raw, Reply};
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Listener, Server, on, skip};
 
 on_both! {
     a_role_that_is_none_is_named,

@@ -6,15 +6,15 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+use vault_testkit::certs::certs;
+use vault_testkit::http::Call;
+use vault_testkit::on_both;
+use vault_testkit::server::{Listener, Server};
 
-use crate::support::certs::certs;
 use crate::support::child_report::ChildReport;
 use crate::support::expect::Expect;
 use crate::support::fault_table::{Bound, Fault, Step};
-use crate::support::http::Call;
-use crate::support::on_both;
 use crate::support::scenario::{Scenario, child_program};
-use crate::support::server::{Listener, Server};
 
 on_both! {
     a_start_is_told_from_everything_that_is_not_quite_one,

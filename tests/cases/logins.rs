@@ -3,12 +3,12 @@
 use std::fs;
 
 use serde_json::json;
+use vault_testkit::on_both;
+use vault_testkit::server::Server;
+use vault_testkit::tap::Tap;
 
 use crate::support::expect::Expect;
-use crate::support::on_both;
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
-use crate::support::tap::Tap;
 
 on_both! {
     a_pod_logs_in_reads_revokes_and_starts,

@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::on_both;
+use vault_testkit::server::{Kind, Server, on};
 
-use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::on_both;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Server, on};
 
 faults! { FAULTS, on_both;
     a_deleted_version_says_when: "a deleted version", Read, 66, AtOnce;

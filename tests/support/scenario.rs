@@ -9,15 +9,16 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vault_testkit::certs::certs;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::raw::{self, Raw};
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::unique;
 
 use super::child_report::ChildReport;
-use super::embedded_vault::jwt::Jwt;
 use super::launch::{self, Inherit};
 use super::outcome::Outcome;
-use super::raw::{self, Raw};
-use super::server::{Listener, Server};
 use super::started::Started;
-use super::unique;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");
 
@@ -181,7 +182,7 @@ impl<'a> Scenario<'a> {
     /// Goes to a TLS listener and trusts the test CA.
     pub(crate) fn tls(mut self, listener: Listener) -> Self {
         self.addr = self.server().addr(listener);
-        let ca = &super::certs::certs().ca.certificate_file;
+        let ca = &certs().ca.certificate_file;
         self.env("VAULT_CACERT", ca)
     }
 

@@ -8,17 +8,17 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vault_testkit::certs::certs;
+use vault_testkit::dns::{Dns, Says};
+use vault_testkit::raw::Raw;
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::unshare::permitted;
+use vault_testkit::{missing, on_both, tally};
 
 use super::{deploy, installed, tool};
-use crate::support::certs::certs;
 use crate::support::expect::Expect;
-use crate::support::isolated::{Dns, Says, permitted};
-use crate::support::raw::Raw;
-use crate::support::readers::missing;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Listener, Server};
 use crate::support::system::{files, names};
-use crate::support::{on_both, tally};
 
 pub(super) const FILES: &[&str] = &["Dockerfile"];
 

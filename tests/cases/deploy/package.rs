@@ -9,10 +9,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use vault_testkit::{missing, tally};
 
-use crate::support::readers::missing;
+use crate::support::crates;
 use crate::support::system::{files, names};
-use crate::support::{crates, tally};
 
 pub(super) const FILES: &[&str] = &["copyright", "dist", "lintian-overrides", "release", "sbom"];
 

@@ -9,12 +9,12 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
 use tempfile::TempDir;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::server::{Kind, Listener, Server};
+use vault_testkit::tools;
 
 use super::faults::{ADDR, JWT_FILE};
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::readers::tools;
 use crate::support::scenario::PROGRAM;
-use crate::support::server::{Kind, Listener, Server};
 use crate::support::vault_client;
 
 /// There is one at a time: what one changes, another one would read.

@@ -11,14 +11,13 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::server::{Kind, Listener, Server, on};
+use vault_testkit::{openbao, unique};
 
 use super::{deploy, tool};
-use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
-use crate::support::openbao;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Listener, Server, on};
-use crate::support::unique;
 
 pub(super) const FILES: &[&str] = &["vault/main.tf", "vault/setup.sh"];
 

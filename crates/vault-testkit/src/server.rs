@@ -2,25 +2,30 @@
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::certs::certs;
-use super::embedded_vault::{EmbeddedVault, Tls};
-use super::http::{Answer, Call};
-use super::openbao::{OpenBao, Storage};
-use super::{tally, token_review};
+use crate::certs::{Tls, certs};
+use crate::clock::eventually;
+use crate::embedded::EmbeddedVault;
+use crate::folders::unique;
+use crate::http::{Answer, Call};
+use crate::openbao::{OpenBao, Storage};
+use crate::{tally, token_review};
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// [`crate::embedded`], within this process.
     Embedded,
+    /// [`crate::openbao`], the real one.
     OpenBao,
 }
 
 impl Kind {
-    pub(crate) fn name(self) -> &'static str {
+    /// As the tally has it: `embedded` or `openbao`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
             Self::OpenBao => "openbao",
@@ -30,16 +35,24 @@ impl Kind {
 
 /// Where a server listens. All but the first show a certificate; `certs` says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listener {
+pub enum Listener {
+    /// HTTP without TLS.
     Plain,
+    /// `good`.
     Tls,
     /// Wants the client certificate.
     MutualTls,
+    /// `expired`.
     Expired,
+    /// `not_yet_valid`.
     NotYetValid,
+    /// `wrong_name`.
     WrongName,
+    /// `stranger`.
     Stranger,
+    /// `impostor`.
     Impostor,
+    /// `self_signed`.
     SelfSigned,
 }
 
@@ -67,7 +80,7 @@ enum Running {
 }
 
 /// A running server.
-pub(crate) struct Server {
+pub struct Server {
     running: Running,
     /// Root token and unseal key, once it is initialised.
     secrets: OnceLock<(String, String)>,
@@ -77,21 +90,25 @@ pub(crate) struct Server {
 
 /// A request that a server has seen.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// `read`, `list`, `update` or `delete`.
-    pub(crate) operation: String,
-    pub(crate) path: String,
-    pub(crate) namespace: String,
-    pub(crate) with_token: bool,
+    pub operation: String,
+    /// Without `/v1/`.
+    pub path: String,
+    /// Without slashes at its ends; empty for the root namespace.
+    pub namespace: String,
+    /// Whether a token was sent.
+    pub with_token: bool,
     /// Two requests with the same number came over one connection.
-    pub(crate) connection: u64,
+    pub connection: u64,
     /// Only the embedded server knows these.
-    pub(crate) user_agent: Option<String>,
-    pub(crate) answered: Option<(u16, Instant)>,
+    pub user_agent: Option<String>,
+    /// Status, and when.
+    pub answered: Option<(u16, Instant)>,
 }
 
 /// Runs one scenario on the shared server of its kind, and notes that it did or that it could not.
-pub(crate) fn on(kind: Kind, scenario: &str, body: impl FnOnce(&Server)) {
+pub fn on(kind: Kind, scenario: &str, body: impl FnOnce(&Server)) {
     match Server::shared(kind) {
         Some(server) => {
             body(server);
@@ -102,7 +119,7 @@ pub(crate) fn on(kind: Kind, scenario: &str, body: impl FnOnce(&Server)) {
 }
 
 /// Says that a scenario could not run for want of the real server.
-pub(crate) fn skip(scenario: &str) {
+pub fn skip(scenario: &str) {
     eprintln!("skipped: {scenario}: OpenBao is not installed in target/tools");
     tally::note("skipped", scenario);
 }
@@ -110,7 +127,7 @@ pub(crate) fn skip(scenario: &str) {
 impl Server {
     /// The server that all tests share: unsealed, with the KV v2 mount `kv`, the KV v1 mount `kv1` and
     /// Kubernetes auth.
-    pub(crate) fn shared(kind: Kind) -> Option<&'static Self> {
+    pub fn shared(kind: Kind) -> Option<&'static Self> {
         static EMBEDDED: LazyLock<Option<Server>> = LazyLock::new(|| Server::prepared(Kind::Embedded, "shared"));
         static OPENBAO: LazyLock<Option<Server>> = LazyLock::new(|| Server::prepared(Kind::OpenBao, "shared"));
         let shared = if kind == Kind::Embedded { &EMBEDDED } else { &OPENBAO };
@@ -118,8 +135,8 @@ impl Server {
     }
 
     /// A server of one's own, uninitialised.
-    pub(crate) fn fresh(kind: Kind) -> Option<Self> {
-        Self::start(kind, &super::unique())
+    pub fn fresh(kind: Kind) -> Option<Self> {
+        Self::start(kind, &unique())
     }
 
     fn start(kind: Kind, name: &str) -> Option<Self> {
@@ -139,7 +156,8 @@ impl Server {
     }
 
     /// The same server initialised, unsealed and with the mounts that all scenarios count on.
-    pub(crate) fn ready(self) -> Self {
+    #[must_use]
+    pub fn ready(self) -> Self {
         self.initialise();
         self.unseal();
         self.prepare("");
@@ -147,17 +165,17 @@ impl Server {
     }
 
     /// A real server, uninitialised and without TLS, that can be restarted.
-    pub(crate) fn durable() -> Option<Self> {
-        OpenBao::start(&super::unique(), Storage::Disk, &[]).map(Running::OpenBao).map(Self::around)
+    pub fn durable() -> Option<Self> {
+        OpenBao::start(&unique(), Storage::Disk, &[]).map(Running::OpenBao).map(Self::around)
     }
 
     /// Ends a real server.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.real().stop();
     }
 
     /// Starts it again, sealed.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.real().resume();
     }
 
@@ -168,7 +186,8 @@ impl Server {
         }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    /// Which server this is.
+    pub fn kind(&self) -> Kind {
         match self.running {
             Running::Embedded(_) => Kind::Embedded,
             Running::OpenBao(_) => Kind::OpenBao,
@@ -176,7 +195,7 @@ impl Server {
     }
 
     /// The URL of a listener.
-    pub(crate) fn addr(&self, listener: Listener) -> String {
+    pub fn addr(&self, listener: Listener) -> String {
         match (&self.running, (listener as usize).checked_sub(1)) {
             (Running::Embedded(server), None) => server.http_addr(),
             (Running::OpenBao(server), None) => server.http_addr(),
@@ -186,11 +205,12 @@ impl Server {
     }
 
     /// Sends any request to the plain listener.
-    pub(crate) fn send(&self, call: &Call) -> Answer {
+    pub fn send(&self, call: &Call) -> Answer {
         call.send(&self.addr(Listener::Plain))
     }
 
-    pub(crate) fn initialise(&self) {
+    /// Makes root token and unseal key, and keeps both.
+    pub fn initialise(&self) {
         let (status, made) = self.admin("PUT", "sys/init", &json!({"secret_shares": 1, "secret_threshold": 1}));
         assert_eq!(status, 200, "{made}");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -199,27 +219,29 @@ impl Server {
     }
 
     /// Unseals it and waits until it takes requests.
-    pub(crate) fn unseal(&self) {
+    pub fn unseal(&self) {
         let key = &self.secrets.get().expect("initialised").1;
         self.must("PUT", "sys/unseal", &json!({"key": key}));
         eventually("the server takes tokens", || self.admin("GET", "auth/token/lookup-self", &Value::Null).0 == 200);
     }
 
-    pub(crate) fn seal(&self) {
+    /// Seals it.
+    pub fn seal(&self) {
         self.must("PUT", "sys/seal", &json!({}));
     }
 
-    pub(crate) fn root_token(&self) -> &str {
+    /// Empty until it is initialised.
+    pub fn root_token(&self) -> &str {
         self.secrets.get().map_or("", |(token, _)| token)
     }
 
     /// A request with the root token; status and JSON of the answer.
-    pub(crate) fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         self.admin_in("", method, path, body)
     }
 
     /// The same in a namespace.
-    pub(crate) fn admin_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub fn admin_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let call = Call {
             token: filled(self.root_token()),
@@ -232,25 +254,25 @@ impl Server {
     }
 
     /// A request that has to succeed.
-    pub(crate) fn must(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub fn must(&self, method: &str, path: &str, body: &Value) -> Value {
         self.must_in("", method, path, body)
     }
 
     /// The same in a namespace.
-    pub(crate) fn must_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> Value {
+    pub fn must_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> Value {
         let (status, answer) = self.admin_in(namespace, method, path, body);
         assert!(matches!(status, 200 | 204), "{method} {path}: {status} {answer}");
         answer
     }
 
     /// Creates a namespace with the same mounts as the root's.
-    pub(crate) fn create_namespace(&self, namespace: &str) {
+    pub fn create_namespace(&self, namespace: &str) {
         self.must("POST", &format!("sys/namespaces/{namespace}"), &json!({}));
         self.prepare(namespace);
     }
 
     /// The mounts that all scenarios count on.
-    pub(crate) fn prepare(&self, namespace: &str) {
+    pub fn prepare(&self, namespace: &str) {
         let put = |path: &str, body: Value| self.must_in(namespace, "POST", path, &body);
         put("sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}));
         put("sys/mounts/kv1", json!({"type": "kv", "options": {"version": "1"}}));
@@ -259,7 +281,7 @@ impl Server {
     }
 
     /// A real v2 mount refuses writes for a moment, while it is upgraded.
-    pub(crate) fn await_writes(&self, namespace: &str, mount: &str) {
+    pub fn await_writes(&self, namespace: &str, mount: &str) {
         eventually("the KV mount takes writes", || {
             let path = format!("{mount}/data/ready");
             self.admin_in(namespace, "POST", &path, &json!({"data": {}})).0 == 200
@@ -267,7 +289,7 @@ impl Server {
     }
 
     /// Enables Kubernetes auth at this mount.
-    pub(crate) fn enable_kubernetes(&self, namespace: &str, mount: &str) {
+    pub fn enable_kubernetes(&self, namespace: &str, mount: &str) {
         static TOKEN_REVIEW: LazyLock<String> = LazyLock::new(token_review::start);
         let config = json!({
             "kubernetes_host": *TOKEN_REVIEW, "kubernetes_ca_cert": "none", "token_reviewer_jwt": "reviewer",
@@ -277,13 +299,13 @@ impl Server {
     }
 
     /// Creates a service or batch token from the fields of `auth/token/create`.
-    pub(crate) fn create_token(&self, namespace: &str, fields: &Value) -> String {
+    pub fn create_token(&self, namespace: &str, fields: &Value) -> String {
         let made = self.must_in(namespace, "POST", "auth/token/create", fields);
         made["auth"]["client_token"].as_str().expect("a token").to_owned()
     }
 
     /// How many tokens with this policy are alive. Batch tokens cannot be counted.
-    pub(crate) fn live_tokens(&self, namespace: &str, policy: &str) -> usize {
+    pub fn live_tokens(&self, namespace: &str, policy: &str) -> usize {
         let (_, listed) = self.admin_in(namespace, "GET", "auth/token/accessors?list=true", &Value::Null);
         // None at all is a 404.
         let accessors = listed["data"]["keys"].as_array().cloned().unwrap_or_default();
@@ -303,7 +325,7 @@ impl Server {
     /// The requests that have to do with `name` (in their path, their token's policies or the role they
     /// ask for), in order and without those of the test itself. The status call is in neither server's
     /// log.
-    pub(crate) fn asked(&self, name: &str) -> Vec<Asked> {
+    pub fn asked(&self, name: &str) -> Vec<Asked> {
         let root = |policies: &Value| policies.as_array().is_some_and(|it| it.contains(&json!("root")));
         match &self.running {
             Running::Embedded(server) => {
@@ -341,14 +363,5 @@ fn seen(entry: &Value) -> Asked {
         connection: request["remote_port"].as_u64().unwrap_or_default(),
         user_agent: None,
         answered: None,
-    }
-}
-
-/// Waits up to ten seconds for something that comes about by itself.
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < end, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
