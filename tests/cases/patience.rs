@@ -138,7 +138,7 @@ fn a_real_mount_that_is_being_upgraded_is_waited_for() {
         let scenario = Scenario::new(&server).kubernetes().env("VAULT_MOUNT_POINT", "{name}");
         let name = scenario.name.clone();
         let policy = format!("path \"{name}/data/*\" {{ capabilities = [\"read\"] }}");
-        server.must("PUT", &format!("sys/policies/acl/{name}"), &json!({"policy": policy}));
+        server.write_policy("", &name, &policy);
         server.must("POST", &format!("sys/mounts/{name}"), &json!({"type": "kv", "options": {"version": "1"}}));
         server.must("POST", &format!("{name}/{}", scenario.path()), &json!({"A": "a-secret"}));
         for number in 0..500 {

@@ -51,3 +51,16 @@ pub fn unique() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     format!("case-{:04}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_folder_is_below_the_workspaces_target_and_named_after_program_and_process() {
+        let run = root().join("target/tmp/vault_testkit").join(std::process::id().to_string());
+        assert!(root().join("Cargo.lock").is_file());
+        assert_eq!(scratch("some"), run.join("some"));
+        assert!(run.join("some").is_dir());
+    }
+}

@@ -83,7 +83,7 @@ fn shop(server: &Server) -> Scenario<'_> {
 /// Lets the role read this instead.
 fn allowed<'a>(server: &Server, scenario: Scenario<'a>, path: &str) -> Scenario<'a> {
     let policy = format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
-    server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+    server.write_policy("", &scenario.name, &policy);
     scenario
 }
 

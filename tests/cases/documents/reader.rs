@@ -30,13 +30,13 @@ fn vault() -> &'static Server {
         let server = Server::shared(Kind::OpenBao).or_else(|| Server::shared(Kind::Embedded)).expect("a server");
         let rule = |path: &str| format!("path \"kv/data/{path}\" {{ capabilities = [\"read\"] }}\n");
         let policy = rule("shop/prod") + &rule("shop/shared");
-        server.must("PUT", "sys/policies/acl/shop", &json!({"policy": policy}));
+        server.write_policy("", "shop", &policy);
         let role = json!({
             "bound_service_account_names": "shop", "bound_service_account_namespaces": "shop", "audience": "vault",
             "token_policies": "shop", "token_ttl": "10m",
         });
         server.must("POST", "auth/kubernetes/role/shop", &role);
-        server.must("POST", "kv/data/shop/shared", &json!({"data": {"LOG_TOPIC": "shop"}}));
+        server.write_secret("", "kv", "shop/shared", &json!({"LOG_TOPIC": "shop"}));
         server
     });
     *VAULT

@@ -79,7 +79,7 @@ impl<'a> Site<'a> {
     }
 
     fn write_policy(&self, rules: &str) {
-        self.server.must_in(&self.namespace, "PUT", "sys/policies/acl/shop", &json!({"policy": rules}));
+        self.server.write_policy(&self.namespace, "shop", rules);
     }
 
     fn write_secret(&self, path: &str, data: &Value) {
@@ -97,7 +97,7 @@ impl<'a> Site<'a> {
     fn all_but(&self, path: &str, capability: &str) -> String {
         let all = r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }"#;
         let rules = format!("{all}\npath \"{path}\" {{ capabilities = [\"{capability}\"] }}");
-        self.server.must_in(&self.namespace, "PUT", "sys/policies/acl/almost-all", &json!({"policy": rules}));
+        self.server.write_policy(&self.namespace, "almost-all", &rules);
         self.server.create_token(&self.namespace, &json!({"policies": ["almost-all"]}))
     }
 

@@ -1,9 +1,12 @@
-//! One surface for both servers: the embedded one and the real one.
+//! One surface for both servers, the embedded one and the real one: started, sealed, asked with the root token.
+
+mod asked;
+mod setup;
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{LazyLock, Mutex, OnceLock};
 
+pub use asked::Asked;
 use serde_json::{Value, json};
 
 use crate::certs::{Tls, certs};
@@ -12,7 +15,7 @@ use crate::embedded::EmbeddedVault;
 use crate::folders::unique;
 use crate::http::{Answer, Call};
 use crate::openbao::{OpenBao, Storage};
-use crate::{tally, token_review};
+use crate::tally;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,32 +82,25 @@ enum Running {
     OpenBao(OpenBao),
 }
 
-/// A running server.
+/// A running server of either kind.
+///
+/// Whoever needs a real one to restart starts it so:
+///
+/// ```no_run
+/// use vault_testkit::server::Server;
+///
+/// // `None` where OpenBao is not installed.
+/// let Some(server) = Server::durable().map(Server::ready) else { return };
+/// server.stop();
+/// server.resume();
+/// server.unseal();
+/// ```
 pub struct Server {
     running: Running,
     /// Root token and unseal key, once it is initialised.
     secrets: OnceLock<(String, String)>,
     /// The policies of each accessor seen so far; they never change.
     policies: Mutex<HashMap<String, Value>>,
-}
-
-/// A request that a server has seen.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// `read`, `list`, `update` or `delete`.
-    pub operation: String,
-    /// Without `/v1/`.
-    pub path: String,
-    /// Without slashes at its ends; empty for the root namespace.
-    pub namespace: String,
-    /// Whether a token was sent.
-    pub with_token: bool,
-    /// Two requests with the same number came over one connection.
-    pub connection: u64,
-    /// Only the embedded server knows these.
-    pub user_agent: Option<String>,
-    /// Status, and when.
-    pub answered: Option<(u16, Instant)>,
 }
 
 /// Runs one scenario on the shared server of its kind, and notes that it did or that it could not.
@@ -263,105 +259,5 @@ impl Server {
         let (status, answer) = self.admin_in(namespace, method, path, body);
         assert!(matches!(status, 200 | 204), "{method} {path}: {status} {answer}");
         answer
-    }
-
-    /// Creates a namespace with the same mounts as the root's.
-    pub fn create_namespace(&self, namespace: &str) {
-        self.must("POST", &format!("sys/namespaces/{namespace}"), &json!({}));
-        self.prepare(namespace);
-    }
-
-    /// The mounts that all scenarios count on.
-    pub fn prepare(&self, namespace: &str) {
-        let put = |path: &str, body: Value| self.must_in(namespace, "POST", path, &body);
-        put("sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}));
-        put("sys/mounts/kv1", json!({"type": "kv", "options": {"version": "1"}}));
-        self.enable_kubernetes(namespace, "kubernetes");
-        self.await_writes(namespace, "kv");
-    }
-
-    /// A real v2 mount refuses writes for a moment, while it is upgraded.
-    pub fn await_writes(&self, namespace: &str, mount: &str) {
-        eventually("the KV mount takes writes", || {
-            let path = format!("{mount}/data/ready");
-            self.admin_in(namespace, "POST", &path, &json!({"data": {}})).0 == 200
-        });
-    }
-
-    /// Enables Kubernetes auth at this mount.
-    pub fn enable_kubernetes(&self, namespace: &str, mount: &str) {
-        static TOKEN_REVIEW: LazyLock<String> = LazyLock::new(token_review::start);
-        let config = json!({
-            "kubernetes_host": *TOKEN_REVIEW, "kubernetes_ca_cert": "none", "token_reviewer_jwt": "reviewer",
-        });
-        self.must_in(namespace, "POST", &format!("sys/auth/{mount}"), &json!({"type": "kubernetes"}));
-        self.must_in(namespace, "POST", &format!("auth/{mount}/config"), &config);
-    }
-
-    /// Creates a service or batch token from the fields of `auth/token/create`.
-    pub fn create_token(&self, namespace: &str, fields: &Value) -> String {
-        let made = self.must_in(namespace, "POST", "auth/token/create", fields);
-        made["auth"]["client_token"].as_str().expect("a token").to_owned()
-    }
-
-    /// How many tokens with this policy are alive. Batch tokens cannot be counted.
-    pub fn live_tokens(&self, namespace: &str, policy: &str) -> usize {
-        let (_, listed) = self.admin_in(namespace, "GET", "auth/token/accessors?list=true", &Value::Null);
-        // None at all is a 404.
-        let accessors = listed["data"]["keys"].as_array().cloned().unwrap_or_default();
-        let mut known = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut carries = |accessor: &&Value| {
-            let key = accessor.as_str().unwrap_or_default().to_owned();
-            let policies = known.entry(key).or_insert_with(|| {
-                // One that another test has revoked meanwhile is not found, and not this one's.
-                let body = json!({"accessor": accessor});
-                self.admin_in(namespace, "POST", "auth/token/lookup-accessor", &body).1["data"]["policies"].take()
-            });
-            policies.as_array().is_some_and(|it| it.contains(&json!(policy)))
-        };
-        accessors.iter().filter(|it| carries(it)).count()
-    }
-
-    /// The requests that have to do with `name` (in their path, their token's policies or the role they
-    /// ask for), in order and without those of the test itself. The status call is in neither server's
-    /// log.
-    pub fn asked(&self, name: &str) -> Vec<Asked> {
-        let root = |policies: &Value| policies.as_array().is_some_and(|it| it.contains(&json!("root")));
-        match &self.running {
-            Running::Embedded(server) => {
-                let entries = server.audit().into_iter().filter(|entry| {
-                    let texts = entry.policies.iter().chain([&entry.path, &entry.role]);
-                    texts.into_iter().any(|text| text.contains(name)) && !root(&json!(entry.policies))
-                });
-                let asked = entries.map(|entry| Asked {
-                    operation: entry.operation.to_owned(),
-                    path: entry.path,
-                    namespace: entry.namespace.trim_matches('/').to_owned(),
-                    with_token: entry.token,
-                    connection: entry.connection,
-                    user_agent: Some(entry.user_agent),
-                    answered: Some((entry.status, entry.at)),
-                });
-                asked.collect()
-            }
-            Running::OpenBao(server) => {
-                let entries = server.audit(name).into_iter().filter(|entry| !root(&entry["auth"]["policies"]));
-                entries.map(|entry| seen(&entry)).collect()
-            }
-        }
-    }
-}
-
-fn seen(entry: &Value) -> Asked {
-    let request = &entry["request"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Asked {
-        operation: text(&request["operation"]).replace("create", "update"),
-        path: text(&request["path"]),
-        namespace: text(&request["namespace"]["path"]).trim_matches('/').to_owned(),
-        with_token: request["client_token"].is_string(),
-        connection: request["remote_port"].as_u64().unwrap_or_default(),
-        user_agent: None,
-        answered: None,
     }
 }
