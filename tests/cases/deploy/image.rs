@@ -98,6 +98,24 @@ fn the_dockerfile_is_accepted_by_hadolint() {
 }
 
 #[test]
+fn what_it_is_built_from_has_every_manifest_that_cargo_reads() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ignored = fs::read_to_string(source.join(".dockerignore")).unwrap();
+    let patterns = || ignored.lines().filter(|line| !line.starts_with('#') && *line != "*");
+    let context = tempfile::tempdir().unwrap();
+    let mut copy = Command::new("cp");
+    copy.args(["--recursive", "--parents"]).args(patterns().filter_map(|line| line.strip_prefix('!')));
+    assert!(copy.arg(context.path()).current_dir(source).status().unwrap().success());
+    for left_out in patterns().filter(|line| !line.starts_with('!')) {
+        fs::remove_dir_all(context.path().join(left_out)).unwrap();
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(context.path());
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn it_holds_the_program_and_the_authorities_and_nothing_else() {
     let Some(image) = image("it_holds_the_program_and_the_authorities_and_nothing_else") else { return };
     let files = files(&image.join("root"));

@@ -1,5 +1,8 @@
 //! A small Vault for trying and testing: it is set up through the same HTTP API as the real server and
 //! answers like it, but keeps everything in memory and checks no signature.
+//!
+//! It has KV, Kubernetes auth and tokens, and gets no more: other engines and logins are tested on the real server and
+//! on scripted ones.
 
 mod http;
 mod kubernetes;
