@@ -11,22 +11,22 @@ tools:
 
 # Formatting, as rustfmt has it
 format:
-    cargo fmt --check
+    cargo fmt --all --check
 
 # clippy without a warning
 lint:
-    cargo clippy --all-targets -- -D warnings
+    cargo clippy --all-targets --workspace -- -D warnings
 
-# The library's documentation without a warning
+# The libraries' documentation without a warning
 docs:
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 
 # The scenarios' tally is a file, because the test harness hides what a passing test prints.
 #
 # All tests, and how many scenarios ran on which server
 test:
-    cargo test
-    @sort target/tmp/it-tally.txt | cut -d" " -f1 | uniq -c | sed "s/^ */scenarios: /"
+    cargo test --workspace
+    @sort target/tmp/*-tally.txt | cut -d" " -f1 | uniq -c | sed "s/^ */scenarios: /"
 
 # The container image, built by deploy/Dockerfile into target/image
 image:

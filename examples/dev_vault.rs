@@ -3,11 +3,7 @@
 use std::error::Error;
 
 use nix::sys::signal::{SigSet, Signal};
-
-#[allow(dead_code, reason = "the tests use more of it")]
-mod embedded_vault;
-
-use embedded_vault::sample::Sample;
+use vault_testkit::sample::Sample;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ends = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);

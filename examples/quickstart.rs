@@ -7,11 +7,7 @@ use std::error::Error;
 use std::process::{Command, ExitCode};
 
 use serde_json::json;
-
-#[allow(dead_code, reason = "the tests use more of it")]
-mod embedded_vault;
-
-use embedded_vault::sample::Sample;
+use vault_testkit::sample::Sample;
 
 /// The application's name on its command line.
 const APPLICATION: &str = "--play-the-application";

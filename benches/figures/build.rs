@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::scratch;
+use vault_testkit::scratch;
 
 /// How `deploy/dist` and `deploy/Dockerfile` link the program that needs nothing beside it.
 pub(crate) const STATIC: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
@@ -15,7 +15,18 @@ pub(crate) fn built(kind: &str, name: &str, flags: &str) -> PathBuf {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(if flags.is_empty() { "target" } else { "target/static" });
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "--release", kind, name, "--target", &triple, "--target-dir"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package=vault-exec",
+        kind,
+        name,
+        "--target",
+        &triple,
+        "--target-dir",
+    ]);
     assert!(cargo.arg(&folder).env("RUSTFLAGS", flags).status().expect("cargo runs").success());
     let file = if kind == "--example" { format!("examples/{name}") } else { name.to_owned() };
     let built = folder.join(triple).join("release").join(file);

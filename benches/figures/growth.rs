@@ -5,12 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use vault_testkit::server::{Listener, Server};
 
 use crate::measure::{Cost, Spread};
 use crate::others::{mebibytes, peak};
 use crate::print;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Listener, Server};
 use crate::wire::Wire;
 
 /// Runs of each size.

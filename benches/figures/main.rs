@@ -19,7 +19,7 @@ mod wire;
 
 use serde_json::json;
 use support::scenario::Scenario;
-use support::server::{Kind, Listener, Server};
+use vault_testkit::server::{Kind, Listener, Server};
 
 use goals::Goal;
 use others::Field;

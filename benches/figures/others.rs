@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use vault_testkit::server::{Listener, Server};
+
 use crate::measure::{Cost, Spread, finished};
 use crate::subject::{Subject, Work};
-use crate::support::server::{Listener, Server};
 use crate::wire::Wire;
 
 /// Runs of each.

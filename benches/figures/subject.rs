@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use vault_testkit::certs::certs;
+use vault_testkit::tap::Tap;
+use vault_testkit::tls_front;
+
 use crate::build::{STATIC, built};
 use crate::measure::finished;
-use crate::support::certs::certs;
 use crate::support::scenario::Scenario;
-use crate::support::tap::Tap;
-use crate::support::tls_front;
 
 /// The variables of the secret that everybody reads.
 pub(crate) const KEYS: [&str; 3] = ["DATABASE_URL", "API_KEY", "SMTP_PASSWORD"];
@@ -64,7 +65,7 @@ impl Subject {
             Self::VaultExecStatic => Some(built("--bin", "vault-exec", STATIC)),
             Self::Floor => Some(built("--example", "floor", "")),
             Self::VaultEnv | Self::SecretInit | Self::Envconsul => on_path(self.name()),
-            Self::BaoAgent => on_path("bao").or_else(|| crate::support::openbao::program().cloned()),
+            Self::BaoAgent => on_path("bao").or_else(|| vault_testkit::openbao::program().cloned()),
             Self::Script => on_path("curl").and(on_path("jq")).and(on_path("sh")),
         }
     }

@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket};
+use vault_testkit::dns::Says;
+use vault_testkit::raw::{Raw, Reply};
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::isolated::{Dns, Says};
-use crate::support::raw::{Raw, Reply};
+use crate::support::isolated::with_dns;
 use crate::support::scenario::Scenario;
 
 faults! { FAULTS, scripted;
@@ -73,7 +74,7 @@ fn a_server_with_old_tls_only_is_told_so() {
 #[test]
 fn an_address_may_be_of_ipv6() {
     let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        crate::support::readers::missing("IPv6");
+        vault_testkit::missing("IPv6");
         return;
     };
     let raw = Raw::on(listener, []);
@@ -98,7 +99,7 @@ fn a_dead_address_costs_a_quarter_of_a_second() {
     let name = format!("http://vault.test.:{}", raw.port());
     let test = "a_dead_address_costs_a_quarter_of_a_second";
     let scenario = Scenario::against(&raw).at(&name).env("VAULT_MAX_RETRIES", "0").env("VAULT_LOG_LEVEL", "error");
-    let Some((dns, scenario)) = Dns::only(test, 8, scenario) else { return };
+    let Some((dns, scenario)) = with_dns(test, 8, scenario) else { return };
     let asked = dns.answer(Says::Two(dead_address, live_address));
     let outcome = scenario.run();
     assert_eq!(outcome.code(), 0, "{}", outcome.describe());

@@ -11,11 +11,11 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use serde_json::Value;
+use vault_testkit::random;
 
 use crate::support::dry_run::{assert_fits, assert_known_fields, timeless};
 use crate::support::endings::Endings;
 use crate::support::outcome::Outcome;
-use crate::support::random;
 use crate::support::scenario::Scenario;
 use crate::support::situation::{Situation, situation};
 use crate::support::system::names;

@@ -8,15 +8,15 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use vault_testkit::chaos::fault::{Fault, Moment, Plan};
+use vault_testkit::chaos::{Chaos, Exchange};
+use vault_testkit::random::{self, Random};
+use vault_testkit::server::{Kind, Server, on};
 
-use crate::support::chaos::fault::{Fault, Moment, Plan};
-use crate::support::chaos::{Chaos, Exchange};
 use crate::support::endings::Endings;
 use crate::support::expect::Expect;
 use crate::support::outcome::Outcome;
-use crate::support::random::{self, Random};
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Server, on};
 
 /// Runs at a time; most of their time is waiting.
 const WORKERS: usize = 6;

@@ -3,13 +3,13 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
+use vault_testkit::on_both;
+use vault_testkit::raw::{Raw, Reply, STATUS};
+use vault_testkit::server::Server;
 
 use crate::support::dry_run::{assert_check, assert_fits, assert_says, assert_snapshot};
 use crate::support::expect::Expect;
-use crate::support::on_both;
-use crate::support::raw::{Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 
 on_both! {
     a_good_run_is_told_in_full,

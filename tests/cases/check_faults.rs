@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::{Value, json};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::on_both;
+use vault_testkit::raw::{LOGIN, READ, Raw, Reply};
+use vault_testkit::server::{Kind, Listener, Server, on, skip};
 
 use crate::support::dry_run::assert_check;
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::on_both;
-use crate::support::raw::{LOGIN, READ, Raw, Reply};
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Listener, Server, on, skip};
 
 on_both! {
     a_role_that_is_none_is_named,
@@ -40,8 +40,7 @@ fn scenario(server: &Server) -> Scenario<'_> {
 fn allow(server: &Server, scenario: &Scenario, paths: &[&str]) {
     let rule = |path: &&str| format!("path \"{}\" {{ capabilities = [\"read\"] }}", scenario.expand(path));
     let rules: Vec<_> = paths.iter().map(rule).collect();
-    let policy = format!("sys/policies/acl/{}", scenario.name);
-    server.must("PUT", &policy, &json!({"policy": rules.join("\n")}));
+    server.write_policy("", &scenario.name, &rules.join("\n"));
 }
 
 fn a_role_that_is_none_is_named(server: &Server) {
@@ -134,7 +133,7 @@ fn a_policy_that_demands_wrapping_is_told_from_one_that_lacks_the_rule() {
         let scenario = scenario(server);
         let rule = "capabilities = [\"read\"] min_wrapping_ttl = \"1m\"";
         let policy = format!("path \"kv/data/{}\" {{ {rule} }}", scenario.path());
-        server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+        server.write_policy("", &scenario.name, &policy);
         assert_check(scenario, 77, "wrapping_demanded");
     });
 }

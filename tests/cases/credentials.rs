@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use nix::sys::stat::Mode;
 use serde_json::json;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::raw::{Gate, LOGIN, Raw, Reply};
 
-use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
-use crate::support::raw::{Gate, LOGIN, Raw, Reply};
 use crate::support::scenario::Scenario;
 
 faults! { FAULTS, scripted;

@@ -5,8 +5,8 @@ use std::fs;
 use std::process::Command;
 
 use vault_exec::secrets::name::{Verdict, judge};
+use vault_testkit::missing;
 
-use crate::support::readers::missing;
 use crate::support::shells::names_in;
 
 /// Names that `family` begins are denied in the end, but for these.

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use nix::unistd::{getegid, geteuid};
 use serde_json::{Value, json};
+use vault_testkit::on_both;
+use vault_testkit::server::Server;
 
 use crate::support::expect::Expect;
-use crate::support::on_both;
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 use crate::support::system::{is_root, names};
 
 on_both! {

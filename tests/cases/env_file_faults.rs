@@ -11,16 +11,15 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::json;
+use vault_testkit::raw::{READ, Raw, Reply};
+use vault_testkit::server::Server;
+use vault_testkit::{kernel_lacks, on_both};
 
 use crate::support::dry_run::assert_says;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
-use crate::support::on_both;
-use crate::support::raw::{READ, Raw, Reply};
-use crate::support::readers::kernel_lacks;
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 use crate::support::system::{names, strace, with_own_mounts, without_privileges};
 
 on_both! {

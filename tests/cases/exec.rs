@@ -9,12 +9,12 @@ use std::process::{Command, Stdio};
 use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use vault_testkit::raw::{READ, Raw, Reply};
 
 use crate::support::child_report::ChildReport;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::launch::{self, Inherit};
-use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::{Scenario, child_program};
 
 faults! { FAULTS, scripted;

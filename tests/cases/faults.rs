@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use vault_testkit::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
 use crate::support::scenario::Scenario;
 
 faults! { FAULTS, scripted;
@@ -354,7 +354,7 @@ fn a_fault_that_passes_is_a_warning_and_the_run_goes_on() {
 }
 
 fn what_a_server_says_is_scrubbed_flattened_escaped_and_cut() {
-    let jwt = crate::support::embedded_vault::jwt::Jwt::default().encode();
+    let jwt = vault_testkit::jwt::Jwt::default().encode();
     let payload = jwt.split('.').nth(1).expect("a JWT").to_owned();
     let texts = json!([format!("no\n\t* {TOKEN} {payload}\u{1b}[31m\u{202e}"), "x".repeat(400)]);
     let raw = Raw::start([(READ, vec![Reply::json(403, &json!({"errors": texts}))])]);

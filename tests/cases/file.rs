@@ -11,8 +11,8 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use vault_exec::sink::file::{self, Kind, Target, Written};
+use vault_testkit::missing;
 
-use crate::support::readers::missing;
 use crate::support::system::{access, hands_down_access_for, is_root, names, without_privileges};
 
 const LEFT_OVER: &str = ".app.env.vault-exec.0123456789abcdef";

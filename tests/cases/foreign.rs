@@ -2,13 +2,13 @@
 //! official clients that have no effect here.
 
 use serde_json::json;
+use vault_testkit::on_both;
+use vault_testkit::raw::Raw;
+use vault_testkit::server::Server;
 
 use super::passthrough::unwrapped;
 use crate::support::expect::Expect;
-use crate::support::on_both;
-use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 
 on_both! {
     a_reference_that_no_key_replaces_is_refused,

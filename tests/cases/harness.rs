@@ -5,23 +5,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+use vault_testkit::http::Call;
+use vault_testkit::on_both;
+use vault_testkit::server::Server;
 
-use crate::support::certs::certs;
 use crate::support::child_report::ChildReport;
 use crate::support::expect::Expect;
 use crate::support::fault_table::{Bound, Fault, Step};
-use crate::support::http::Call;
-use crate::support::on_both;
 use crate::support::scenario::{Scenario, child_program};
-use crate::support::server::{Listener, Server};
 
 on_both! {
     a_start_is_told_from_everything_that_is_not_quite_one,
     a_failure_is_one_exact_line_and_no_secret,
     a_token_left_behind_and_each_request_are_seen,
     a_namespace_is_a_world_of_its_own,
-    each_listener_shows_its_certificate,
 }
 
 #[test]
@@ -137,36 +134,6 @@ fn a_namespace_is_a_world_of_its_own(server: &Server) {
     );
     let outcome = scenario.run().expect(Expect::started());
     assert_eq!(outcome.tokens_after, 1);
-}
-
-fn each_listener_shows_its_certificate(server: &Server) {
-    let ca = Certificate::from_pem(certs().ca.certificate.as_bytes()).expect("a CA");
-    let reaches = |listener: Listener, client: Option<ClientCert>| {
-        let roots = RootCerts::new_with_certs(std::slice::from_ref(&ca));
-        let tls = TlsConfig::builder().root_certs(roots).client_cert(client).build();
-        let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(tls).proxy(None).build().into();
-        agent.get(format!("{}/v1/sys/seal-status", server.addr(listener))).call().is_ok()
-    };
-    let client = || {
-        let pair = &certs().client;
-        let certificate = Certificate::from_pem(pair.certificate.as_bytes()).expect("a certificate");
-        let key = PrivateKey::from_pem(pair.key.as_bytes()).expect("a key");
-        ClientCert::new_with_certs(&[certificate], key)
-    };
-    assert!(reaches(Listener::Plain, None));
-    assert!(reaches(Listener::Tls, None));
-    assert!(reaches(Listener::MutualTls, Some(client())));
-    assert!(!reaches(Listener::MutualTls, None));
-    for bad in [
-        Listener::Expired,
-        Listener::NotYetValid,
-        Listener::WrongName,
-        Listener::Stranger,
-        Listener::Impostor,
-        Listener::SelfSigned,
-    ] {
-        assert!(!reaches(bad, None), "{bad:?}");
-    }
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use vault_testkit::server::{Asked, Kind, Server, on};
+use vault_testkit::{eventually, random};
 
 use crate::support::herd::{self, One, Summary, densest};
-use crate::support::random;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Asked, Kind, Server, eventually, on};
 
 /// What a start of a process and its end take on a machine that is busy.
 const SLACK: Duration = Duration::from_secs(2);

@@ -13,9 +13,9 @@ use std::process::Command;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use vault_exec::secrets::name::{Verdict, judge};
+use vault_testkit::raw::{READ, Raw, Reply};
 
 use crate::support::expect::Expect;
-use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
 
 /// Variables, and a program that they make run something else than it should. `{folder}` holds the files below, `{mark}`

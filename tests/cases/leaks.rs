@@ -1,11 +1,11 @@
 //! Secrets that a server repeats wherever it can, at every level of the log; and that what looks for them finds them.
 
 use serde_json::{Value, json};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::raw::{LOGIN, LOOK_UP, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
 
-use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
 use crate::support::leaks::{Written, base64, found, spelt};
-use crate::support::raw::{LOGIN, LOOK_UP, READ, REVOKE, Raw, Reply, STATUS, TOKEN, whole};
 use crate::support::scenario::Scenario;
 
 #[test]

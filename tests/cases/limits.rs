@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
+use vault_testkit::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::outcome::Outcome;
-use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
 
 faults! { FAULTS, scripted;

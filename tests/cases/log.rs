@@ -11,12 +11,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::{mkfifo, pipe2, write};
 use serde_json::{Value, json};
+use vault_testkit::on_both;
+use vault_testkit::raw::{READ, Raw, Reply};
+use vault_testkit::server::Server;
 
 use crate::support::expect::Expect;
-use crate::support::on_both;
-use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 use crate::support::system::names;
 
 on_both! {

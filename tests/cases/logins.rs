@@ -3,12 +3,12 @@
 use std::fs;
 
 use serde_json::json;
+use vault_testkit::on_both;
+use vault_testkit::server::Server;
+use vault_testkit::tap::Tap;
 
 use crate::support::expect::Expect;
-use crate::support::on_both;
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
-use crate::support::tap::Tap;
 
 on_both! {
     a_pod_logs_in_reads_revokes_and_starts,
@@ -127,10 +127,9 @@ fn mounts_can_be_anywhere(server: &Server) {
     let scenario = Scenario::new(server).kubernetes();
     let name = scenario.name.clone();
     let at = |text: &str| text.replace("NAME", &name);
-    server.must("POST", &at("sys/mounts/team/NAME"), &json!({"type": "kv", "options": {"version": "2"}}));
-    server.await_writes("", &at("team/NAME"));
+    server.mount_kv("", &at("team/NAME"), 2);
     let policy = at("path \"team/NAME/data/*\" { capabilities = [\"read\"] }");
-    server.must("PUT", &at("sys/policies/acl/NAME"), &json!({"policy": policy}));
+    server.write_policy("", &at("NAME"), &policy);
     server.enable_kubernetes("", &at("clusters/NAME"));
     let role = json!({
         "bound_service_account_names": "app", "bound_service_account_namespaces": "*", "token_policies": name,

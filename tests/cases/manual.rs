@@ -6,8 +6,8 @@ use std::process::Command;
 
 use vault_exec::cli::{EXIT_CODES, definitions};
 use vault_exec::config::setting;
+use vault_testkit::missing;
 
-use crate::support::readers::missing;
 use crate::support::system::{example, names};
 
 fn committed() -> PathBuf {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use vault_exec::config::setting;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::raw::Raw;
 
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
 
 /// What somebody has in the clipboard. Of a key the whole is looked for, and each line of it.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use vault_testkit::dns::Says;
+use vault_testkit::raw::Raw;
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::isolated::{Dns, Says};
-use crate::support::raw::Raw;
+use crate::support::isolated::with_dns;
 use crate::support::scenario::Scenario;
 
 faults! { FAULTS, scripted;
@@ -24,7 +25,7 @@ fn named(raw: &Raw) -> Scenario<'static> {
 fn a_name_is_looked_up_once_for_all_requests() {
     let raw = Raw::start([]);
     let test = "a_name_is_looked_up_once_for_all_requests";
-    let Some((dns, scenario)) = Dns::only(test, 1, named(&raw)) else { return };
+    let Some((dns, scenario)) = with_dns(test, 1, named(&raw)) else { return };
     let asked = dns.answer(Says::Localhost);
     let outcome = scenario.run();
     assert_eq!(outcome.code(), 0, "{}", outcome.describe());
@@ -39,7 +40,7 @@ fn a_name_that_does_not_exist_is_told() {
     let raw = Raw::start([]);
     let test = "a_name_that_does_not_exist_is_told";
     let scenario = named(&raw).env("VAULT_MAX_RETRIES", "0");
-    let Some((dns, scenario)) = Dns::only(test, 2, scenario) else { return };
+    let Some((dns, scenario)) = with_dns(test, 2, scenario) else { return };
     dns.answer(Says::NoSuchName);
     scenario.run().expect_failure(
         69,
@@ -52,7 +53,7 @@ fn a_name_server_that_is_silent_is_given_the_time_limit() {
     let raw = Raw::start([]);
     let test = "a_name_server_that_is_silent_is_given_the_time_limit";
     let scenario = named(&raw).env("VAULT_MAX_RETRIES", "0").env("VAULT_TIMEOUT", "300ms");
-    let Some((_dns, scenario)) = Dns::only(test, 3, scenario) else { return };
+    let Some((_dns, scenario)) = with_dns(test, 3, scenario) else { return };
     let outcome = scenario.run().expect_failure(
         69,
         "vault at {addr}: no complete answer within 300ms (VAULT_TIMEOUT); \
@@ -65,7 +66,7 @@ fn a_signal_ends_a_look_up_that_hangs() {
     let test = "a_signal_ends_a_look_up_that_hangs";
     for (number, signal) in (4..).zip([SIGTERM, SIGINT, SIGHUP, SIGQUIT]) {
         let raw = Raw::start([]);
-        let Some((dns, scenario)) = Dns::only(test, number, named(&raw)) else { return };
+        let Some((dns, scenario)) = with_dns(test, number, named(&raw)) else { return };
         let mut started = scenario.start();
         dns.await_question();
         started.signal(signal);

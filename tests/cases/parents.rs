@@ -8,13 +8,12 @@ use std::process::{Command, Stdio};
 use nix::fcntl::OFlag;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use vault_testkit::raw::{LOGIN, READ, Raw, Reply, STATUS};
+use vault_testkit::{missing, tally};
 
 use crate::support::expect::Expect;
 use crate::support::launch::with_usual_signals;
-use crate::support::raw::{LOGIN, READ, Raw, Reply, STATUS};
-use crate::support::readers::missing;
 use crate::support::scenario::{PROGRAM, Scenario};
-use crate::support::tally;
 
 fn hanging(step: &'static str) -> Raw {
     Raw::start([(step, vec![Reply::Hang(Vec::new())])])

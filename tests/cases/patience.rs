@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS, whole};
+use vault_testkit::server::{Kind, Server, on};
+use vault_testkit::tap::Tap;
 
-use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS, whole};
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Server, on};
-use crate::support::tap::Tap;
 
 faults! { FAULTS, scripted;
     a_rate_limit_uses_up_no_tries: "429 of a rate limit, which passes", Read, 0, Budget;
@@ -138,7 +138,7 @@ fn a_real_mount_that_is_being_upgraded_is_waited_for() {
         let scenario = Scenario::new(&server).kubernetes().env("VAULT_MOUNT_POINT", "{name}");
         let name = scenario.name.clone();
         let policy = format!("path \"{name}/data/*\" {{ capabilities = [\"read\"] }}");
-        server.must("PUT", &format!("sys/policies/acl/{name}"), &json!({"policy": policy}));
+        server.write_policy("", &name, &policy);
         server.must("POST", &format!("sys/mounts/{name}"), &json!({"type": "kv", "options": {"version": "1"}}));
         server.must("POST", &format!("{name}/{}", scenario.path()), &json!({"A": "a-secret"}));
         for number in 0..500 {
@@ -268,7 +268,7 @@ fn told(heads: impl IntoIterator<Item = Vec<String>>) -> Vec<Vec<String>> {
 #[test]
 fn what_a_node_has_to_know_of_the_login_is_told_to_the_next_one() {
     let login = |index: &str| {
-        let body = json!({"auth": {"client_token": crate::support::raw::TOKEN, "lease_duration": 60}});
+        let body = json!({"auth": {"client_token": vault_testkit::raw::TOKEN, "lease_duration": 60}});
         Reply::with(200, &format!("X-Vault-Index: {index}\r\n"), body.to_string().as_bytes())
     };
     for (index, sent) in [("eyJhIjoxfQ==", true), ("", false), ("a b", false), ("caf\u{e9}", false)] {

@@ -3,13 +3,13 @@
 use std::net::TcpListener;
 
 use serde_json::json;
+use vault_testkit::raw::{LOGIN, Raw, Reply, STATUS};
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::tap::Tap;
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::raw::{LOGIN, Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
-use crate::support::server::{Listener, Server};
-use crate::support::tap::Tap;
 
 faults! { FAULTS_ON_BOTH, on_both;
     a_server_is_followed_from_its_first_start_to_a_restart: "sealed, uninitialised", Status, 75, Wait;

@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::on_both;
+use vault_testkit::server::{Kind, Server, on};
 
-use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::on_both;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Server, on};
 
 faults! { FAULTS, on_both;
     a_deleted_version_says_when: "a deleted version", Read, 66, AtOnce;
@@ -91,7 +91,7 @@ fn a_path_without_a_secret_is_named(server: &Server) {
 fn a_doubled_data_in_the_path_is_hinted_at(server: &Server) {
     let scenario = scenario(server);
     let policy = "path \"kv/data/data/NAME/*\" { capabilities = [\"read\"] }".replace("NAME", &scenario.name);
-    server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+    server.write_policy("", &scenario.name, &policy);
     scenario
         .env("VAULT_PATH", "data/{path}")
         .run()
@@ -105,7 +105,7 @@ fn a_doubled_data_in_the_path_is_hinted_at(server: &Server) {
 fn a_kv_1_mount_is_suspected(server: &Server) {
     let scenario = scenario(server);
     let policy = "path \"kv1/*\" { capabilities = [\"read\"] }";
-    server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+    server.write_policy("", &scenario.name, policy);
     server.must("POST", &format!("kv1/{}", scenario.path()), &json!({"A": "a-secret"}));
     scenario
         .env("VAULT_MOUNT_POINT", "kv1")
@@ -119,7 +119,7 @@ fn a_kv_1_mount_that_has_something_there_is_told(server: &Server) {
     // The second is what a client for version 2 writes.
     for secret in [json!({"A": "a-secret"}), json!({"data": {"A": "a-secret"}, "options": {}})] {
         let scenario = scenario(server).env("VAULT_MOUNT_POINT", "kv1");
-        server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+        server.write_policy("", &scenario.name, policy);
         server.must("POST", &format!("kv1/data/{}", scenario.path()), &secret);
         scenario
             .run()
@@ -141,7 +141,7 @@ fn a_mount_that_is_not_there_is_denied_or_absent(server: &Server) {
          path \"nowhere/data/{path}\" { capabilities = [\"read\"] }",
     );
     let policy = "path \"nowhere/*\" { capabilities = [\"read\"] }";
-    server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+    server.write_policy("", &scenario.name, policy);
     scenario.run().expect_failure(
         66,
         &format!("vault at {{addr}}: nothing at nowhere/{{path}} (no handler for route {{any}}); {ABSENT}"),

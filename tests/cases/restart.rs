@@ -3,12 +3,12 @@
 //! `CHAOS_RESTARTS` says how often.
 
 use serde_json::json;
+use vault_testkit::random;
+use vault_testkit::server::{Kind, Server, on};
 
 use crate::support::endings::Endings;
 use crate::support::expect::Expect;
-use crate::support::random;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Server, on};
 
 #[test]
 fn instances_that_start_at_any_moment_of_a_restart_wait_for_its_end() {

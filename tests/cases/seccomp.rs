@@ -6,13 +6,13 @@ use std::fs;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::Resource;
+use vault_testkit::raw::{LOGIN, Raw};
+use vault_testkit::unshare::permitted as may_unshare;
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::isolated::permitted as may_unshare;
 use crate::support::launch::Inherit;
 use crate::support::outcome::Outcome;
-use crate::support::raw::{LOGIN, Raw};
 use crate::support::scenario::{PROGRAM, Scenario};
 use crate::support::seccomp::{Denied, calls, permitted};
 use crate::support::system::names;

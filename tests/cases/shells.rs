@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use vault_exec::secrets::name::{Verdict, judge};
 use vault_exec::secrets::shell::{arithmetic_names, special_names};
 use vault_exec::sink::format::Format;
+use vault_testkit::raw::{READ, Raw, Reply};
 
 use crate::support::expect::Expect;
-use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
 use crate::support::shells::{Shell, environment, installed, words};
 

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM};
 use serde_json::json;
+use vault_testkit::on_both;
+use vault_testkit::raw::{Gate, LOGIN, READ, REVOKE, Raw, Reply, STATUS};
+use vault_testkit::server::Server;
+use vault_testkit::tap::Tap;
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::isolated::{as_process_1, child_of};
 use crate::support::launch::Inherit;
-use crate::support::on_both;
 use crate::support::outcome::Outcome;
-use crate::support::raw::{Gate, LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 use crate::support::started::Started;
-use crate::support::tap::Tap;
 
 on_both! {
     with_a_token_in_hand_the_server_has_it_revoked,

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use crate::support::system::files;
 
-/// What installs something; `.ci/run` is not part of the crate.
-const SCRIPTS: [&str; 8] = [
+/// What installs something.
+const SCRIPTS: [&str; 9] = [
+    ".ci/run",
     "deploy/Dockerfile",
     "deploy/dist",
     "fuzz/run",
@@ -30,13 +31,12 @@ fn source(name: &str) -> String {
 
 /// The commands of the scripts, one a line, each with its script; comments are none.
 fn commands() -> Vec<(&'static str, String)> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/run").exists().then_some(".ci/run");
     let lines = |name| {
         let text = source(name).replace("\\\n", " ");
         let lines: Vec<_> = text.lines().map(str::trim).filter(|it| !it.starts_with('#')).map(str::to_owned).collect();
         lines.into_iter().map(move |line| (name, line))
     };
-    SCRIPTS.into_iter().chain(own).flat_map(lines).collect()
+    SCRIPTS.into_iter().flat_map(lines).collect()
 }
 
 /// The commands with this in them; there is one at least.

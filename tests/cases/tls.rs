@@ -4,15 +4,15 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use serde_json::json;
+use vault_testkit::certs::certs;
+use vault_testkit::on_both;
+use vault_testkit::raw::Raw;
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::tap::Tap;
 
-use crate::support::certs::certs;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::on_both;
-use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Listener, Server};
-use crate::support::tap::Tap;
 
 on_both! {
     a_private_ca_is_trusted_from_a_file_bytes_or_a_directory,

@@ -1,9 +1,10 @@
 //! Server certificates that are refused for what is in them: a handshake for each, and the sentence that it comes to.
 
+use vault_testkit::odd_certs::{self, OpensslServer};
+use vault_testkit::server::Server;
+
 use crate::support::fault_table::faults;
-use crate::support::odd_certs::{self, OpensslServer};
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 
 faults! { FAULTS_ON_BOTH, on_both;
     a_name_that_does_not_count_is_explained: "TLS: a wildcard with less than two labels behind it, for two labels, or within a label; an address as a DNS name; a common name or a URI alone", Connect, 78, AtOnce;

@@ -1,11 +1,12 @@
 //! Client certificates: those that a server refuses, and those that it never asked for.
 
-use crate::support::certs::{Pair, certs};
+use vault_testkit::certs::{Pair, certs};
+use vault_testkit::odd_certs::{OpensslServer, find};
+use vault_testkit::raw::Raw;
+use vault_testkit::server::{Listener, Server};
+
 use crate::support::fault_table::faults;
-use crate::support::odd_certs::{OpensslServer, find};
-use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Listener, Server};
 
 faults! { FAULTS_ON_BOTH, on_both;
     a_client_certificate_that_is_refused_is_told_as_ours: "TLS: a client certificate of another authority, expired, or made for servers", Connect, 78, AtOnce;

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::Mode;
 use serde_json::json;
+use vault_testkit::certs::certs;
+use vault_testkit::odd_certs::file;
+use vault_testkit::on_both;
+use vault_testkit::raw::Raw;
+use vault_testkit::server::{Listener, Server};
 
-use crate::support::certs::certs;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::odd_certs::file;
-use crate::support::on_both;
-use crate::support::raw::Raw;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Listener, Server};
 
 on_both! {
     a_byte_order_mark_is_skipped,

@@ -8,14 +8,14 @@ use std::process::Command;
 use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use vault_testkit::certs::certs;
+use vault_testkit::missing;
+use vault_testkit::raw::{READ, Raw, Reply, TOKEN};
+use vault_testkit::unshare::permitted;
 
-use crate::support::certs::certs;
 use crate::support::expect::Expect;
-use crate::support::isolated::permitted;
 use crate::support::launch::{Inherit, apply};
 use crate::support::leaks::found;
-use crate::support::raw::{READ, Raw, Reply, TOKEN};
-use crate::support::readers::missing;
 use crate::support::scenario::{PROGRAM, Scenario, child_program};
 use crate::support::system::strace;
 

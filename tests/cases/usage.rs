@@ -1,10 +1,10 @@
 //! The command line, its outputs and their ends, and settings that cannot be used.
 
 use nix::sys::signal::Signal;
+use vault_testkit::raw::{Raw, Reply, STATUS};
 
 use crate::support::expect::Expect;
 use crate::support::launch::Inherit;
-use crate::support::raw::{Raw, Reply, STATUS};
 use crate::support::scenario::Scenario;
 
 const USAGE: &str = "usage: vault-exec [OPTIONS] [--] COMMAND [ARG]..., more by --help";

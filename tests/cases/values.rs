@@ -1,13 +1,13 @@
 //! From the secret's members to the application's environment.
 
 use serde_json::{Value, json};
+use vault_testkit::on_both;
+use vault_testkit::raw::{READ, Raw, Reply};
+use vault_testkit::server::Server;
 
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
-use crate::support::on_both;
-use crate::support::raw::{READ, Raw, Reply};
 use crate::support::scenario::Scenario;
-use crate::support::server::Server;
 
 on_both! {
     each_json_type_has_its_text,

@@ -2,14 +2,14 @@
 
 use nix::sys::resource::Resource;
 use serde_json::{Value, json};
+use vault_testkit::certs::certs;
+use vault_testkit::raw::{LOGIN, READ, Raw, Reply, STATUS, TOKEN, whole};
+use vault_testkit::tls_front;
 
-use crate::support::certs::certs;
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
 use crate::support::launch::Inherit;
-use crate::support::raw::{LOGIN, READ, Raw, Reply, STATUS, TOKEN, whole};
 use crate::support::scenario::Scenario;
-use crate::support::tls_front;
 
 faults! { FAULTS, scripted;
     answers_that_are_cut_at_each_byte_are_asked_for_again: "a close or a reset at each byte of an answer", Read, 0, Pauses;

@@ -9,7 +9,7 @@ pub(crate) const LINKED: &str = "normal,no-proc-macro";
 /// Name and version of each crate along these edges of `cargo tree`, without this one.
 pub(crate) fn built(edges: &str) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--locked", "--prefix=none", "--format={p}", "--edges", edges]);
+    cargo.args(["tree", "--locked", "--package=vault-exec", "--prefix=none", "--format={p}", "--edges", edges]);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tree = String::from_utf8(output.stdout).expect("names are text");

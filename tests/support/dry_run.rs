@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::Value;
 use vault_exec::check::FIELDS;
+use vault_testkit::certs::certs;
 
-use super::certs::certs;
 use super::expect::Expect;
 use super::scenario::{Scenario, child_program};
 use super::system::names;

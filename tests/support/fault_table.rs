@@ -204,7 +204,7 @@ macro_rules! faults {
     };
     (@on_both $table:ident $test:ident) => {
         mod $test {
-            use $crate::support::server::{Kind, on};
+            use vault_testkit::server::{Kind, on};
 
             fn hold(kind: Kind) {
                 let row = super::$table.iter().find(|row| row.test == stringify!($test)).expect("a row");

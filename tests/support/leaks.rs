@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use vault_testkit::raw::{Raw, Request};
 
 use super::outcome::Outcome;
-use super::raw::Request;
 use super::scenario::Scenario;
 
 /// Longer secrets are looked for in pieces of this length as well.
@@ -105,7 +105,7 @@ pub(crate) fn look_through(outcome: &Outcome) {
         places.push(("the application's command line".to_owned(), argv.join("\n")));
     }
     places.extend(files(scenario));
-    let requests = scenario.raw.iter().flat_map(super::raw::Raw::whole_requests);
+    let requests = scenario.raw.iter().flat_map(Raw::whole_requests);
     places.extend(requests.map(|request| (request.line.clone(), beyond_its_due(&request))));
     for (place, text) in places {
         for secret in scenario.secrets() {

@@ -4,10 +4,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use vault_testkit::server::Asked;
+
 use super::child_report::ChildReport;
 use super::expect::Expect;
 use super::scenario::Scenario;
-use super::server::Asked;
 
 /// What a run of the program came to.
 pub(crate) struct Outcome<'a> {

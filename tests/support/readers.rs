@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::NamedTempFile;
 use vault_exec::sink::format::Format;
+use vault_testkit::{missing, tools};
 
 /// What a reader found in a file, or what it said against it.
 pub(crate) type Found = Result<BTreeMap<String, String>, String>;
@@ -159,22 +160,6 @@ impl Reader {
         self.read(nothing.as_bytes(), &[]) == Ok(BTreeMap::new())
             || missing(&format!("the reader {self:?} (see tests/install-tools)"))
     }
-}
-
-/// For a test that needs something this machine does not have: fails in CI, otherwise says so and is `false`.
-pub(crate) fn missing(what: &str) -> bool {
-    assert!(env::var_os("CI").is_none(), "not there, but needed in CI: {what}");
-    eprintln!("skipped, because it is not there: {what}");
-    false
-}
-
-/// The same of what no script can install: a kernel without it skips the check in CI too.
-pub(crate) fn kernel_lacks(what: &str) {
-    eprintln!("skipped, because this kernel has it not: {what}");
-}
-
-pub(crate) fn tools() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools")
 }
 
 fn object(json: &[u8]) -> Found {

@@ -9,15 +9,16 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vault_testkit::certs::certs;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::raw::{self, Raw};
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::unique;
 
 use super::child_report::ChildReport;
-use super::embedded_vault::jwt::Jwt;
 use super::launch::{self, Inherit};
 use super::outcome::Outcome;
-use super::raw::{self, Raw};
-use super::server::{Listener, Server};
 use super::started::Started;
-use super::unique;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");
 
@@ -101,21 +102,14 @@ impl<'a> Scenario<'a> {
             secrets: Vec::new(),
             observed: true,
         };
-        if server.is_none() {
-            return scenario;
-        }
+        let Some(server) = server else { return scenario };
         let rules = format!("path \"kv/data/{}/*\" {{ capabilities = [\"read\"] }}", scenario.name);
-        let policy = format!("sys/policies/acl/{}", scenario.name);
-        scenario.must("PUT", &policy, &json!({"policy": rules}));
+        server.write_policy(namespace, &scenario.name, &rules);
         scenario.env("VAULT_ADDR", "{addr}").env("VAULT_PATH", "{path}")
     }
 
     fn server(&self) -> &'a Server {
         self.server.expect("a scenario with a server")
-    }
-
-    fn must(&self, method: &str, path: &str, body: &Value) -> Value {
-        self.server().must_in(&self.namespace, method, path, body)
     }
 
     /// The KV path that `VAULT_PATH` names.
@@ -130,7 +124,7 @@ impl<'a> Scenario<'a> {
 
     /// Writes a version of the secret.
     pub(crate) fn secret(mut self, data: &Value) -> Self {
-        self.must("POST", &format!("kv/data/{}", self.path()), &json!({"data": data}));
+        self.server().write_secret(&self.namespace, "kv", &self.path(), data);
         let texts = data.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
         // Shorter ones are in every line by accident.
         self.secrets.extend(texts.filter(|text| text.len() >= 6).map(str::to_owned));
@@ -144,14 +138,7 @@ impl<'a> Scenario<'a> {
 
     /// Writes the role, with these fields changed.
     pub(crate) fn role(self, changes: &Value) -> Self {
-        let mut role = json!({
-            "bound_service_account_names": "app", "bound_service_account_namespaces": "default",
-            "token_policies": self.name,
-        });
-        for (field, value) in changes.as_object().into_iter().flatten() {
-            role[field] = value.clone();
-        }
-        self.must("POST", &format!("auth/kubernetes/role/{}", self.name), &role);
+        self.server().write_kubernetes_role(&self.namespace, "kubernetes", &self.name, &self.name, changes);
         self
     }
 
@@ -181,7 +168,7 @@ impl<'a> Scenario<'a> {
     /// Goes to a TLS listener and trusts the test CA.
     pub(crate) fn tls(mut self, listener: Listener) -> Self {
         self.addr = self.server().addr(listener);
-        let ca = &super::certs::certs().ca.certificate_file;
+        let ca = &certs().ca.certificate_file;
         self.env("VAULT_CACERT", ca)
     }
 

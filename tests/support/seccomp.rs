@@ -8,9 +8,9 @@ use std::process::Command;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long, seccomp_data, sock_filter, sock_fprog};
+use vault_testkit::missing;
 
 use super::launch::{self, Inherit};
-use super::readers::missing;
 use super::scenario::{PROGRAM, Scenario};
 use super::system::strace;
 

@@ -7,8 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vault_exec::secrets::name::is_identifier;
-
-use super::readers::missing;
+use vault_testkit::missing;
 
 /// A shell: its words, where its program and what it loads lie, and what makes it list its variables.
 pub(crate) struct Shell {

@@ -7,9 +7,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
+use vault_testkit::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 
 use super::launch::Inherit;
-use super::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use super::scenario::Scenario;
 
 /// The texts of a setting that can be used, and those that cannot.

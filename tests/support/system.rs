@@ -9,8 +9,7 @@ use std::process::{Child, Command, Output};
 use std::thread;
 
 use nix::unistd::geteuid;
-
-use super::readers::missing;
+use vault_testkit::missing;
 
 /// A program from `[[example]]`, which cargo builds before the tests run.
 pub(crate) fn example(name: &str) -> PathBuf {

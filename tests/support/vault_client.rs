@@ -5,8 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::openbao;
-use super::readers::{missing, tools};
+use vault_testkit::{missing, openbao, tools};
 
 /// Puts `vault` into a folder (see `tests/readers/vault.py`); `None` where it cannot be had.
 pub(crate) fn install(folder: &Path) -> Option<()> {

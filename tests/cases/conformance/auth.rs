@@ -1,10 +1,10 @@
 //! Kubernetes logins, and the life of tokens.
 
 use serde_json::{Value, json};
+use vault_testkit::eventually;
+use vault_testkit::jwt::Jwt;
 
 use super::{Both, agree};
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::server::eventually;
 
 agree! {
     kubernetes_logins_earn_tokens,

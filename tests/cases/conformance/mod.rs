@@ -10,11 +10,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::http::{Answer, Call};
-use crate::support::server::{Kind, Server, skip};
-use crate::support::{tally, unique};
-
 /// Fields that differ from one server or moment to the next: only their type and emptiness are compared.
 const VOLATILE: [&str; 23] = [
     "accessor",
@@ -159,6 +154,10 @@ macro_rules! agree {
     };
 }
 use agree;
+use vault_testkit::http::{Answer, Call};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::server::{Kind, Server, skip};
+use vault_testkit::{tally, unique};
 
 /// Runs one of those functions and judges all that it has seen.
 fn run(scenario: &str, body: fn(&mut Both)) {

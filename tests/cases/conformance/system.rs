@@ -1,12 +1,12 @@
 //! Seal, mounts, policies and namespaces.
 
 use serde_json::{Value, json};
+use vault_testkit::http::Call;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::server::{Kind, Server, skip};
+use vault_testkit::tally;
 
 use super::{Both, agree, comparable};
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::http::Call;
-use crate::support::server::{Kind, Server, skip};
-use crate::support::tally;
 
 agree! {
     mounts,

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use vault_testkit::server::skip;
+use vault_testkit::{openbao, tally};
 
 use super::{deploy, installed, tool};
 use crate::support::expect::Expect;
 use crate::support::isolated::{as_process_1, child_of};
-use crate::support::openbao;
 use crate::support::scenario::Scenario;
-use crate::support::server::skip;
-use crate::support::tally;
 
 pub(super) const FILES: &[&str] = &["compose/Dockerfile", "compose/compose.yaml"];
 

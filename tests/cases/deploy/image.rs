@@ -8,17 +8,17 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vault_testkit::certs::certs;
+use vault_testkit::dns::{Dns, Says};
+use vault_testkit::raw::Raw;
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::unshare::permitted;
+use vault_testkit::{missing, on_both, tally};
 
 use super::{deploy, installed, tool};
-use crate::support::certs::certs;
 use crate::support::expect::Expect;
-use crate::support::isolated::{Dns, Says, permitted};
-use crate::support::raw::Raw;
-use crate::support::readers::missing;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Listener, Server};
 use crate::support::system::{files, names};
-use crate::support::{on_both, tally};
 
 pub(super) const FILES: &[&str] = &["Dockerfile"];
 
@@ -95,6 +95,24 @@ fn the_dockerfile_is_accepted_by_hadolint() {
             None => tally::note("skipped", "the_dockerfile_is_accepted_by_hadolint"),
         }
     }
+}
+
+#[test]
+fn what_it_is_built_from_has_every_manifest_that_cargo_reads() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ignored = fs::read_to_string(source.join(".dockerignore")).unwrap();
+    let patterns = || ignored.lines().filter(|line| !line.starts_with('#') && *line != "*");
+    let context = tempfile::tempdir().unwrap();
+    let mut copy = Command::new("cp");
+    copy.args(["--recursive", "--parents"]).args(patterns().filter_map(|line| line.strip_prefix('!')));
+    assert!(copy.arg(context.path()).current_dir(source).status().unwrap().success());
+    for left_out in patterns().filter(|line| !line.starts_with('!')) {
+        fs::remove_dir_all(context.path().join(left_out)).unwrap();
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(context.path());
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

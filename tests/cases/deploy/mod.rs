@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::readers::{missing, tools};
 use crate::support::system::files;
 use vault_exec::cli::EXIT_CODES;
+use vault_testkit::{missing, tools};
 
 /// What the tests of each module run or have accepted: they go through these very lists.
 const COVERED: [&[&str]; 6] =

@@ -1,5 +1,5 @@
 //! What a release consists of, as `deploy/dist` leaves it in target/dist: the program alone, with its manual, and as a
-//! package for Debian, the bill of materials and the sums. And the crate, and who may make a release.
+//! package for Debian, the bill of materials and the sums. And who may make a release.
 
 use std::collections::BTreeSet;
 use std::env::consts::ARCH;
@@ -9,10 +9,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use vault_testkit::{missing, tally};
 
-use crate::support::readers::missing;
+use crate::support::crates;
 use crate::support::system::{files, names};
-use crate::support::{crates, tally};
 
 pub(super) const FILES: &[&str] = &["copyright", "dist", "lintian-overrides", "release", "sbom"];
 
@@ -269,38 +269,6 @@ fn the_bill_of_materials_is_valid() {
         return tally::note("skipped", test);
     }
     assert_eq!(said, "");
-}
-
-#[test]
-fn the_crate_holds_all_that_builds_tests_and_describes_it() {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["package", "--list", "--offline", "--allow-dirty"]).current_dir(SOURCE);
-    let output = cargo.output().unwrap();
-    let (list, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    let mut first: BTreeSet<_> = list.lines().filter_map(|line| line.split('/').next()).collect();
-    // Only where there is a repository.
-    first.remove(".cargo_vcs_info.json");
-    let files = [
-        ".dockerignore",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "Cargo.lock",
-        "Cargo.toml",
-        "Cargo.toml.orig",
-        "LICENSE-APACHE",
-        "LICENSE-MIT",
-        "README.md",
-        "SECURITY.md",
-        "clippy.toml",
-        "deny.toml",
-        "justfile",
-        "rustfmt.toml",
-    ];
-    let folders = ["benches", "deploy", "docs", "examples", "proptest-regressions", "src", "tests"];
-    assert_eq!(first, files.into_iter().chain(folders).collect());
-    // It has no public address to name.
-    let warnings: Vec<_> = said.lines().filter(|line| !line.starts_with(' ')).collect();
-    assert_eq!(warnings, ["warning: manifest has no documentation, homepage or repository"]);
 }
 
 /// What an older release says.

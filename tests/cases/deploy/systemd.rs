@@ -13,15 +13,14 @@ use tempfile::TempDir;
 use super::kubernetes::memory::pairs;
 use super::{deploy, for_good, tool};
 use crate::support::expect::Expect;
-use crate::support::on_both;
-use crate::support::openbao;
 use crate::support::pod::cgroup::Cgroup;
 use crate::support::readers::Reader;
 use crate::support::scenario::{PROGRAM, Scenario};
-use crate::support::server::{Kind, Listener, Server, on};
 use crate::support::system::strace;
 use crate::support::vault_client;
 use vault_exec::sink::format::Format;
+use vault_testkit::server::{Kind, Listener, Server, on};
+use vault_testkit::{on_both, openbao};
 
 pub(super) const FILES: &[&str] =
     &["systemd/env-file/shop-env.service", "systemd/env-file/shop.service", "systemd/shop.service"];

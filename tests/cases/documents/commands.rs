@@ -7,7 +7,6 @@ use super::many_pods::quota;
 use super::reader::Reader;
 use super::{Block, ROOT, blocks, document, documents, plausible, table};
 use crate::support::pod::manifests::Manifests;
-use crate::support::readers::missing;
 use crate::support::system::example;
 
 /// What is done with a block.
@@ -25,6 +24,7 @@ enum How {
     Elsewhere(&'static str),
 }
 use How::{By, Elsewhere, Laptop, Run, Starts};
+use vault_testkit::missing;
 
 const CLUSTER: &str = "needs a cluster";
 

@@ -10,19 +10,19 @@ use nix::libc;
 use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use vault_testkit::certs::certs;
+use vault_testkit::dns::Says;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::{missing, odd_certs};
 
-use crate::support::certs::certs;
 use crate::support::dry_run::squeezed;
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::isolated::{Dns, Says};
+use crate::support::isolated::with_dns;
 use crate::support::launch::Inherit;
-use crate::support::odd_certs;
 use crate::support::outcome::Outcome;
-use crate::support::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
-use crate::support::readers::missing;
 use crate::support::scenario::{PROGRAM, Scenario, child_program};
 use crate::support::seccomp::{self, Denied};
-use crate::support::server::{Listener, Server};
 
 /// The code that a run ended with, and a line of what it said.
 pub(super) type Told = (i32, String);
@@ -83,7 +83,7 @@ fn shop(server: &Server) -> Scenario<'_> {
 /// Lets the role read this instead.
 fn allowed<'a>(server: &Server, scenario: Scenario<'a>, path: &str) -> Scenario<'a> {
     let policy = format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
-    server.must("PUT", &format!("sys/policies/acl/{}", scenario.name), &json!({"policy": policy}));
+    server.write_policy("", &scenario.name, &policy);
     scenario
 }
 
@@ -326,7 +326,7 @@ fn unreachable() -> Vec<Told> {
 /// A name that the cluster's DNS does not know; `None` where this machine does not let the tests be its DNS.
 fn unresolved() -> Option<Vec<Told>> {
     let scenario = at(&Raw::start([])).at("http://vault.test.:8200").env("VAULT_LOG_LEVEL", "error");
-    let (dns, scenario) = Dns::only("what_a_run_says", 21, scenario)?;
+    let (dns, scenario) = with_dns("what_a_run_says", 21, scenario)?;
     dns.answer(Says::NoSuchName);
     Some(run(&scenario))
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::Command;
 
+use vault_testkit::{missing, tools};
+
 use super::{blocks, documents};
-use crate::support::readers::{missing, tools};
 
 #[test]
 fn the_manifests_in_the_documents_are_valid_where_they_are_said_to_be() {

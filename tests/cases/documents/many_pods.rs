@@ -1,11 +1,11 @@
 //! docs/many-pods.md: what it says of quotas, on a real server of their own.
 
 use serde_json::json;
+use vault_testkit::server::{Kind, Listener, Server, skip};
+use vault_testkit::{openbao, tally};
 
 use super::{blocks, document, table};
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Listener, Server, skip};
-use crate::support::{openbao, tally};
 
 const PAGE: &str = "docs/many-pods.md";
 

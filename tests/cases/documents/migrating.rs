@@ -1,8 +1,9 @@
 //! docs/migrating.md: what it says of the others, where they can be had.
 
+use vault_testkit::missing;
+
 use super::blocks;
 use super::reader::Reader;
-use crate::support::readers::missing;
 
 #[test]
 fn the_configuration_of_the_agent_starts_the_same_application() {

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use vault_exec::cli::definitions;
+use vault_testkit::{missing, tools};
 
 use super::{ROOT, document};
-use crate::support::readers::{missing, tools};
 
 /// Folders of the project; a word that begins so is a file in it.
 const FOLDERS: [&str; 7] = ["deploy/", "docs/", "examples/", "fuzz/", "src/", "tests/", ".ci/"];

@@ -9,12 +9,12 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
 use tempfile::TempDir;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::server::{Kind, Listener, Server};
+use vault_testkit::tools;
 
 use super::faults::{ADDR, JWT_FILE};
-use crate::support::embedded_vault::jwt::Jwt;
-use crate::support::readers::tools;
 use crate::support::scenario::PROGRAM;
-use crate::support::server::{Kind, Listener, Server};
 use crate::support::vault_client;
 
 /// There is one at a time: what one changes, another one would read.
@@ -30,13 +30,13 @@ fn vault() -> &'static Server {
         let server = Server::shared(Kind::OpenBao).or_else(|| Server::shared(Kind::Embedded)).expect("a server");
         let rule = |path: &str| format!("path \"kv/data/{path}\" {{ capabilities = [\"read\"] }}\n");
         let policy = rule("shop/prod") + &rule("shop/shared");
-        server.must("PUT", "sys/policies/acl/shop", &json!({"policy": policy}));
+        server.write_policy("", "shop", &policy);
         let role = json!({
             "bound_service_account_names": "shop", "bound_service_account_namespaces": "shop", "audience": "vault",
             "token_policies": "shop", "token_ttl": "10m",
         });
         server.must("POST", "auth/kubernetes/role/shop", &role);
-        server.must("POST", "kv/data/shop/shared", &json!({"data": {"LOG_TOPIC": "shop"}}));
+        server.write_secret("", "kv", "shop/shared", &json!({"LOG_TOPIC": "shop"}));
         server
     });
     *VAULT

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use vault_exec::cli::EXIT_CODES;
+use vault_testkit::server::{Kind, Server, skip};
 
 use super::faults::{Told, on_a_server, report, without_a_server};
 use super::{blocks_of, document, sections, table};
 use crate::support::dry_run::{squeezed, timeless};
-use crate::support::server::{Kind, Server, skip};
 
 const NAME: &str = "docs/troubleshooting.md";
 

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::readers::missing;
-use crate::support::unique;
+use vault_testkit::{missing, unique};
 
 /// A group of its own; dropping it removes it.
 pub(crate) struct Cgroup {

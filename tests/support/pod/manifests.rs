@@ -5,8 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-
-use crate::support::readers::{missing, tools};
+use vault_testkit::{missing, tools};
 
 const PYTHON: &str = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin.read())), sys.stdout)";
 

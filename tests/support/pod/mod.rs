@@ -13,12 +13,12 @@ use std::fs;
 
 use nix::unistd::geteuid;
 use serde_json::Value;
+use vault_testkit::{missing, tools};
 
 pub(crate) use self::container::Ended;
 use self::container::{Container, Mount};
 use self::manifests::Manifests;
 use self::volumes::Volumes;
-use crate::support::readers::{missing, tools};
 
 /// ConfigMaps that are in the cluster beside those of the manifests.
 pub(crate) type ConfigMaps = BTreeMap<&'static str, Value>;

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vault_testkit::jwt::Jwt;
 
 use super::{known, list, text, user};
-use crate::support::embedded_vault::jwt::Jwt;
 
 /// Mounts the volumes that are in memory, `FOLDER SIZE` each, and stays until its standard input ends.
 const SCRIPT: &str = r#"

@@ -6,11 +6,11 @@ use std::io::Seek as _;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use vault_testkit::{missing, tools};
 
 use super::{FILES, PODS, overlay};
 use crate::cases::deploy::{deploy, for_good};
 use crate::support::pod::manifests::{Manifests, parsed};
-use crate::support::readers::{missing, tools};
 
 /// The schemas; `fileKeyRef` is on from the second one on.
 const VERSIONS: [&str; 4] = ["1.34.0", "1.35.0", "1.36.0", "1.37.0"];

@@ -3,13 +3,13 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use vault_testkit::on_both;
+use vault_testkit::server::Server;
 
 use super::{Vault, overlay, patch};
 use crate::cases::deploy::deploy;
-use crate::support::on_both;
 use crate::support::pod::Ended;
 use crate::support::pod::manifests::Manifests;
-use crate::support::server::Server;
 
 on_both!(
     a_small_secret_takes_no_more_than_is_requested,

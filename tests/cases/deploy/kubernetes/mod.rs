@@ -8,12 +8,12 @@ mod pods;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use vault_testkit::certs::certs;
+use vault_testkit::server::{Listener, Server};
+use vault_testkit::unique;
 
-use crate::support::certs::certs;
 use crate::support::pod::manifests::Manifests;
 use crate::support::pod::{self, ConfigMaps, Pod};
-use crate::support::server::{Listener, Server};
-use crate::support::unique;
 
 pub(super) const FILES: &[&str] = &[
     "kubernetes/cronjob/cronjob.yaml",

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use vault_testkit::on_both;
+use vault_testkit::server::Server;
 
 use super::{Vault, cluster, overlay, patch, secret};
 use crate::cases::deploy::deploy;
-use crate::support::on_both;
 use crate::support::pod::manifests::Manifests;
 use crate::support::pod::{self, Ended, Pod};
-use crate::support::server::Server;
 
 on_both!(
     every_way_starts_the_application_with_the_variables_of_the_secret,

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
+use vault_testkit::openbao;
+use vault_testkit::server::{Kind, on};
 
 use super::{CONFIG, MADE, ROLE, Site, expected_role, said};
-use crate::support::server::{Kind, on};
-use crate::support::{openbao, vault_client};
+use crate::support::vault_client;
 
 /// A set-up with `vault` alone on PATH.
 struct Vault<'a> {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use vault_testkit::server::{Kind, Listener, on};
 
 use super::{CONFIG, Site, said};
-use crate::support::server::{Kind, Listener, on};
 
 /// A public key.
 const KEY: &str = "-----BEGIN PUBLIC KEY-----

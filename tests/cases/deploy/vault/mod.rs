@@ -11,14 +11,13 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vault_testkit::jwt::Jwt;
+use vault_testkit::server::{Kind, Listener, Server, on};
+use vault_testkit::{openbao, unique};
 
 use super::{deploy, tool};
-use crate::support::embedded_vault::jwt::Jwt;
 use crate::support::expect::Expect;
-use crate::support::openbao;
 use crate::support::scenario::Scenario;
-use crate::support::server::{Kind, Listener, Server, on};
-use crate::support::unique;
 
 pub(super) const FILES: &[&str] = &["vault/main.tf", "vault/setup.sh"];
 
@@ -80,7 +79,7 @@ impl<'a> Site<'a> {
     }
 
     fn write_policy(&self, rules: &str) {
-        self.server.must_in(&self.namespace, "PUT", "sys/policies/acl/shop", &json!({"policy": rules}));
+        self.server.write_policy(&self.namespace, "shop", rules);
     }
 
     fn write_secret(&self, path: &str, data: &Value) {
@@ -98,7 +97,7 @@ impl<'a> Site<'a> {
     fn all_but(&self, path: &str, capability: &str) -> String {
         let all = r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }"#;
         let rules = format!("{all}\npath \"{path}\" {{ capabilities = [\"{capability}\"] }}");
-        self.server.must_in(&self.namespace, "PUT", "sys/policies/acl/almost-all", &json!({"policy": rules}));
+        self.server.write_policy(&self.namespace, "almost-all", &rules);
         self.server.create_token(&self.namespace, &json!({"policies": ["almost-all"]}))
     }
 

@@ -6,12 +6,11 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use serde_json::json;
+use vault_testkit::server::{Kind, Listener, Server, on, skip};
+use vault_testkit::{missing, openbao, tally};
 
 use super::{READER, ROLE, RULE, Site, deploy, expected_role, said, script};
-use crate::support::openbao;
-use crate::support::readers::missing;
-use crate::support::server::{Kind, Listener, Server, on, skip};
-use crate::support::{tally, vault_client};
+use crate::support::vault_client;
 
 /// Settings that are refused, each with the variable of `main.tf` that is for the same, and the line.
 const REFUSED: &[(&str, &str, &[&str], &str)] = &[

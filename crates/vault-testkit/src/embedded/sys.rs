@@ -11,6 +11,7 @@ use super::policy;
 use super::quota::Quota;
 use super::reply::{Answer, Reply, one_error};
 use super::vault::{Mount, Policy, Request, Target, Vault, random_id, random_text};
+use crate::clock::unix_now;
 
 const VERSION: &str = "2.7.2";
 
@@ -54,7 +55,7 @@ fn health(vault: &Vault) -> Reply {
     let mut health = json!({
         "initialized": vault.key.is_some(), "sealed": !vault.unsealed, "standby": !vault.unsealed,
         "replication_performance_mode": mode, "replication_dr_mode": mode,
-        "server_time_utc": super::token::unix_now(), "version": VERSION,
+        "server_time_utc": unix_now(), "version": VERSION,
     });
     name_cluster(vault, &mut health);
     let status = match (&vault.key, vault.unsealed) {

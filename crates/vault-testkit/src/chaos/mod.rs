@@ -1,6 +1,6 @@
 //! A proxy in front of the real server to which things happen, as its plan has it. It remembers what it let through.
 
-pub(crate) mod fault;
+pub mod fault;
 mod wire;
 
 use std::io::Write as _;
@@ -18,31 +18,32 @@ use nix::unistd::Pid;
 
 use self::fault::{End, Fault, Framing, Moment, Plan};
 use self::wire::Answer;
-use super::server::{Listener, Server};
+use crate::server::{Listener, Server};
 
 /// Longer than any request may take.
 const FOR_EVER: Duration = Duration::from_secs(30);
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Exchange {
+pub struct Exchange {
     /// The request's first line.
-    pub(crate) request: String,
+    pub request: String,
     /// The token that came with it.
-    pub(crate) token: Option<String>,
-    pub(crate) fault: Fault,
+    pub token: Option<String>,
+    /// What happened to it.
+    pub fault: Fault,
     /// What the server said, if it was asked.
-    pub(crate) status: Option<u16>,
+    pub status: Option<u16>,
     /// The token in its answer.
-    pub(crate) made: Option<String>,
+    pub made: Option<String>,
     /// From the whole request to the whole answer, if that was sent.
-    pub(crate) took: Option<Duration>,
+    pub took: Option<Duration>,
     /// The planned signal was sent then.
-    pub(crate) signalled: Option<(Moment, Instant)>,
+    pub signalled: Option<(Moment, Instant)>,
 }
 
 /// A running proxy.
-pub(crate) struct Chaos {
+pub struct Chaos {
     address: SocketAddr,
     program: Arc<OnceLock<Pid>>,
     ended: Arc<AtomicBool>,
@@ -51,7 +52,7 @@ pub(crate) struct Chaos {
 
 impl Chaos {
     /// One in front of `server`.
-    pub(crate) fn before(server: &'static Server, plan: Plan) -> Self {
+    pub fn before(server: &'static Server, plan: Plan) -> Self {
         // An address of its own, so that nobody takes the port while nobody listens.
         let listener = TcpListener::bind((Ipv4Addr::new(127, 77, 1, 1), 0)).expect("a port is free");
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -66,17 +67,18 @@ impl Chaos {
         Self { address, program, ended, thread }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where it listens.
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Says whom the signals are for; until then the first of them waits.
-    pub(crate) fn watch(&self, program: Pid) {
+    pub fn watch(&self, program: Pid) {
         self.program.set(program).expect("said once");
     }
 
     /// Ends it when the last request is dealt with and the seal is lifted.
-    pub(crate) fn end(self) -> Vec<Exchange> {
+    pub fn end(self) -> Vec<Exchange> {
         self.ended.store(true, Ordering::Relaxed);
         self.thread.join().expect("the proxy does not fail")
     }
@@ -242,12 +244,12 @@ impl Proxy {
 
 impl Exchange {
     /// Whether the program asked to have its token revoked.
-    pub(crate) fn is_revoke(&self) -> bool {
+    pub fn is_revoke(&self) -> bool {
         self.request.contains("/revoke-self ")
     }
 
     /// What happened to it, in words.
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = String> {
+    pub fn kinds(&self) -> impl Iterator<Item = String> {
         let fault = format!("{:?}", self.fault);
         let signal = self.signalled.map(|_| "Signalled".to_owned());
         fault.split('(').next().map(str::to_owned).into_iter().chain(signal)

@@ -13,7 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
-use super::embedded_vault::jwt::{self, FORGED};
+use crate::jwt::{self, FORGED};
 
 /// Starts it for the rest of the process; returns its URL.
 pub(crate) fn start() -> String {

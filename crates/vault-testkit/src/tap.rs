@@ -9,8 +9,8 @@ use std::time::Duration;
 /// What each connection's client has said, as far as it was not a CONNECT.
 type Said = (Mutex<Vec<Vec<u8>>>, Condvar);
 
-/// A running tap. Its threads end with the process.
-pub(crate) struct Tap {
+/// A TCP proxy that records what its clients send. Its threads end with the process.
+pub struct Tap {
     port: u16,
     said: Arc<Said>,
     connects: Arc<Mutex<Vec<String>>>,
@@ -18,17 +18,17 @@ pub(crate) struct Tap {
 
 impl Tap {
     /// One in front of the server at this URL.
-    pub(crate) fn before(url: &str) -> Self {
+    pub fn before(url: &str) -> Self {
         Self::start(Some(authority(url)), None)
     }
 
     /// The same, but requests that hold `text` never arrive.
-    pub(crate) fn withholding(url: &str, text: &'static str) -> Self {
+    pub fn withholding(url: &str, text: &'static str) -> Self {
         Self::start(Some(authority(url)), Some(text))
     }
 
     /// A proxy that goes wherever CONNECT says.
-    pub(crate) fn proxy() -> Self {
+    pub fn proxy() -> Self {
         Self::start(None, None)
     }
 
@@ -52,32 +52,32 @@ impl Tap {
     }
 
     /// Where it listens, on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// `127.0.0.1:PORT`
-    pub(crate) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         format!("127.0.0.1:{}", self.port())
     }
 
     /// The head of each CONNECT, lines joined by `; `.
-    pub(crate) fn connects(&self) -> Vec<String> {
+    pub fn connects(&self) -> Vec<String> {
         self.connects.lock().expect("no panic").clone()
     }
 
     /// What each connection's client has said.
-    pub(crate) fn said(&self) -> Vec<Vec<u8>> {
+    pub fn said(&self) -> Vec<Vec<u8>> {
         self.said.0.lock().expect("no panic").clone()
     }
 
     /// The requests on each connection, their first line and header lines, in lower case but for the first.
-    pub(crate) fn requests(&self) -> Vec<Vec<Vec<String>>> {
+    pub fn requests(&self) -> Vec<Vec<Vec<String>>> {
         self.said().iter().map(|bytes| requests(bytes)).collect()
     }
 
     /// Waits until `text` was said this often.
-    pub(crate) fn await_said(&self, text: &str, times: usize) {
+    pub fn await_said(&self, text: &str, times: usize) {
         let count = |said: &[Vec<u8>]| -> usize {
             said.iter().map(|bytes| String::from_utf8_lossy(bytes).matches(text).count()).sum()
         };

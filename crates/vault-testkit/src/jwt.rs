@@ -4,19 +4,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::token::unix_now;
+use crate::clock::unix_now;
 
 /// What a pod's token says. The default is one that a role for `app` in `default` accepts.
 #[derive(Clone)]
-pub(crate) struct Jwt {
-    pub(crate) algorithm: &'static str,
-    pub(crate) service_account: String,
-    pub(crate) namespace: String,
-    pub(crate) audience: Value,
+pub struct Jwt {
+    /// `alg` of the header.
+    pub algorithm: &'static str,
+    /// The name of the service account.
+    pub service_account: String,
+    /// The Kubernetes namespace of the service account.
+    pub namespace: String,
+    /// `aud`: a list of texts.
+    pub audience: Value,
     /// Seconds from now, below zero for the past.
-    pub(crate) expires_in: i64,
+    pub expires_in: i64,
     /// Stands for a signature of somebody else.
-    pub(crate) forged: bool,
+    pub forged: bool,
 }
 
 impl Default for Jwt {
@@ -33,11 +37,11 @@ impl Default for Jwt {
 }
 
 /// The signature of a forged JWT, told apart here and by whoever plays the Kubernetes API.
-pub(crate) const FORGED: &str = "forged";
+pub const FORGED: &str = "forged";
 
 impl Jwt {
     /// The text that the kubelet would write.
-    pub(crate) fn encode(&self) -> String {
+    pub fn encode(&self) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let Self { namespace, service_account: name, .. } = self;
         let now = unix_now();
@@ -58,7 +62,7 @@ fn uid(namespace: &str, name: &str) -> String {
 }
 
 /// Header, claims and signature of a JWT; `None` when it is not one.
-pub(crate) fn decode(jwt: &str) -> Option<(Value, Value, String)> {
+pub fn decode(jwt: &str) -> Option<(Value, Value, String)> {
     let [header, claims, signature] = jwt.split('.').collect::<Vec<_>>()[..] else {
         return None;
     };

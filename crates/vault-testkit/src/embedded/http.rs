@@ -21,9 +21,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::Tls;
 use super::reply::{Reply, go_json};
 use super::vault::{Request, Vault};
+use crate::certs::Tls;
 
 /// The TLS side of one listener.
 pub(crate) fn acceptor(tls: &Tls) -> TlsAcceptor {

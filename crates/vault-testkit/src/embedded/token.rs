@@ -264,7 +264,3 @@ pub(crate) fn malformed(id: &str) -> Option<usize> {
     let odd = data.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-' && letter != '_');
     odd.or_else(|| (data.len() % 4 == 1).then(|| data.len() - 1))
 }
-
-pub(crate) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}

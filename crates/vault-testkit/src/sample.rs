@@ -4,21 +4,22 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::EmbeddedVault;
-use super::jwt::Jwt;
+use crate::embedded::EmbeddedVault;
+use crate::jwt::Jwt;
 
 /// A running Vault with the sample in it.
-pub(crate) struct Sample {
-    pub(crate) vault: EmbeddedVault,
+pub struct Sample {
+    /// The server.
+    pub vault: EmbeddedVault,
     /// The pod's JWT, in a folder that goes with the sample.
-    pub(crate) jwt: PathBuf,
+    pub jwt: PathBuf,
     root: String,
     _folder: tempfile::TempDir,
 }
 
 impl Sample {
     /// Starts it.
-    pub(crate) fn start() -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start() -> Result<Self, Box<dyn std::error::Error>> {
         let (vault, root) = EmbeddedVault::start_unsealed(&[]);
         let folder = tempfile::tempdir()?;
         let jwt = folder.path().join("token");
@@ -44,13 +45,13 @@ impl Sample {
     }
 
     /// Sends `body` to `path` with the root token.
-    pub(crate) fn put(&self, path: &str, body: &Value) -> Result<(), ureq::Error> {
+    pub fn put(&self, path: &str, body: &Value) -> Result<(), ureq::Error> {
         let request = ureq::post(format!("{}/v1/{path}", self.vault.http_addr())).header("X-Vault-Token", &self.root);
         request.send(body.to_string()).map(drop)
     }
 
     /// The settings that a pod's manifest would carry.
-    pub(crate) fn settings(&self) -> [(&'static str, String); 5] {
+    pub fn settings(&self) -> [(&'static str, String); 5] {
         [
             ("VAULT_ADDR", self.vault.http_addr()),
             ("VAULT_PATH", "myapp/prod".into()),

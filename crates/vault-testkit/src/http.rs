@@ -7,36 +7,45 @@ use serde_json::Value;
 
 /// One request below `/v1/`.
 #[derive(Clone, Default)]
-pub(crate) struct Call {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) token: Option<String>,
-    pub(crate) namespace: Option<String>,
-    pub(crate) body: Option<String>,
+pub struct Call {
+    /// `GET`, `POST`, or any other word.
+    pub method: String,
+    /// Without `/v1/`; a query may follow.
+    pub path: String,
+    /// `X-Vault-Token`.
+    pub token: Option<String>,
+    /// `X-Vault-Namespace`.
+    pub namespace: Option<String>,
+    /// JSON, or anything else.
+    pub body: Option<String>,
 }
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) location: Option<String>,
-    pub(crate) text: String,
+pub struct Answer {
+    /// Any: a redirect is not followed.
+    pub status: u16,
+    /// The header of a redirect.
+    pub location: Option<String>,
+    /// The body.
+    pub text: String,
 }
 
 impl Answer {
     /// The body as JSON, null when it is none.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 }
 
 impl Call {
-    pub(crate) fn new(method: &str, path: &str) -> Self {
+    /// A request without token, namespace and body.
+    pub fn new(method: &str, path: &str) -> Self {
         Self { method: method.to_owned(), path: path.to_owned(), ..Self::default() }
     }
 
     /// Sends it to `address`, e.g. `http://127.0.0.1:8200`.
-    pub(crate) fn send(&self, address: &str) -> Answer {
+    pub fn send(&self, address: &str) -> Answer {
         static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
             let config = ureq::Agent::config_builder()
                 .http_status_as_error(false)

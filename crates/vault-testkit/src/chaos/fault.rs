@@ -4,27 +4,34 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::support::random::Random;
+use crate::random::Random;
 
 /// How a connection ends in the middle of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
+    /// With a reset.
     Reset,
+    /// With an orderly end.
     Close,
+    /// Not at all: nothing comes any more.
     Hang,
 }
 
 /// How the end of a body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
+    /// By `Content-Length`.
     Length,
+    /// By the last chunk.
     Chunks,
+    /// By the end of the connection.
     UntilClose,
 }
 
 /// What happens to one request and its answer. Shares are in percent of their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
+    /// The answer arrives as it is.
     Nothing,
     /// Only this share of the request arrives.
     RequestCut(u64, End),
@@ -71,12 +78,12 @@ impl Fault {
     }
 
     /// Whether the program gets something else than the server's answer, or gets it otherwise.
-    pub(crate) fn spoils(self) -> bool {
+    pub fn spoils(self) -> bool {
         !matches!(self, Self::Nothing | Self::HungUp)
     }
 
     /// The exit codes of a run that it is the end of.
-    pub(crate) fn codes(self) -> &'static [i32] {
+    pub fn codes(self) -> &'static [i32] {
         match self {
             Self::Nothing => &[],
             Self::Busy(..) | Self::Sealed(..) | Self::Page(502 | 503) => &[75],
@@ -90,7 +97,7 @@ impl Fault {
 
 /// When a signal is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub enum Moment {
     /// Between the request and its answer.
     Asked,
     /// So long after a try that went wrong.
@@ -99,25 +106,26 @@ pub(crate) enum Moment {
 
 /// What happens in one run.
 #[derive(Clone)]
-pub(crate) struct Plan {
+pub struct Plan {
     random: Random,
     /// How many requests in a hundred something happens to.
     roughness: u64,
     /// Whether the seal is thrown.
-    pub(crate) seals: bool,
+    pub seals: bool,
     /// This signal is sent at this request or, between two tries, after it.
-    pub(crate) signal: Option<(Signal, usize, Moment)>,
+    pub signal: Option<(Signal, usize, Moment)>,
 }
 
 impl Plan {
-    pub(crate) fn draw(random: &mut Random) -> Self {
+    /// A plan; the same random numbers make the same one.
+    pub fn draw(random: &mut Random) -> Self {
         let moment = if random.chance(60) { Moment::Asked } else { Moment::After(random.millis(0..=100)) };
         let signal = (random.pick(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT]), random.pick(&[0, 1, 2, 3, 3, 4]), moment);
         Self {
             roughness: random.pick(&[0, 10, 25, 25, 50, 80]),
             seals: random.chance(20),
             signal: Some(signal).filter(|_| random.chance(30)),
-            random: Random::new(random.next()),
+            random: Random::new(random.draw()),
         }
     }
 

@@ -10,48 +10,69 @@ use rcgen::{
     KeyUsagePurpose, SanType, date_time_ymd,
 };
 
-use super::scratch;
+use crate::folders::scratch;
 
 /// A PEM certificate and its key, as texts and as files.
 #[derive(Clone)]
-pub(crate) struct Pair {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
-    pub(crate) certificate_file: PathBuf,
-    pub(crate) key_file: PathBuf,
+pub struct Pair {
+    /// PEM.
+    pub certificate: String,
+    /// PEM.
+    pub key: String,
+    /// The certificate again.
+    pub certificate_file: PathBuf,
+    /// The key again.
+    pub key_file: PathBuf,
+}
+
+/// One TLS listener: PEM texts.
+#[derive(Clone)]
+pub struct Tls {
+    /// The certificate chain that is shown.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// With it, clients must show a certificate that this CA signed.
+    pub client_ca: Option<String>,
 }
 
 /// All that the tests use. Server certificates are for 127.0.0.1 and `localhost` unless their name says
 /// otherwise.
-pub(crate) struct Certs {
+pub struct Certs {
     /// Signed all of them but `stranger`.
-    pub(crate) ca: Pair,
-    pub(crate) good: Pair,
-    pub(crate) expired: Pair,
-    pub(crate) not_yet_valid: Pair,
+    pub ca: Pair,
+    /// A server certificate without a fault.
+    pub good: Pair,
+    /// Was valid in 2020.
+    pub expired: Pair,
+    /// Is valid in 2090.
+    pub not_yet_valid: Pair,
     /// For `elsewhere.example` only.
-    pub(crate) wrong_name: Pair,
+    pub wrong_name: Pair,
     /// A server certificate of another CA.
-    pub(crate) stranger: Pair,
+    pub stranger: Pair,
     /// That CA.
-    pub(crate) stranger_ca: Pair,
+    pub stranger_ca: Pair,
     /// Signed by another key under the same CA name: a forgery.
-    pub(crate) impostor: Pair,
+    pub impostor: Pair,
     /// A server certificate that is its own CA, as plain `openssl req -x509` makes it.
-    pub(crate) self_signed: Pair,
-    pub(crate) client: Pair,
+    pub self_signed: Pair,
+    /// A client certificate without a fault.
+    pub client: Pair,
     /// Client certificates that a server that trusts `ca` refuses.
-    pub(crate) stranger_client: Pair,
-    pub(crate) expired_client: Pair,
+    /// Signed by the other CA.
+    pub stranger_client: Pair,
+    /// Was valid in 2020.
+    pub expired_client: Pair,
 }
 
 /// The certificates of this run.
-pub(crate) fn certs() -> &'static Certs {
+pub fn certs() -> &'static Certs {
     static CERTS: LazyLock<Certs> = LazyLock::new(|| Certs::create(&scratch("certs")));
     &CERTS
 }
 
-pub(super) type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Issuer = CertifiedIssuer<'static, KeyPair>;
 
 impl Certs {
     fn create(folder: &Path) -> Self {
@@ -92,7 +113,7 @@ impl Certs {
     }
 }
 
-pub(super) fn issuer(name: &str) -> Issuer {
+pub(crate) fn issuer(name: &str) -> Issuer {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -101,7 +122,7 @@ pub(super) fn issuer(name: &str) -> Issuer {
 }
 
 /// What a server's certificate should have.
-pub(super) fn server() -> CertificateParams {
+pub(crate) fn server() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "vault");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -112,7 +133,7 @@ pub(super) fn server() -> CertificateParams {
     params
 }
 
-pub(super) fn pair(folder: &Path, name: &str, certificate: String, key: String) -> Pair {
+pub(crate) fn pair(folder: &Path, name: &str, certificate: String, key: String) -> Pair {
     let [certificate_file, key_file] = ["pem", "key"].map(|extension| folder.join(format!("{name}.{extension}")));
     fs::write(&certificate_file, &certificate).expect("a certificate is written");
     fs::write(&key_file, &key).expect("a key is written");

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::jwt::{self, FORGED};
 use super::reply::{Answer, Reply};
-use super::token::{DEFAULT_TTL, Token, seconds, unix_now};
+use super::token::{DEFAULT_TTL, Token, seconds};
 use super::vault::{Target, random_id, strings};
+use crate::clock::unix_now;
+use crate::jwt::{self, FORGED};
 
 /// How far clocks may differ, in seconds.
 const LEEWAY: u64 = 60;

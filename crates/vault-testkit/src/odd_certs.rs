@@ -11,19 +11,23 @@ use rcgen::{
     KeyPair, NameConstraints, SanType,
 };
 
-use super::certs::{Issuer, certs, server};
-use super::embedded_vault::{EmbeddedVault, Tls};
-use super::openbao::{OpenBao, Storage, spawn_bound};
-use super::readers::missing;
-use super::scratch;
-use super::server::Kind;
+use crate::certs::{Issuer, Tls, certs, server};
+use crate::embedded::EmbeddedVault;
+use crate::folders::{scratch, unique};
+use crate::openbao::{OpenBao, Storage, spawn_bound};
+use crate::parts::missing;
+use crate::server::Kind;
 
 /// A server's certificate with its chain, and the CA that a client of it trusts.
-pub(crate) struct Odd {
-    pub(crate) name: &'static str,
-    pub(crate) ca: PathBuf,
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+pub struct Odd {
+    /// What tests call it.
+    pub name: &'static str,
+    /// The file of the CA that a client has.
+    pub ca: PathBuf,
+    /// PEM, with its chain.
+    pub certificate: String,
+    /// PEM.
+    pub key: String,
     /// Whether the embedded server's TLS library, which reads its own certificate, takes it.
     embedded: bool,
     /// Whether the real server does.
@@ -130,7 +134,7 @@ fn openssl_has_written() -> bool {
             return missing("openssl");
         }
         let (ca, client) = (&certs().ca, &certs().client);
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/odd_certs.sh");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/odd_certs.sh");
         let files = [&ca.certificate_file, &ca.key_file, &client.certificate_file, &client.key_file];
         let made = Command::new("bash").arg(script).arg(folder()).args(files).status();
         let log = || fs::read_to_string(folder().join("log")).unwrap_or_default();
@@ -141,7 +145,7 @@ fn openssl_has_written() -> bool {
 }
 
 /// A file that openssl has written; `None` where it is not there.
-pub(crate) fn file(name: &str) -> Option<PathBuf> {
+pub fn file(name: &str) -> Option<PathBuf> {
     openssl_has_written().then(|| folder().join(name))
 }
 
@@ -160,7 +164,7 @@ fn all() -> &'static [Odd] {
 }
 
 /// The one of this name; `None` where openssl would have made it and is not there.
-pub(crate) fn find(name: &str) -> Option<&'static Odd> {
+pub fn find(name: &str) -> Option<&'static Odd> {
     let found = all().iter().find(|odd| odd.name == name);
     assert!(found.is_some() || BY_OPENSSL.iter().any(|it| it.0 == name), "no certificate is called {name}");
     found
@@ -173,7 +177,7 @@ enum Running {
 
 /// The URL of a server that shows this certificate; `None` where a server of that kind cannot, or is not there. Nothing is
 /// ever asked of it: no handshake succeeds.
-pub(crate) fn addr(kind: Kind, odd: &Odd) -> Option<String> {
+pub fn addr(kind: Kind, odd: &Odd) -> Option<String> {
     static EMBEDDED: LazyLock<Option<Running>> =
         LazyLock::new(|| Some(Running::Embedded(EmbeddedVault::start(&shown(|it| it.embedded)))));
     static OPENBAO: LazyLock<Option<Running>> = LazyLock::new(|| {
@@ -196,16 +200,17 @@ fn shown(can: impl Fn(&Odd) -> bool) -> Vec<Tls> {
 }
 
 /// `openssl s_server`: a TLS server with nothing behind it, which can show what no other can.
-pub(crate) struct OpensslServer {
+pub struct OpensslServer {
     process: Child,
-    pub(crate) addr: String,
+    /// Its URL.
+    pub addr: String,
 }
 
 impl OpensslServer {
     /// With this certificate, its key and these options.
-    pub(crate) fn start(certificate: &str, key: &str, options: &[&str]) -> Self {
+    pub fn start(certificate: &str, key: &str, options: &[&str]) -> Self {
         let file = |kind: &str, pem: &str| {
-            let path = folder().join(format!("{}.{kind}", super::unique()));
+            let path = folder().join(format!("{}.{kind}", unique()));
             fs::write(&path, pem).expect("a file is written");
             path
         };

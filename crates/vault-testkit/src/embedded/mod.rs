@@ -1,15 +1,15 @@
 //! A small Vault for trying and testing: it is set up through the same HTTP API as the real server and
 //! answers like it, but keeps everything in memory and checks no signature.
+//!
+//! It has KV, Kubernetes auth and tokens, and gets no more: other engines and logins are tested on the real server and
+//! on scripted ones.
 
 mod http;
-pub(crate) mod jwt;
 mod kubernetes;
 mod kv;
 mod policy;
 mod quota;
 mod reply;
-#[allow(dead_code, reason = "only the examples use it")]
-pub(crate) mod sample;
 mod sys;
 mod token;
 mod vault;
@@ -19,43 +19,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use self::vault::Vault;
-
-/// One TLS listener: PEM texts.
-#[derive(Clone)]
-pub(crate) struct Tls {
-    /// The certificate chain that is shown.
-    pub(crate) certificate: String,
-    /// Its private key.
-    pub(crate) key: String,
-    /// With it, clients must show a certificate that this CA signed.
-    pub(crate) client_ca: Option<String>,
-}
+use crate::certs::Tls;
 
 /// What is remembered of a request; no value and no token is in it.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) method: String,
+pub struct Entry {
+    /// `GET`, `POST`, ...
+    pub method: String,
     /// `read`, `list`, `update` or `delete`, as the real server's audit log says.
-    pub(crate) operation: &'static str,
+    pub operation: &'static str,
     /// Without `/v1/`.
-    pub(crate) path: String,
-    pub(crate) namespace: String,
+    pub path: String,
+    /// As the header gave it, empty without one.
+    pub namespace: String,
     /// Whether a token was sent, valid or not.
-    pub(crate) token: bool,
+    pub token: bool,
     /// The policies of the token that was used or, by a login, made.
-    pub(crate) policies: Vec<String>,
+    pub policies: Vec<String>,
     /// The role that a login asked for.
-    pub(crate) role: String,
-    pub(crate) user_agent: String,
+    pub role: String,
+    /// As the header gave it, empty without one.
+    pub user_agent: String,
     /// Counts from 1, in the order in which connections were accepted.
-    pub(crate) connection: u64,
-    pub(crate) status: u16,
+    pub connection: u64,
+    /// The status of its answer.
+    pub status: u16,
     /// When it was answered.
-    pub(crate) at: Instant,
+    pub at: Instant,
 }
 
 /// A running server; dropping it stops it.
-pub(crate) struct EmbeddedVault {
+pub struct EmbeddedVault {
     vault: Arc<Mutex<Vault>>,
     addresses: Vec<SocketAddr>,
     /// Owns the server's threads. Taken out only when dropped.
@@ -64,7 +58,7 @@ pub(crate) struct EmbeddedVault {
 
 impl EmbeddedVault {
     /// Starts an uninitialised server on free ports: plain HTTP, and one listener for each of `tls`.
-    pub(crate) fn start(tls: &[Tls]) -> Self {
+    pub fn start(tls: &[Tls]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -86,24 +80,24 @@ impl EmbeddedVault {
     }
 
     /// Starts one that is initialised and unsealed, and returns its root token too.
-    pub(crate) fn start_unsealed(tls: &[Tls]) -> (Self, String) {
+    pub fn start_unsealed(tls: &[Tls]) -> (Self, String) {
         let server = Self::start(tls);
         let token = server.vault.lock().unwrap_or_else(PoisonError::into_inner).initialise_unsealed();
         (server, token)
     }
 
     /// The URL of the plain listener.
-    pub(crate) fn http_addr(&self) -> String {
+    pub fn http_addr(&self) -> String {
         format!("http://{}", self.addresses[0])
     }
 
     /// The URL of the TLS listener with this index.
-    pub(crate) fn tls_addr(&self, index: usize) -> String {
+    pub fn tls_addr(&self, index: usize) -> String {
         format!("https://{}", self.addresses[1 + index])
     }
 
     /// Everything that was asked so far, in order.
-    pub(crate) fn audit(&self) -> Vec<Entry> {
+    pub fn audit(&self) -> Vec<Entry> {
         self.vault.lock().unwrap_or_else(PoisonError::into_inner).audit.clone()
     }
 }

@@ -4,15 +4,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::ServerConfig;
 
-use super::certs::certs;
+use crate::certs::certs;
 
 /// Its URL; the server listens on `port`. Its thread ends with the process.
-pub(crate) fn before(port: u16) -> String {
+pub fn before(port: u16) -> String {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let addr = format!("https://{}", listener.local_addr().expect("a bound listener has an address"));
     let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -44,8 +46,8 @@ fn acceptor() -> TlsAcceptor {
     let pair = &certs().good;
     let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes()).flatten().collect();
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("a key");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let provider = Arc::new(default_provider());
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = versions.expect("versions").with_no_client_auth().with_single_cert(chain, key);
     TlsAcceptor::from(Arc::new(config.expect("a matching pair")))
 }
