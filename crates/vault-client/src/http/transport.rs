@@ -41,7 +41,9 @@ impl<In: Transport> Connector<In> for TcpConnector {
             return Ok(Some(Either::A(proxied)));
         }
         // A failed connect may mean that the name points elsewhere by now.
-        let stream = race(&details.addrs, &self.slot.call()).inspect_err(|_| self.names.forget())?;
+        let call = self.slot.call();
+        let addresses = self.names.renewed(&details.addrs, &call);
+        let stream = race(&addresses, &call).inspect_err(|_| self.names.forget())?;
         stream.set_nodelay(details.config.no_delay()).map_err(Refused::in_io::<io::Error>("setsockopt"))?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Either::B(Tcp { stream, buffers, slot: self.slot.clone(), is_plain: !details.needs_tls() })))

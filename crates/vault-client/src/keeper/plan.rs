@@ -278,7 +278,7 @@ impl Plan {
         self.renew = None;
         self.login = None;
         let (Some(length), Some(ends)) = (lease.length(), token.ends()) else { return };
-        // Each request is a second after the one before, but a login after a renewal: it waits for no lease that shrank.
+        // A lease that shrank comes from a renewal. The login after it needs no gap, as the one before is long ago.
         let soonest = sent.saturating_add(LEAST_GAP);
         let point = sent.saturating_add(fraction(length, self.rules.threshold * (0.9 + 0.1 * spread)));
         let (replace, login) = match (shrank, self.prefers_login(lease, length)) {
@@ -328,7 +328,7 @@ impl Plan {
             Failed::Broken(status) => Some(status),
             Failed::Silent => None,
         };
-        if false {
+        if status.is_some() && status == token.broken {
             self.login = Some(now);
         }
         token.broken = status;

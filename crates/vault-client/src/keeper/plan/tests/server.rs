@@ -3,7 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::keeper::plan::{Act, Failed, Lease, Origin, Plan, Rules};
+use super::super::{Act, Failed, Lease, Origin, Plan, Rules};
+
+/// More requests than any client here sends: one in three seconds for a week.
+const MOST: usize = 200_000;
 
 /// Returns a number of seconds.
 pub fn secs(seconds: u64) -> Duration {
@@ -207,6 +210,7 @@ impl Client {
         let lived_until = self.server.lives_until(arrives);
         let answer = self.server.answer(act, arrives);
         self.now = arrives + self.server.way;
+        assert!(self.sent.len() < MOST, "a storm");
         self.sent.push(Sent { at: sent, act, lease: answer.ok() });
         let spread = self.spreads.draw();
         match (answer, act) {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::{Act, Failed, Lease, Origin, Plan, Rules};
 use super::server::{Client, Fault, Sent, Server, Spreads, most_within, secs};
 use super::{DAY, HOUR};
-use crate::keeper::plan::{Act, Failed, Lease, Origin, Plan, Rules};
 
 const WEEK: u64 = 7 * DAY;
 
@@ -215,6 +215,7 @@ fn a_server_that_refuses_everything_gets_seven_requests_in_an_hour() {
     plan.obtained(Duration::ZERO, Lease::Renewable(secs(HOUR)), 0.0);
     let mut sent = Vec::new();
     while let Some(due) = plan.next(Duration::ZERO).filter(|due| due.at < secs(2430 + HOUR)) {
+        assert!(sent.len() < 100, "a storm");
         sent.push((due.act, due.at.as_secs() - 2430));
         plan.failed(due.act, Failed::Refused, due.at, 0.0);
     }

@@ -1,0 +1,60 @@
+//! A corner of the real server for one test: a KV mount, a policy, a role to log in with.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use vault_client::{Kubernetes, VaultClient, VaultClientBuilder};
+use vault_testkit::jwt::Jwt;
+use vault_testkit::server::{Kind, Listener, Server, on};
+use vault_testkit::{scratch, unique};
+
+/// What a test has to itself on a server.
+pub(crate) struct Corner<'a> {
+    pub server: &'a Server,
+    /// The names of its mount, policy and role.
+    pub name: String,
+    jwt: PathBuf,
+}
+
+/// Runs `body` in a corner of the shared real server; `scenario` is the test's name.
+pub(crate) fn with_corner(scenario: &str, body: impl FnOnce(&Corner)) {
+    on(Kind::OpenBao, scenario, |server| body(&Corner::of(server, &json!({}))));
+}
+
+impl<'a> Corner<'a> {
+    /// One in `server`, with these fields of the role changed.
+    pub fn of(server: &'a Server, role: &Value) -> Self {
+        let name = unique();
+        server.mount_kv("", &name, 2);
+        server.write_policy("", &name, &format!("path \"{name}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"patch\", \"delete\", \"list\"] }}"));
+        server.write_kubernetes_role("", "kubernetes", &name, &name, role);
+        let jwt = scratch(&name).join("jwt");
+        std::fs::write(&jwt, Jwt::default().encode()).expect("the JWT is written");
+        Self { server, name, jwt }
+    }
+
+    /// The login of its role.
+    pub fn login(&self) -> Kubernetes {
+        Kubernetes { mount: "kubernetes".into(), role: self.name.clone(), jwt: self.jwt.clone(), revoke: true }
+    }
+
+    /// A client that logs in with its role.
+    pub fn builder(&self) -> VaultClientBuilder {
+        VaultClient::builder().address(&self.server.addr(Listener::Plain)).login(self.login())
+    }
+
+    /// The same, made.
+    pub fn client(&self) -> VaultClient {
+        self.builder().build().expect("a client")
+    }
+
+    /// How many tokens of its role are alive.
+    pub fn live_tokens(&self) -> usize {
+        self.server.live_tokens("", &self.name)
+    }
+
+    /// How many requests of this operation the server has seen whose path holds `part`.
+    pub fn count(&self, part: &str) -> usize {
+        self.server.asked(&self.name).iter().filter(|asked| asked.path.contains(part)).count()
+    }
+}
