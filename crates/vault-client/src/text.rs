@@ -4,6 +4,7 @@
 mod credential;
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +20,9 @@ const MAX_CHARS: usize = 300;
 /// the middle of a secret.
 const MAX_BYTES: usize = 4 << 10;
 
+/// Of so many secrets the pieces are remembered.
+const MOST_SECRETS: usize = 32;
+
 /// Longer names are cut: whoever writes the secret must not fill a log or a screen.
 const LONGEST_NAME: usize = 100;
 
@@ -28,7 +32,8 @@ const MIN_SECRET: usize = 6;
 /// The same for parts of a secret: the parts of a JWT, the lines of a key.
 const MIN_PART: usize = 16;
 
-/// The secrets that this process has seen or sent, to be struck out of what comes back.
+/// The secrets that this client has seen or sent, to be struck out of what comes back. It remembers the last 32 of them
+/// (a token, a JWT, the values of one read): a client that lives for weeks is not to collect all that it has read.
 ///
 /// # Examples
 ///
@@ -44,7 +49,8 @@ pub struct Scrubber(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    pieces: Vec<Zeroizing<String>>,
+    /// The pieces of each secret, the last one last.
+    secrets: VecDeque<Vec<Zeroizing<String>>>,
     /// There may be secrets that are not among them.
     incomplete: bool,
 }
@@ -57,17 +63,21 @@ impl Scrubber {
 
     /// The same of many.
     pub fn learn_all(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
-        let known = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).pieces;
+        let mut pieces = Vec::new();
         for secret in secrets {
             // What a server says is flattened before it is searched.
             let flat = Zeroizing::new(flat(secret.as_ref()));
             let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
-            known.extend(parts.map(|part| Zeroizing::new(part.to_owned())));
-            known.extend(Some(flat.clone()).filter(|flat| flat.len() >= MIN_SECRET));
+            pieces.extend(parts.map(|part| Zeroizing::new(part.to_owned())));
+            pieces.extend(Some(flat).filter(|flat| flat.len() >= MIN_SECRET));
         }
-        // The longest first: one may be a part of another.
-        known.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        known.dedup();
+        let known = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).secrets;
+        // What is seen again is remembered from now on.
+        known.retain(|before| *before != pieces);
+        known.extend(Some(pieces).filter(|pieces| !pieces.is_empty()));
+        if known.len() > MOST_SECRETS {
+            known.pop_front();
+        }
     }
 
     /// Shows no text of the server's from now on: it has sent secrets that could not be taken apart.
@@ -82,8 +92,12 @@ impl Scrubber {
         if text.len() > MAX_BYTES || known.incomplete && !text.is_empty() {
             return format!("a text of {} bytes", text.len());
         }
-        for secret in &known.pieces {
-            text = text.replace(secret.as_str(), "***");
+        let mut pieces: Vec<&str> = known.secrets.iter().flatten().map(|piece| piece.as_str()).collect();
+        // The longest first: one may be a part of another.
+        pieces.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        pieces.dedup();
+        for piece in pieces {
+            text = text.replace(piece, "***");
         }
         cut(&text, MAX_CHARS, push_escaped)
     }
@@ -240,6 +254,18 @@ mod tests {
         let text = format!("{} token hvs.abcdefghijklmnopqrst (abcdefghijklmnopqrst) x", "é".repeat(280));
         assert_eq!(scrubber.clean(&[&text]), format!("{} token *** (***) x", "é".repeat(280)));
         assert_eq!(scrubber.clean(&[&"é".repeat(301)]), format!("{}…", "é".repeat(300)));
+    }
+
+    #[test]
+    fn the_last_secrets_are_remembered_and_those_before_them_are_not() {
+        let scrubber = Scrubber::default();
+        let secret = |n: usize| format!("secret-{n:03}");
+        (0..MOST_SECRETS).for_each(|n| scrubber.learn(&secret(n)));
+        // It is seen again, so the one after it is the oldest.
+        scrubber.learn(&secret(0));
+        scrubber.learn(&secret(MOST_SECRETS));
+        let said = scrubber.clean(&[secret(0), secret(1), secret(2), secret(MOST_SECRETS)]);
+        assert_eq!(said, "***, secret-001, ***, ***");
     }
 
     #[test]
