@@ -47,7 +47,7 @@ pub enum Revoked {
 impl Session {
     /// A session with a token that was handed in, which is its owner's to revoke.
     pub(crate) fn handed_in(endpoint: &Endpoint, token: Secret) -> Self {
-        endpoint.scrubber().learn(token.expose());
+        endpoint.scrubber().learn_token(token.expose());
         let revoked = Mutex::new(Some(Revoked::No("it was handed in")));
         Self { endpoint: endpoint.clone(), token, handed_in: true, index: None, info: TokenInfo::default(), revoked }
     }
@@ -67,7 +67,7 @@ impl Session {
         if token.is_empty() {
             return Ok(None);
         }
-        endpoint.scrubber().learn(&token);
+        endpoint.scrubber().learn_token(&token);
         let token = Secret::from(token);
         // What is no index is not sent back, where it could only spoil the request.
         let index =
@@ -89,7 +89,7 @@ impl Session {
     /// for nothing else.
     pub(crate) fn salvage(endpoint: &Endpoint, answer: &[u8], revoke: bool) -> Option<Self> {
         let token = Secret::new(token_in(answer)?);
-        endpoint.scrubber().learn(token.expose());
+        endpoint.scrubber().learn_token(token.expose());
         let revoked = Mutex::new(Some(Revoked::No("VAULT_REVOKE is false")).filter(|_| !revoke));
         let endpoint = endpoint.clone();
         Some(Self { endpoint, token, handed_in: false, index: None, info: TokenInfo::default(), revoked })

@@ -23,6 +23,9 @@ const MAX_BYTES: usize = 4 << 10;
 /// Of so many secrets the pieces are remembered.
 const MOST_SECRETS: usize = 32;
 
+/// The same of tokens: the one in hand, and those that it has replaced.
+const MOST_TOKENS: usize = 4;
+
 /// Longer names are cut: whoever writes the secret must not fill a log or a screen.
 const LONGEST_NAME: usize = 100;
 
@@ -47,10 +50,15 @@ const MIN_PART: usize = 16;
 #[derive(Default)]
 pub struct Scrubber(Mutex<Known>);
 
+/// A secret, and its long parts.
+type Pieces = Vec<Zeroizing<String>>;
+
 #[derive(Default)]
 struct Known {
     /// The pieces of each secret, the last one last.
-    secrets: VecDeque<Vec<Zeroizing<String>>>,
+    secrets: VecDeque<Pieces>,
+    /// The same of tokens: the one in hand is not forgotten for what is read with it.
+    tokens: VecDeque<Pieces>,
     /// There may be secrets that are not among them.
     incomplete: bool,
 }
@@ -63,21 +71,13 @@ impl Scrubber {
 
     /// The same of many.
     pub fn learn_all(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
-        let mut pieces = Vec::new();
-        for secret in secrets {
-            // What a server says is flattened before it is searched.
-            let flat = Zeroizing::new(flat(secret.as_ref()));
-            let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
-            pieces.extend(parts.map(|part| Zeroizing::new(part.to_owned())));
-            pieces.extend(Some(flat).filter(|flat| flat.len() >= MIN_SECRET));
-        }
-        let known = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).secrets;
-        // What is seen again is remembered from now on.
-        known.retain(|before| *before != pieces);
-        known.extend(Some(pieces).filter(|pieces| !pieces.is_empty()));
-        if known.len() > MOST_SECRETS {
-            known.pop_front();
-        }
+        let pieces = pieces(secrets);
+        remember(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).secrets, pieces, MOST_SECRETS);
+    }
+
+    /// Strikes the token in hand out, however much is learned after it.
+    pub fn learn_token(&self, token: &str) {
+        remember(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).tokens, pieces([token]), MOST_TOKENS);
     }
 
     /// Shows no text of the server's from now on: it has sent secrets that could not be taken apart.
@@ -92,7 +92,8 @@ impl Scrubber {
         if text.len() > MAX_BYTES || known.incomplete && !text.is_empty() {
             return format!("a text of {} bytes", text.len());
         }
-        let mut pieces: Vec<&str> = known.secrets.iter().flatten().map(|piece| piece.as_str()).collect();
+        let mut pieces: Vec<&str> =
+            known.secrets.iter().chain(&known.tokens).flatten().map(|piece| piece.as_str()).collect();
         // The longest first: one may be a part of another.
         pieces.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         pieces.dedup();
@@ -100,6 +101,27 @@ impl Scrubber {
             text = text.replace(piece, "***");
         }
         cut(&text, MAX_CHARS, push_escaped)
+    }
+}
+
+fn pieces(secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Pieces {
+    let mut pieces = Vec::new();
+    for secret in secrets {
+        // What a server says is flattened before it is searched.
+        let flat = Zeroizing::new(flat(secret.as_ref()));
+        let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
+        pieces.extend(parts.map(|part| Zeroizing::new(part.to_owned())));
+        pieces.extend(Some(flat).filter(|flat| flat.len() >= MIN_SECRET));
+    }
+    pieces
+}
+
+fn remember(known: &mut VecDeque<Pieces>, pieces: Pieces, most: usize) {
+    // What is seen again is remembered from now on.
+    known.retain(|before| *before != pieces);
+    known.extend(Some(pieces).filter(|pieces| !pieces.is_empty()));
+    if known.len() > most {
+        known.pop_front();
     }
 }
 
@@ -266,6 +288,10 @@ mod tests {
         scrubber.learn(&secret(MOST_SECRETS));
         let said = scrubber.clean(&[secret(0), secret(1), secret(2), secret(MOST_SECRETS)]);
         assert_eq!(said, "***, secret-001, ***, ***");
+
+        scrubber.learn_token("hvs.in-hand");
+        (0..MOST_SECRETS).for_each(|n| scrubber.learn(&secret(n)));
+        assert_eq!(scrubber.clean(&["hvs.in-hand"]), "***");
     }
 
     #[test]
