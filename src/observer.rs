@@ -6,6 +6,7 @@ use std::time::Duration;
 use vault_client::{ErrorKind, Event, Next, Observer, Seconds, Step};
 
 use crate::process::wait::Waiter;
+use crate::remedy;
 
 /// Writes what a client does to the log.
 pub struct Log(pub Arc<Waiter>);
@@ -37,7 +38,7 @@ impl Observer for Log {
             Event::RevokeFailed(fault, ttl) => {
                 let signal = self.0.caught().filter(|_| fault.kind == ErrorKind::Cancelled);
                 let cause = signal.map_or_else(
-                    || fault.cause.clone(),
+                    || remedy::cause(fault).into_owned(),
                     |signal| format!("{signal} left no time for a complete answer"),
                 );
                 log::warn!(

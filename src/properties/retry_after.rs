@@ -39,6 +39,7 @@ pub fn retry_after(input: &[u8]) {
             remedy: "wait".into(),
             retry: Retry::After(pause),
             status: None,
+            tls: None,
         })
     });
     let expected = if pause < BUDGET { (2, pause) } else { (1, Duration::ZERO) };

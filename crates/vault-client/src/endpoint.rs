@@ -129,6 +129,7 @@ impl Endpoint {
                     remedy: String::new(),
                     retry: Retry::Never,
                     status: None,
+                    tls: None,
                 },
                 Effort::default(),
             ),

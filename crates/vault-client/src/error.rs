@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use crate::judge::TlsFault;
 use crate::step::Step;
 use crate::time::Seconds;
 
@@ -205,12 +206,14 @@ pub struct Fault {
     pub retry: Retry,
     /// The HTTP status, where there was an answer.
     pub status: Option<u16>,
+    /// Why the TLS connection failed, if it did. [`Fault::remedy`] is empty then.
+    pub tls: Option<Box<TlsFault>>,
 }
 
 impl Fault {
     /// One that is final, and that no answer has brought.
     pub(crate) fn bare(kind: ErrorKind, cause: impl Into<String>) -> Self {
-        Self { kind, cause: cause.into(), remedy: String::new(), retry: Retry::Never, status: None }
+        Self { kind, cause: cause.into(), remedy: String::new(), retry: Retry::Never, status: None, tls: None }
     }
 }
 
@@ -235,7 +238,10 @@ pub enum Retry {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.cause, self.remedy)
+        match self.tls {
+            Some(_) => f.write_str(&self.cause),
+            None => write!(f, "{}; {}", self.cause, self.remedy),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub use client::VaultClient;
 pub use endpoint::Endpoint;
 pub use error::{Effort, ErrorKind, Fault, Refused, Retry, Stop, VaultError};
 pub use http::retry_after;
+pub use judge::{CertificateFault, ServerName, TlsAlert, TlsFault};
 pub use kv::{Cas, Kv, KvConfig, KvData, KvMetadata, KvVersion, MetadataOptions};
 pub use login::{Kubernetes, Login, Token, TokenSource};
 pub use observe::{Act, Event, Next, Observer, ToLog};

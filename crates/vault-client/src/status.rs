@@ -51,7 +51,14 @@ fn judge(asked: &Asked, answer: &Answer) -> Result<String, Fault> {
     let status = answer.document().map_err(broken)?;
     let number = |key| status.number(key).map_err(broken);
     let not_ready = |cause, remedy: &str| {
-        Err(Fault { kind: ErrorKind::NotReady, cause, remedy: remedy.into(), retry: Retry::InWait, status: None })
+        Err(Fault {
+            kind: ErrorKind::NotReady,
+            cause,
+            remedy: remedy.into(),
+            retry: Retry::InWait,
+            status: None,
+            tls: None,
+        })
     };
     if !status.bool("initialized").map_err(broken)? {
         not_ready("not initialised".into(), "run `operator init` on it, or let --wait wait for it")

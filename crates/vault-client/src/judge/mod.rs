@@ -22,6 +22,7 @@ use crate::step::Step;
 use crate::text::{Scrubber, escaped, shown};
 use crate::time::{Ended, Limit, Seconds};
 pub use read::{doubled, rule};
+pub use tls::{CertificateFault, ServerName, TlsAlert, TlsFault};
 
 /// A request, as far as its answer is judged by it.
 #[derive(Clone, Copy)]
@@ -43,22 +44,36 @@ const CUT_SHORT: &str = "the connection was closed before the answer was complet
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
 
 fn unreachable(cause: String) -> Fault {
-    Fault { kind: ErrorKind::Unreachable, cause, remedy: UNREACHABLE.into(), retry: Retry::Soon, status: None }
+    Fault {
+        kind: ErrorKind::Unreachable,
+        cause,
+        remedy: UNREACHABLE.into(),
+        retry: Retry::Soon,
+        status: None,
+        tls: None,
+    }
 }
 
 fn cancelled() -> Fault {
     let cause = "the call was cancelled before the answer was complete".into();
-    Fault { kind: ErrorKind::Cancelled, cause, remedy: String::new(), retry: Retry::Soon, status: None }
+    Fault { kind: ErrorKind::Cancelled, cause, remedy: String::new(), retry: Retry::Soon, status: None, tls: None }
 }
 
 /// A call that this process may not make, and will not be allowed at another try.
 fn forbidden(refused: Refused) -> Fault {
     let cause = refused.to_string();
-    Fault { kind: ErrorKind::System, cause, remedy: Refused::REMEDY.into(), retry: Retry::Never, status: None }
+    Fault {
+        kind: ErrorKind::System,
+        cause,
+        remedy: Refused::REMEDY.into(),
+        retry: Retry::Never,
+        status: None,
+        tls: None,
+    }
 }
 
 fn not_vault(cause: String) -> Fault {
-    Fault { kind: ErrorKind::NotVault, cause, remedy: NOT_VAULT.into(), retry: Retry::Never, status: None }
+    Fault { kind: ErrorKind::NotVault, cause, remedy: NOT_VAULT.into(), retry: Retry::Never, status: None, tls: None }
 }
 
 /// Judges a call that gave no complete answer.

@@ -93,7 +93,7 @@ fn absent((mount, path, version): (&str, &str, Option<u64>), said: &Said) -> Fau
 }
 
 fn fault(kind: ErrorKind, cause: String, remedy: &str) -> Fault {
-    Fault { kind, cause, remedy: remedy.into(), retry: Retry::Never, status: None }
+    Fault { kind, cause, remedy: remedy.into(), retry: Retry::Never, status: None, tls: None }
 }
 
 /// What an answer is that is Vault's and not what the step wants; `None` where it is not known.

@@ -30,7 +30,7 @@ impl Said {
 
     /// A fault that is final.
     pub(super) fn refused(self, kind: ErrorKind, remedy: impl Into<String>) -> Fault {
-        Fault { kind, cause: self.cause, remedy: remedy.into(), retry: Retry::Never, status: None }
+        Fault { kind, cause: self.cause, remedy: remedy.into(), retry: Retry::Never, status: None, tls: None }
     }
 
     /// A fault that may pass.

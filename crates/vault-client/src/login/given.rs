@@ -94,6 +94,7 @@ impl NoCredential {
             remedy: self.remedy.into(),
             retry: if may_come { Retry::InWait } else { Retry::Never },
             status: None,
+            tls: None,
         }
     }
 }

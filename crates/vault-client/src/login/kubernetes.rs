@@ -133,6 +133,7 @@ fn without_token(step: &Step) -> Fault {
         remedy: "take MFA off the role: a start-up has nobody to answer it".into(),
         retry: Retry::Never,
         status: Some(200),
+        tls: None,
     }
 }
 

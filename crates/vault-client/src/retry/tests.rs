@@ -60,7 +60,7 @@ impl Clock for Frozen {
 }
 
 fn fault(retry: Retry) -> Fault {
-    Fault { kind: ErrorKind::NotReady, cause: "cause".into(), remedy: "remedy".into(), retry, status: None }
+    Fault { kind: ErrorKind::NotReady, cause: "cause".into(), remedy: "remedy".into(), retry, status: None, tls: None }
 }
 
 fn read() -> Step {

@@ -1,35 +1,62 @@
 //! What the server says when it ends a connection ([RFC 8446, 6](https://www.rfc-editor.org/rfc/rfc8446#section-6)).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use rustls::AlertDescription;
 
-use super::{Sentence, plain, too_old};
+use super::TlsFault;
 use crate::http::tls::client::Asked;
 
-const OUR_CERTIFICATE: &str = "set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY to a certificate that it accepts";
+/// An alert of a server. Its text is number and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsAlert(AlertDescription);
+
+impl TlsAlert {
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self.0.into()
+    }
+
+    /// Its name in the [registry](https://www.iana.org/assignments/tls-parameters), if it has one. Logs of other programs
+    /// have that name too.
+    pub fn name(self) -> Option<&'static str> {
+        name(self.0)
+    }
+
+    /// What it says of a client certificate; number and name if it says nothing exact.
+    pub fn of_client_certificate(self) -> Cow<'static, str> {
+        use AlertDescription as Alert;
+        Cow::Borrowed(match self.0 {
+            Alert::UnknownCA => "an authority that it does not know issued it",
+            Alert::CertificateExpired => "it has expired, or is not valid yet",
+            Alert::CertificateRevoked => "it is revoked",
+            Alert::UnsupportedCertificate => "it is of a kind that it does not take",
+            Alert::AccessDenied => "it is not allowed in",
+            Alert::DecryptError => "its signature does not hold",
+            _ => return Cow::Owned(self.to_string()),
+        })
+    }
+}
+
+impl fmt::Display for TlsAlert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "alert {}", self.number())?;
+        self.name().map_or(Ok(()), |name| write!(f, ", {name}"))
+    }
+}
 
 /// What `alert` comes to on a connection on which a client certificate was `asked` for, or not.
-pub fn sentence(alert: AlertDescription, asked: Asked) -> Sentence {
+pub fn fault(alert: AlertDescription, asked: Asked) -> TlsFault {
     use AlertDescription as Alert;
     match alert {
-        Alert::ProtocolVersion => too_old(),
-        Alert::InsufficientSecurity => plain(
-            "the server demands stronger TLS ciphers or keys than are supported",
-            "let it offer TLS 1.2 with ECDHE, or TLS 1.3",
-        ),
-        Alert::UnrecognisedName => plain(
-            "the server has no certificate for the name that it was asked for",
-            "use a name in VAULT_ADDR or VAULT_TLS_SERVER_NAME that it serves",
-        ),
+        Alert::ProtocolVersion => TlsFault::TooOld,
+        Alert::InsufficientSecurity => TlsFault::InsufficientSecurity,
+        Alert::UnrecognisedName => TlsFault::UnrecognisedName,
         // What TLS 1.2 says of a client certificate, and every version of the rest, before it asks for one.
-        Alert::HandshakeFailure if asked == Asked::No => plain(
-            "the server finds no TLS version, cipher or signature that both sides support",
-            "let it offer TLS 1.2 with ECDHE, or TLS 1.3, and a certificate for a key on P-256 or P-384, Ed25519, or RSA of \
-             2048 bits or more (not P-521, not RSA-PSS)",
-        ),
+        Alert::HandshakeFailure if asked == Asked::No => TlsFault::NothingInCommon,
         // Of the signature that comes with a certificate.
-        Alert::DecryptError if asked != Asked::Shown => ended(alert),
+        Alert::DecryptError if asked != Asked::Shown => TlsFault::Refused(TlsAlert(alert)),
         // A server has no certificate to judge but the client's.
         Alert::HandshakeFailure
         | Alert::CertificateRequired
@@ -44,56 +71,17 @@ pub fn sentence(alert: AlertDescription, asked: Asked) -> Sentence {
         | Alert::BadCertificateHashValue
         | Alert::UnknownCA
         | Alert::AccessDenied
-        | Alert::DecryptError => of_client_certificate(alert, asked),
-        other => ended(other),
+        | Alert::DecryptError => match asked {
+            Asked::No => TlsFault::Refused(TlsAlert(alert)),
+            Asked::NoneToShow => TlsFault::ClientCertificateRequired,
+            Asked::NotWithThisKey => TlsFault::ClientKeyUnsuitable,
+            Asked::Shown => TlsFault::ClientCertificateRefused(TlsAlert(alert)),
+        },
+        other => TlsFault::Refused(TlsAlert(other)),
     }
 }
 
-fn of_client_certificate(alert: AlertDescription, asked: Asked) -> Sentence {
-    use AlertDescription as Alert;
-    match asked {
-        Asked::No => ended(alert),
-        Asked::NoneToShow => plain("the server demands a client certificate", OUR_CERTIFICATE),
-        Asked::NotWithThisKey => plain(
-            "the server demands a client certificate, and takes no signature that the key in VAULT_CLIENT_KEY can make",
-            "issue the client certificate for a key of another kind",
-        ),
-        Asked::Shown => {
-            let why = match alert {
-                Alert::UnknownCA => "an authority that it does not know issued it",
-                Alert::CertificateExpired => "it has expired, or is not valid yet",
-                Alert::CertificateRevoked => "it is revoked",
-                Alert::UnsupportedCertificate => "it is of a kind that it does not take",
-                Alert::AccessDenied => "it is not allowed in",
-                Alert::DecryptError => "its signature does not hold",
-                _ => return (refused(alert, None), Cow::Borrowed(OUR_CERTIFICATE)),
-            };
-            (refused(alert, Some(why)), Cow::Borrowed(OUR_CERTIFICATE))
-        }
-    }
-}
-
-fn refused(alert: AlertDescription, why: Option<&str>) -> Cow<'static, str> {
-    let why = why.map_or_else(|| described(alert), str::to_owned);
-    Cow::Owned(format!("the server refuses the client certificate of VAULT_CLIENT_CERT: {why}"))
-}
-
-fn ended(alert: AlertDescription) -> Sentence {
-    (
-        Cow::Owned(format!("the server refuses the TLS connection ({})", described(alert))),
-        Cow::Borrowed("look at the server's log"),
-    )
-}
-
-/// Number and name.
-fn described(alert: AlertDescription) -> String {
-    let number = u8::from(alert);
-    name(alert).map_or_else(|| format!("alert {number}"), |name| format!("alert {number}, {name}"))
-}
-
-/// The name in the [registry](https://www.iana.org/assignments/tls-parameters), under which it is found in other
-/// programs' logs.
-pub(super) fn name(alert: AlertDescription) -> Option<&'static str> {
+fn name(alert: AlertDescription) -> Option<&'static str> {
     use AlertDescription as Alert;
     Some(match alert {
         Alert::CloseNotify => "close_notify",

@@ -1,11 +1,39 @@
 //! A certificate for another name than the one that was asked for.
 
-use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types;
 
-use super::Sentence;
+use super::CertificateFault;
 use crate::text::Scrubber;
+
+/// The name of a server, as its certificate has to carry it in its subjectAltName.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerName {
+    /// A DNS name.
+    Dns(String),
+    /// An IP address.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(address) => address.fmt(f),
+        }
+    }
+}
+
+impl From<&pki_types::ServerName<'_>> for ServerName {
+    fn from(name: &pki_types::ServerName<'_>) -> Self {
+        match name {
+            pki_types::ServerName::IpAddress(address) => Self::Ip((*address).into()),
+            other => Self::Dns(other.to_str().into_owned()),
+        }
+    }
+}
 
 /// A name that a certificate carries.
 #[derive(Clone, Copy)]
@@ -26,25 +54,22 @@ fn read(presented: &str) -> Name<'_> {
     }
 }
 
-/// Why none of the names that are `presented` is `expected`, and what to issue or to write instead.
-pub fn sentence(expected: &ServerName, presented: &[String], scrubber: &Scrubber) -> Sentence {
-    let host = expected.to_str();
-    let kind = if matches!(expected, ServerName::IpAddress(_)) { "IP" } else { "DNS" };
-    let issue = Cow::Owned(format!("issue one with subjectAltName {kind}:{host}"));
-    let names: Vec<_> = presented.iter().map(|name| read(name)).collect();
+/// Why none of the names that are `presented` is `expected`.
+pub fn fault(expected: &pki_types::ServerName, presented: &[String], scrubber: &Scrubber) -> CertificateFault {
+    let expected = ServerName::from(expected);
     if presented.is_empty() {
-        let cause = "the server's certificate has no subjectAltName, and its common name does not count";
-        return (cause.into(), issue);
+        return CertificateFault::NoSubjectAltName { expected };
     }
+    let names: Vec<_> = presented.iter().map(|name| read(name)).collect();
     for name in &names {
         let Name::Dns(name) = name else { continue };
-        let near = match expected {
-            ServerName::DnsName(_) => near_miss(name, &host),
-            _ => (*name == host).then_some("it is there as a DNS name, and an address counts only as an IP address"),
+        let near = match &expected {
+            ServerName::Dns(host) => near_miss(name, host),
+            ServerName::Ip(address) => (*name == address.to_string())
+                .then_some("it is there as a DNS name, and an address counts only as an IP address"),
         };
         if let Some(why) = near {
-            let name = scrubber.clean(&[name]);
-            return (format!("the server's certificate for {name} is not for {host}: {why}").into(), issue);
+            return CertificateFault::NearMiss { expected, name: scrubber.clean(&[name]), why };
         }
     }
     let shown: Vec<_> = names
@@ -55,16 +80,13 @@ pub fn sentence(expected: &ServerName, presented: &[String], scrubber: &Scrubber
         })
         .collect();
     if shown.is_empty() {
-        let cause = "the server's certificate carries neither a DNS name nor an IP address";
-        return (cause.into(), issue);
+        return CertificateFault::NoServerName { expected };
     }
-    let cause = format!("the server's certificate is not for {host} but for {}", scrubber.clean(&[&shown.join(", ")]));
-    let remedy = if shown.iter().all(|name| name.contains('*')) {
-        "use a name in VAULT_ADDR that it covers, or set VAULT_TLS_SERVER_NAME to one"
-    } else {
-        "use that name in VAULT_ADDR, or set VAULT_TLS_SERVER_NAME to it"
-    };
-    (cause.into(), remedy.into())
+    CertificateFault::OtherNames {
+        expected,
+        names: scrubber.clean(&[&shown.join(", ")]),
+        wildcards: shown.iter().all(|name| name.contains('*')),
+    }
 }
 
 /// Why `name` does not count for `host`, where whoever issued it meant it to. The rules are webpki's, in
