@@ -52,8 +52,8 @@ impl VaultClient {
     }
 
     /// The KV version 2 engine at `mount`.
-    pub fn kv(&self, mount: impl Into<String>) -> Kv {
-        Kv::new(self.clone(), mount.into())
+    pub fn kv(&self, mount: impl AsRef<str>) -> Kv {
+        Kv::new(self.clone(), mount.as_ref())
     }
 
     /// Reads the latest version of the secret at `path` of `mount`.

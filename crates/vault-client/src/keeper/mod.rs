@@ -201,9 +201,10 @@ impl Shared {
 
     /// Looks a token up that was handed in, once.
     fn introduce(&self, session: Session, endpoint: &Endpoint) -> (Session, TokenInfo) {
-        let info = match session.is_handed_in() {
-            true => session.look_up_once(endpoint, &endpoint.call()).unwrap_or_default(),
-            false => session.info.clone(),
+        let info = if session.is_handed_in() {
+            session.look_up_once(endpoint, &endpoint.call()).unwrap_or_default()
+        } else {
+            session.info.clone()
         };
         (session.kept_by(&self.endpoint), info)
     }

@@ -81,7 +81,6 @@ fn failed(fault: &Fault) -> Failed {
     match (fault.kind, fault.status) {
         (ErrorKind::RateLimited | ErrorKind::Unreachable, _) | (_, None | Some(408 | 412 | 429)) => Failed::Silent,
         (_, Some(500..)) if judge::is_past_maximum(fault) => Failed::Refused,
-        (_, Some(status @ 500..)) => Failed::Broken(status),
         (_, Some(400..500)) => Failed::Refused,
         (_, Some(status)) => Failed::Broken(status),
     }

@@ -83,7 +83,7 @@ impl fmt::Debug for KvData {
             .field("data", &self.data)
             .field("metadata", &self.metadata)
             .field("request_id", &self.request_id)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

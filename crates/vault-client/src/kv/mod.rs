@@ -43,7 +43,7 @@ pub struct Kv {
 }
 
 impl Kv {
-    pub(crate) fn new(client: VaultClient, mount: String) -> Self {
+    pub(crate) fn new(client: VaultClient, mount: &str) -> Self {
         Self { client, mount: mount.trim_matches('/').to_owned() }
     }
 

@@ -172,6 +172,7 @@ fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::
     serializer.collect_str(&humantime::format_rfc3339(*time))
 }
 
+#[expect(clippy::ref_option, reason = "serde calls it so")]
 fn rfc3339_or_null<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => rfc3339(time, serializer),
@@ -180,6 +181,7 @@ fn rfc3339_or_null<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> R
 }
 
 /// As the server reads a duration. A part of a second is a whole one: zero would be never.
+#[expect(clippy::ref_option, reason = "serde calls it so")]
 fn seconds_or_null<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match duration {
         Some(duration) => {
