@@ -44,7 +44,7 @@ fn environment() -> Roff {
     for setting in setting::ALL {
         let mut text = setting.meaning.to_owned();
         let flag = setting.flag.map(|flag| format!("--{flag}"));
-        let notes = [("flag", flag.as_deref()), ("default", Some(setting.default).filter(|d| *d != "-"))];
+        let notes = [("flag", flag.as_deref()), ("default", setting.default)];
         let alias = ("alias", setting.aliases.first().copied());
         for (what, note) in notes.into_iter().chain([alias]).filter_map(|(what, note)| Some((what, note?))) {
             let _ = write!(text, " [{what}: {note}]");

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
-use crate::config::reader::Flags;
+use crate::config::Flags;
 use crate::config::setting::{self, Setting};
 use crate::error::Error;
 
@@ -158,7 +158,13 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
     if !command.is_empty() && (to_file || format.is_some() || force) {
         return Err(usage("COMMAND does not go with --env-file, --format or --force"));
     }
-    let flags = Flags { keys, require, allow_name, wait, env_file, format };
+    let flags = Flags::default()
+        .with(&setting::KEYS, keys)
+        .with(&setting::REQUIRED_KEYS, require)
+        .with(&setting::ALLOW_NAMES, allow_name)
+        .with(&setting::WAIT, wait)
+        .with(&setting::ENV_FILE, env_file)
+        .with(&setting::ENV_FILE_FORMAT, format);
     if let Some(directory) = install {
         let alone = !check && !force && command.is_empty() && flags == Flags::default();
         return if alone { Ok(Ask::Install(directory)) } else { Err(usage("--install goes with nothing else")) };
@@ -212,8 +218,8 @@ fn setting_help(setting: &Setting) -> String {
     if setting.flag.is_some() {
         let _ = write!(text, " [env: {}]", setting.name);
     }
-    if setting.default != "-" {
-        let _ = write!(text, " [default: {}]", setting.default);
+    if let Some(default) = setting.default {
+        let _ = write!(text, " [default: {default}]");
     }
     for alias in setting.aliases {
         let _ = write!(text, " [alias: {alias}]");
@@ -310,7 +316,7 @@ mod tests {
     #[test]
     fn from_the_command_on_everything_is_passed_through() {
         let none = Flags::default;
-        let require = Flags { require: vec!["A".into(), "B,C".into()], ..none() };
+        let require = none().with(&setting::REQUIRED_KEYS, ["A".into(), "B,C".into()]);
         for (args, ask) in [
             (&["server", "-p", "80", "--", "-x", ""][..], run(&["server", "-p", "80", "--", "-x", ""], none())),
             (&["--", "--odd", "--help"], run(&["--odd", "--help"], none())),
@@ -322,14 +328,15 @@ mod tests {
         }
         let bytes = OsString::from_vec(vec![0xff, b'=']);
         let args = vec!["vault-exec".into(), "--wait=1s".into(), "env".into(), bytes.clone()];
-        let flags = Flags { wait: Some("1s".into()), ..none() };
+        let flags = none().with(&setting::WAIT, ["1s".into()]);
         let command = vec!["env".into(), bytes];
         assert_eq!(parse(args).unwrap(), Ask::Run(Request { command, flags, force: false }));
     }
 
     #[test]
     fn the_modes_are_told_apart() {
-        let file = || Flags { env_file: Some("/f".into()), format: Some("json".into()), ..Flags::default() };
+        let json = |flags: Flags| flags.with(&setting::ENV_FILE_FORMAT, ["json".into()]);
+        let file = || json(Flags::default().with(&setting::ENV_FILE, ["/f".into()]));
         let command = || Request { command: vec!["env".into()], ..Request::default() };
         for (args, ask) in [
             (&[][..], run(&[], Flags::default())),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+pub use vault_client::settings::SettingFault;
 use vault_client::{ErrorKind, Seconds, VaultError};
 
 use crate::install::InstallError;
@@ -201,16 +202,4 @@ impl Error {
         };
         code as u8
     }
-}
-
-/// One setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}{}: {cause}", .held.as_ref().map(|held| format!(" = {held}")).unwrap_or_default())]
-pub struct SettingFault {
-    /// The variable or flag it came from.
-    pub name: String,
-    /// What it held, quoted and cut; nothing for a credential.
-    pub held: Option<String>,
-    /// What is wrong and what is accepted.
-    pub cause: String,
 }

@@ -18,9 +18,9 @@ use crate::steps::{
     print, refuse_references, refused, sink, tracer,
 };
 use crate::{check, install, logging, process};
-use vault_client::Ended;
 use vault_client::Revoked;
 use vault_client::text;
+use vault_client::{Ended, Limits};
 
 /// The whole program: log, run, print one error, return its code.
 pub fn program(args: Vec<OsString>) -> u8 {
@@ -134,7 +134,7 @@ fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
         Sink::Command(command) => Err(not_started(&command.name())(command.exec(None))),
         Sink::EnvFile(env_file) => {
             let waiter = arm()?;
-            let end = Instant::now() + config::STARTUP_TIMEOUT;
+            let end = Instant::now() + Limits::default().whole;
             let bytes = env_file.render(&[]).unwrap_or_default();
             let outcome = put_in_place(env_file.prepare(bytes).map_err(Unwritten::File)?, &waiter, end)?;
             log::info!("VAULT_ADDR is unset: {env_file} {outcome}, without variables");

@@ -21,6 +21,7 @@ use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
 use crate::sink::{Payload, Sink};
 use vault_client::kv::{Location, Version};
+use vault_client::settings::FaultKind;
 use vault_client::text;
 use vault_client::{Endpoint, ErrorKind, VaultError};
 
@@ -169,7 +170,8 @@ pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Con
     }
     let cause = "another tool's reference (vault:PATH#KEY), which nothing resolves here; let VAULT_KEYS rename the key to \
                  this variable (KEY:NAME), or set VAULT_ALLOW_REFERENCES=true";
-    Err(Error::Settings(vec![SettingFault { name: error::names(&names), held: None, cause: cause.into() }]))
+    let kind = FaultKind::Unusable;
+    Err(Error::Settings(vec![SettingFault { name: error::names(&names), held: None, kind, cause: cause.into() }]))
 }
 
 /// The names of the variables that COMMAND's environment has with another value.

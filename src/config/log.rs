@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use log::LevelFilter;
 
-use super::reader::{Flags, Reader};
 use super::setting;
+use super::source::{Flags, Texts};
 use crate::process::environ::Environ;
+use vault_client::settings::Reader;
 
 /// What is known before anything else is, passthrough included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,14 @@ pub struct Log {
 
 /// Reads the log's settings. A value that cannot be used is reported by [`super::load`]; until then the default holds.
 pub fn log(environ: &Environ) -> Log {
-    read(&mut Reader::new(environ, &Flags::default()))
+    read(&mut Texts { environ, flags: &Flags::default() }.reader())
 }
 
 /// The same, with the faults noted in `reader`.
 pub(super) fn read(reader: &mut Reader) -> Log {
     let level = reader
         .parse(&setting::LOG_LEVEL, |text| level(text).ok_or("unknown; write off, error, warn, info, debug or trace"));
-    let json = reader.parse(&setting::LOG_FORMAT, |text| match text {
+    let json = reader.value(&setting::LOG_FORMAT, |text| match text {
         "text" => Ok(false),
         "json" => Ok(true),
         _ => Err("unknown; write text or json"),
@@ -36,10 +37,10 @@ pub(super) fn read(reader: &mut Reader) -> Log {
     let termination_log = match reader.find(&setting::TERMINATION_LOG) {
         Some(found) if found.text == "none" => None,
         Some(found) => Some(found.text.into()),
-        None => Some(PathBuf::from(setting::TERMINATION_LOG.default)).filter(|path| path.exists()),
+        None => setting::TERMINATION_LOG.default.map(PathBuf::from).filter(|path| path.exists()),
     };
     let level = level.or_else(|| rust_log(reader)).unwrap_or(LevelFilter::Info);
-    Log { level, json: json.unwrap_or(false), termination_log }
+    Log { level, json, termination_log }
 }
 
 fn level(text: &str) -> Option<LevelFilter> {
@@ -50,8 +51,8 @@ fn level(text: &str) -> Option<LevelFilter> {
 }
 
 /// `RUST_LOG` belongs to the application; of it only the level for everything or for `vault_exec` counts.
-fn rust_log(reader: &mut Reader) -> Option<LevelFilter> {
-    let directives = reader.environment("RUST_LOG")?;
+fn rust_log(reader: &Reader) -> Option<LevelFilter> {
+    let directives = std::str::from_utf8(reader.bytes("RUST_LOG")?).ok()?;
     let directives = directives.split('/').next().unwrap_or_default().split(',').map(str::trim);
     let (mut all, mut own) = (None, None);
     for directive in directives {

@@ -1,35 +1,30 @@
 //! Raw settings become one validated [`Config`], or the complete list of what is wrong with them.
 
-mod auth;
 mod foreign;
 mod log;
 mod passthrough;
-pub mod reader;
 pub mod setting;
-mod tls;
-mod trust;
-pub(crate) mod value;
+mod source;
+mod value;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::{Error, SettingFault};
 use crate::process::environ::Environ;
 use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
-use crate::sink::format::{Format, UnknownFormat};
+use crate::sink::format::UnknownFormat;
 pub use log::{Log, log};
 pub use passthrough::Passthrough;
-use reader::{Flags, Found, NearMiss, Reader};
 use setting::Setting;
-use vault_client::Address;
+pub use source::Flags;
+use source::{Texts, list};
 use vault_client::kv::Location;
+use vault_client::settings::value::{boolean, segments};
+use vault_client::settings::{Reader, Server};
 use vault_client::text::shown;
-use vault_client::{Limits, Login};
-use vault_client::{Options, Proxy};
-
-/// The default of `VAULT_STARTUP_TIMEOUT`.
-pub const STARTUP_TIMEOUT: Duration = Duration::from_secs(120);
+use vault_client::{Address, Limits, Login, Options};
 
 /// What the server's log has of this program.
 const USER_AGENT: &str = concat!("vault-exec/", env!("CARGO_PKG_VERSION"));
@@ -98,7 +93,7 @@ pub fn is_credential(name: &[u8], value: &[u8]) -> bool {
 /// # Examples
 ///
 /// ```
-/// use vault_exec::config::{Plan, load, reader::Flags};
+/// use vault_exec::config::{Flags, Plan, load};
 /// use vault_exec::process::environ::Environ;
 ///
 /// let environ = Environ::from_pairs([
@@ -133,26 +128,26 @@ pub struct Inspected {
 
 /// The same for a dry run, which looks at what can be used beside the faults.
 pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected {
-    let mut reader = Reader::new(environ, flags);
+    let texts = Texts { environ, flags };
+    let mut reader = texts.reader();
     log::read(&mut reader);
-    let required = reader.parse(&setting::REQUIRED, value::boolean);
-    let address = reader.find(&setting::ADDR);
+    let required = reader.parse(&setting::REQUIRED, boolean);
+    let has_address = reader.find(&setting::ADDR).is_some();
     if required == Some(true) && reader.is_unset(&setting::ADDR) {
-        let cause = if passthrough::is_hidden(environ) {
-            "hidden by BAO_ADDR, which is empty, and VAULT_REQUIRED is true; unset BAO_ADDR"
+        if passthrough::is_hidden(environ) {
+            let cause = "hidden by BAO_ADDR, which is empty, and VAULT_REQUIRED is true; unset BAO_ADDR";
+            reader.fault(setting::ADDR.name, None, cause);
         } else {
-            "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL"
-        };
-        reader.fault("VAULT_ADDR", None, cause);
-    }
-    let mut plan = match &address {
-        None => {
-            let demand = for_command && required.is_none();
-            Some(Plan::Passthrough(passthrough::read(&mut reader, environ, demand)))
+            reader.unset(&setting::ADDR, "unset, and VAULT_REQUIRED is true; set it to Vault's https:// URL");
         }
-        Some(address) => read(&mut reader, environ, address).map(|config| Plan::Vault(Box::new(config))),
+    }
+    let mut plan = if has_address {
+        read(&mut reader).map(|config| Plan::Vault(Box::new(config)))
+    } else {
+        let demand = for_command && required.is_none();
+        Some(Plan::Passthrough(passthrough::read(&mut reader, environ, demand)))
     };
-    let env_file = if address.is_some() || !for_command { read_env_file(&mut reader) } else { None };
+    let env_file = if has_address || !for_command { read_env_file(&mut reader) } else { None };
     if let Some(Plan::Vault(config)) = &mut plan {
         config.warnings.extend(env_file.as_ref().and_then(|file| doubtful(file, for_command)));
     }
@@ -162,19 +157,19 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected
 
 /// Whether an address of Vault is given: if none is, it is a passthrough.
 pub fn names_vault(environ: &Environ) -> bool {
-    Reader::new(environ, &Flags::default()).find(&setting::ADDR).is_some()
+    Texts { environ, flags: &Flags::default() }.reader().find(&setting::ADDR).is_some()
 }
 
 /// Whether an env file is named, by flag or variable.
 pub fn names_env_file(environ: &Environ, flags: &Flags) -> bool {
-    Reader::new(environ, flags).find(&setting::ENV_FILE).is_some()
+    Texts { environ, flags }.reader().find(&setting::ENV_FILE).is_some()
 }
 
 fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
-    let format = reader.parse(&setting::ENV_FILE_FORMAT, |text| {
+    let format = reader.value(&setting::ENV_FILE_FORMAT, |text| {
         text.parse().map_err(|fault: UnknownFormat| format!("{fault}; write one of these"))
     });
-    let mode = reader.parse(&setting::ENV_FILE_MODE, |text| match u32::from_str_radix(text, 8) {
+    let mode = reader.value(&setting::ENV_FILE_MODE, |text| match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),
         _ => Err("not a file mode; write octal digits up to 0777, such as 0640"),
     });
@@ -183,7 +178,7 @@ fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
         "-" => Place::Stdout,
         path => Place::File(path.into()),
     };
-    Some(EnvFile { place, format: format.unwrap_or(Format::Sh), mode: mode.unwrap_or(0o600), owner })
+    Some(EnvFile { place, format, mode, owner })
 }
 
 /// What deserves a warning of an env file: that it is not written, or that it is everybody's.
@@ -216,7 +211,8 @@ pub struct InEffect {
 
 /// Every setting, for a dry run's report.
 pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
-    let mut reader = Reader::new(environ, flags);
+    let texts = Texts { environ, flags };
+    let mut reader = texts.reader();
     let visible = |setting: &Setting, text: String| {
         // An address that is refused may be so for the password in it.
         let refused = setting.name == setting::ADDR.name && Address::parse(&text).is_err();
@@ -225,16 +221,15 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     };
     let mut row = |setting: &'static Setting| {
         let Some(found) = reader.find(setting) else {
-            let default = Some(setting.default).filter(|default| *default != "-");
-            return InEffect { name: setting.name, value: default.map(str::to_owned), from: None };
+            return InEffect { name: setting.name, value: setting.default.map(str::to_owned), from: None };
         };
         // To these two a flag adds.
         let adds = [setting::REQUIRED_KEYS.name, setting::ALLOW_NAMES.name].contains(&setting.name);
         let (text, from) = match environ.get(setting.name) {
             Some(_) if adds && found.name != setting.name => {
-                (reader.list(setting).join(","), format!("{}, {}", setting.name, found.name))
+                (list(&mut reader, setting).join(","), format!("{}, {}", setting.name, found.name))
             }
-            _ if adds => (reader.list(setting).join(","), found.name),
+            _ if adds => (list(&mut reader, setting).join(","), found.name),
             _ => (found.text, found.name),
         };
         InEffect { name: setting.name, value: Some(visible(setting, text)), from: Some(from) }
@@ -242,83 +237,50 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     setting::ALL.iter().map(|setting| row(setting)).collect()
 }
 
-/// Nothing only where a fault has been noted; every setting is looked at first.
-fn read(reader: &mut Reader, environ: &Environ, address: &Found) -> Option<Config> {
-    let mut warnings: Vec<String> = reader.near_misses().iter().map(NearMiss::warning).collect();
-    warnings.extend(foreign::without_effect(|setting| reader.find(setting).map(|found| found.text), environ));
-    let address = match foreign::syntax(&address.text).map_or_else(|| Address::parse(&address.text), Err) {
-        Ok(address) => Some(address),
-        Err(cause) => {
-            reader.fault(address.name.clone(), None, cause);
-            None
-        }
+/// Reads every setting. Returns `None` only if a fault was recorded.
+fn read(reader: &mut Reader) -> Option<Config> {
+    let server = Server::read(reader, None);
+    let location = read_location(reader);
+    let rules = Rules {
+        keys: reader.parse(&setting::KEYS, value::keys),
+        required: list(reader, &setting::REQUIRED_KEYS),
+        allowed: list(reader, &setting::ALLOW_NAMES),
     };
-    let tls = tls::read(reader, environ, address.as_ref().is_some_and(Address::is_https));
-    let proxy = reader.parse(&setting::PROXY_ADDR, Proxy::parse);
-    if proxy.is_some() && tls.server_name.is_some() {
-        let cause = "does not work through VAULT_PROXY_ADDR, which connects by the URL's host; unset one of them";
-        reader.fault("VAULT_TLS_SERVER_NAME", None, cause);
-    }
+    let on_conflict = reader.value(&setting::ON_CONFLICT, |text| match text {
+        "overwrite" => Ok(OnConflict::Overwrite),
+        "keep" => Ok(OnConflict::Keep),
+        "error" => Ok(OnConflict::Error),
+        _ => Err("unknown; write overwrite, keep or error"),
+    });
+    let refuse_traced = reader.value(&setting::REFUSE_TRACED, boolean);
+    let allow_references = reader.value(&setting::ALLOW_REFERENCES, boolean);
+    let connection = server.connection(reader, None, None)?;
+    Some(Config {
+        vault: Options { user_agent: USER_AGENT.into(), lanes: 1, ..connection.options },
+        auth: connection.login,
+        location: location?,
+        rules,
+        on_conflict,
+        allow_references,
+        limits: connection.limits,
+        refuse_traced,
+        warnings: connection.warnings,
+    })
+}
+
+/// Which secret is read. Returns `None` only if a fault was recorded.
+fn read_location(reader: &mut Reader) -> Option<Location> {
     let path = reader.parse(&setting::PATH, value::path);
-    if reader.is_unset(&setting::PATH) {
-        reader.fault("VAULT_PATH", None, "unset; set it to the secret's path, e.g. myapp/prod");
-    }
-    let mount = reader.parse(&setting::MOUNT_POINT, value::segments).unwrap_or_else(|| "kv".into());
-    let version = reader.parse(&setting::SECRET_VERSION, |text| match text {
+    reader.demand(&setting::PATH, "set it to the secret's path, e.g. myapp/prod");
+    let mount = reader.value(&setting::MOUNT_POINT, segments);
+    let version = reader.value(&setting::SECRET_VERSION, |text| match text {
         "latest" => Ok(None),
         number => match number.parse() {
             Ok(0) | Err(_) => Err("not a version; write a number from 1 on, or leave it out for the latest"),
             Ok(number) => Ok(Some(number)),
         },
     });
-    let rules = Rules {
-        keys: reader.parse(&setting::KEYS, value::keys),
-        required: reader.list(&setting::REQUIRED_KEYS),
-        allowed: reader.list(&setting::ALLOW_NAMES),
-    };
-    let on_conflict = reader.parse(&setting::ON_CONFLICT, |text| match text {
-        "overwrite" => Ok(OnConflict::Overwrite),
-        "keep" => Ok(OnConflict::Keep),
-        "error" => Ok(OnConflict::Error),
-        _ => Err("unknown; write overwrite, keep or error"),
-    });
-    let refuse_traced = reader.parse(&setting::REFUSE_TRACED, value::boolean).unwrap_or(false);
-    let allow_references = reader.parse(&setting::ALLOW_REFERENCES, value::boolean).unwrap_or(false);
-    let namespace = reader.parse(&setting::NAMESPACE, value::segments);
-    let auth = auth::read(reader, environ, &mut warnings);
-    let mut time = |setting, parse: fn(&str) -> Result<Duration, &'static str>, default| {
-        reader.parse(setting, parse).unwrap_or(default)
-    };
-    let request = time(&setting::TIMEOUT, value::duration, Duration::from_secs(30));
-    let delay = time(&setting::RETRY_DELAY, value::duration_or_zero, Duration::from_secs(5));
-    let wait = time(&setting::WAIT, value::duration_or_zero, Duration::ZERO);
-    let whole = time(&setting::STARTUP_TIMEOUT, value::duration, STARTUP_TIMEOUT);
-    if let Some(found) = reader.find(&setting::WAIT).filter(|_| wait > whole) {
-        reader.fault(found.name, Some(found.text), "longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less");
-    }
-    let not_a_number = "not a number of tries; write 0, 1, 2 ...";
-    let retries = reader.parse(&setting::MAX_RETRIES, |text| text.parse().map_err(|_| not_a_number)).unwrap_or(3);
-    let address = address?;
-    if !tls.verify {
-        warnings.push(
-            "VAULT_SKIP_VERIFY: the server's certificate is NOT checked; anybody in between can read the secrets"
-                .into(),
-        );
-    }
-    if !address.is_https() && !address.is_loopback() {
-        warnings.push(format!("VAULT_ADDR {address} is not https: token and secrets cross the network in plain text"));
-    }
-    Some(Config {
-        vault: Options { address, namespace, tls, proxy, user_agent: USER_AGENT.into(), lanes: 1 },
-        auth: auth?,
-        location: Location { mount, path: path?, version: version.flatten() },
-        rules,
-        on_conflict: on_conflict.unwrap_or(OnConflict::Overwrite),
-        allow_references,
-        limits: Limits { request, retries, delay, wait, whole, until: None },
-        refuse_traced,
-        warnings,
-    })
+    Some(Location { mount, path: path?, version })
 }
 
 #[cfg(test)]

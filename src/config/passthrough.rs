@@ -1,9 +1,10 @@
 //! What is looked at where `VAULT_ADDR` is unset: whether that is likely to be a mistake.
 
-use super::reader::{NearMiss, Reader};
 use super::setting;
+use super::source::list;
 use crate::process::environ::Environ;
 use crate::secrets::{self, Problem};
+use vault_client::settings::{NearMiss, Reader};
 
 /// A run without Vault.
 pub struct Passthrough {
@@ -50,7 +51,7 @@ pub(super) fn read(reader: &mut Reader, environ: &Environ, demand: bool) -> Pass
             ));
         }
     }
-    let mut required = if demand { reader.list(&setting::REQUIRED_KEYS) } else { Vec::new() };
+    let mut required = if demand { list(reader, &setting::REQUIRED_KEYS) } else { Vec::new() };
     required.retain(|name| environ.get(name).is_none());
     let there = environ.variables().filter_map(|(name, _)| std::str::from_utf8(name).ok());
     let missing = secrets::missing(&required, there);

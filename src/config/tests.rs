@@ -41,7 +41,7 @@ fn defaults_are_those_of_the_table() {
         (&setting::STARTUP_TIMEOUT, "2m"),
         (&setting::ON_CONFLICT, "overwrite"),
     ] {
-        assert_eq!(setting.default, shown, "{}", setting.name);
+        assert_eq!(setting.default, Some(shown), "{}", setting.name);
     }
 }
 
@@ -133,7 +133,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
         }
     };
     let pod = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
-    let default_jwt = setting::K8S_TOKEN_PATH.default;
+    let default_jwt = setting::K8S_TOKEN_PATH.default.unwrap();
     let nothing = format!(
         "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a \
          service-account token at {default_jwt}, or log in with the official client ($HOME/.vault-token)"
@@ -248,7 +248,7 @@ fn auth_in_front_of_the_mount_is_taken_off_with_a_warning() {
         let login = Kubernetes {
             mount: mount.into(),
             role: "shop".into(),
-            jwt: setting::K8S_TOKEN_PATH.default.into(),
+            jwt: setting::K8S_TOKEN_PATH.default.unwrap().into(),
             revoke: true,
         };
         let warning = format!("VAULT_K8S_AUTH_MOUNT_POINT is read as {mount}: leave auth/ out, it is added by itself");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::value::{duration, duration_or_zero};
 use vault_client::Seconds;
+use vault_client::settings::value::{duration, duration_or_zero};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 

@@ -20,6 +20,7 @@ pub mod options;
 pub mod retry;
 mod secret;
 mod session;
+pub mod settings;
 mod status;
 mod step;
 pub mod text;

@@ -15,10 +15,10 @@ fn the_settings_table_is_that_of_the_code() {
         let flag = setting.flag.map(|flag| format!(" / `--{flag}`")).unwrap_or_default();
         let alias = setting.aliases.first().map(|alias| format!(" (alias `{alias}`)")).unwrap_or_default();
         let default = match setting.default {
-            "-" => "–".to_owned(),
+            None => "–".to_owned(),
             // Words that describe it; no value to write.
-            words if words.contains(' ') => words.to_owned(),
-            value => format!("`{value}`"),
+            Some(words) if words.contains(' ') => words.to_owned(),
+            Some(value) => format!("`{value}`"),
         };
         vec![format!("`{}`{flag}{alias}", setting.name), default, setting.meaning.to_owned()]
     };

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 
-use vault_client::credential::{self, Unreadable};
-use vault_client::options::tls::{Unfit, roots};
-use vault_client::text;
+use crate::credential::{self, Unreadable};
+use crate::options::tls::{Unfit, roots};
+use crate::text;
 
 /// Larger files are no certificates; all public roots together take a quarter of a megabyte.
 pub const MAX_FILE: u64 = 16 << 20;

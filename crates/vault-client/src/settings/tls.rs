@@ -8,10 +8,9 @@ use super::reader::{Found, Reader};
 use super::setting;
 use super::trust::{self, Roots};
 use super::value::boolean;
-use crate::process::environ::Environ;
-use vault_client::credential;
-use vault_client::options::tls::{Half, Identity, Tls, roots};
-use vault_client::text;
+use crate::credential;
+use crate::options::tls::{Half, Identity, Tls, roots};
+use crate::text;
 
 /// Where distributions keep the bundle of system roots.
 const BUNDLES: &[&str] = &[
@@ -23,8 +22,8 @@ const BUNDLES: &[&str] = &[
 ];
 
 /// Reads everything that TLS needs. The system's roots are read only where `https` makes them matter.
-pub fn read(reader: &mut Reader, environ: &Environ, https: bool) -> Tls {
-    let verify = !reader.parse(&setting::SKIP_VERIFY, boolean).unwrap_or(false);
+pub(super) fn read(reader: &mut Reader, https: bool) -> Tls {
+    let verify = !reader.value(&setting::SKIP_VERIFY, boolean);
     let server_name = reader.parse(&setting::TLS_SERVER_NAME, |name| {
         let valid = rustls::pki_types::ServerName::try_from(name).is_ok();
         if valid {
@@ -34,7 +33,7 @@ pub fn read(reader: &mut Reader, environ: &Environ, https: bool) -> Tls {
         }
     });
     let given = given_roots(reader);
-    let roots = if given.is_none() && https && verify { system_roots(reader, environ) } else { given };
+    let roots = if given.is_none() && https && verify { system_roots(reader) } else { given };
     Tls { roots, identity: identity(reader), server_name, verify }
 }
 
@@ -85,8 +84,8 @@ fn is_pem(text: &str) -> bool {
 }
 
 /// What the application's variables say, else the distribution's bundle, else the roots built in.
-fn system_roots(reader: &mut Reader, environ: &Environ) -> Option<Roots> {
-    let path = |name| environ.get(name).map(OsStr::from_bytes);
+fn system_roots(reader: &mut Reader) -> Option<Roots> {
+    let path = |name| reader.bytes(name).map(OsStr::from_bytes);
     match trust::of_application(path("SSL_CERT_FILE"), path("SSL_CERT_DIR")) {
         Ok(Some(roots)) => Some(roots),
         Ok(None) => BUNDLES.iter().find_map(|bundle| trust::of_file(Path::new(bundle)).ok()),
@@ -122,7 +121,7 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
                 Err(cause) => format!("{cause}; give a PEM file that this user can read"),
             }
         };
-        fault(reader, Found { name: found.name.clone(), text: found.text.clone() }, cause);
+        fault(reader, found.clone(), cause);
         None
     };
     let (pem, key_pem) = (read(&certificate), read(&key));
