@@ -69,6 +69,11 @@ impl VaultError {
         Self(Box::new(Inner { at: at.to_owned(), step: Some(step), fault, effort, request_id: None, version: None }))
     }
 
+    /// The settings that a client cannot be made of.
+    pub(crate) fn of_settings(kind: ErrorKind, faults: String) -> Self {
+        Self::new("", Step::Credential, Fault::bare(kind, faults), Effort::default())
+    }
+
     /// The client was closed before `step`.
     pub(crate) fn closed(at: &str, step: Step) -> Self {
         Self::new(at, step, Fault::bare(ErrorKind::Closed, "the client is closed"), Effort::default())

@@ -28,6 +28,8 @@ pub enum Event<'a> {
         /// How it goes on.
         next: Next,
     },
+    /// What is not wrong with the settings but deserves a look.
+    Warning(&'a str),
     /// A TLS connection failed, in the library's own words.
     Tls(&'a str),
     /// The keeper has done what was due.
@@ -117,6 +119,7 @@ impl Observer for ToLog {
             Event::Kept { act, lease } if lease.is_zero() => log::debug!("token: {} done, it has no end", act.name()),
             Event::Kept { act, lease } => log::debug!("token: {} done, it lives for {}", act.name(), Seconds(*lease)),
             Event::KeepFailed { act, cause } => log::warn!("token: {} failed: {cause}; it is tried again", act.name()),
+            Event::Warning(warning) => log::warn!("{warning}"),
             Event::Tls(words) => log::debug!("TLS: {words}"),
             Event::NotRevoked(reason) => log::debug!("revoke: the token is not revoked, {reason}"),
             Event::RevokeFailed(fault, ttl) => {

@@ -104,7 +104,7 @@ fn a_token_that_was_handed_in_is_looked_up_once_and_never_revoked() {
     with_corner("a_token_that_was_handed_in_is_looked_up_once_and_never_revoked", |corner| {
         let token = corner.server.create_token("", &json!({"policies": [corner.name], "ttl": "1h", "no_parent": true}));
         let address = corner.server.addr(Listener::Plain);
-        let client = VaultClient::builder().address(&address).token(&token).build().unwrap();
+        let client = VaultClient::builder().address(&address).token(&token).ignore_environment().build().unwrap();
         let info = client.token().unwrap();
         assert_eq!((info.renewable, info.is_static()), (true, false));
         assert!(info.expires_in().is_some_and(|left| left > Duration::from_secs(3590)), "{info:?}");

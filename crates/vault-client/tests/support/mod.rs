@@ -40,7 +40,7 @@ impl<'a> Corner<'a> {
 
     /// A client that logs in with its role.
     pub fn builder(&self) -> VaultClientBuilder {
-        VaultClient::builder().address(&self.server.addr(Listener::Plain)).login(self.login())
+        VaultClient::builder().address(&self.server.addr(Listener::Plain)).login(self.login()).ignore_environment()
     }
 
     /// The same, made.
