@@ -21,7 +21,8 @@ fn width_from_data(line: &str) -> Option<&str> {
     let formats = line.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(format, _)| format);
     let mut widths = formats.filter_map(|format| {
         let spec = format.split_once(':')?.1;
-        if spec.contains(".*") { Some(spec) } else { spec.split_once('$').map(|(width, _)| width) }
+        // `..*` is the rest of a value.
+        if spec.replace("..*", "").contains(".*") { Some(spec) } else { spec.split_once('$').map(|(width, _)| width) }
     });
     let is_argument = |width: &str| !width.is_empty() && width.bytes().all(|it| it.is_ascii_digit());
     widths.find(|width| width.contains(|c: char| c.is_ascii_lowercase()) || width.contains(".*") || is_argument(width))
@@ -79,7 +80,10 @@ fn lines_of_the_program() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let is_test = |path: &Path| {
         let name = path.file_name().unwrap();
-        name == "tests.rs" || name == "canned.rs" || path.starts_with(root.join("src/properties"))
+        name == "tests.rs"
+            || name == "canned.rs"
+            || path.iter().any(|part| part == "tests")
+            || path.starts_with(root.join("src/properties"))
     };
     let mut lines = Vec::new();
     let all = folders().flat_map(|folder| sources(&folder));

@@ -112,7 +112,8 @@ impl Endpoint {
         let end = self.limits.end(begun);
         let policy = self.policy(begun);
         let done = policy.run(step, &self.cancel, &*self.server.observer, || attempt(&self.attempt(end)));
-        if done.is_ok() {
+        // A file that was read is no news.
+        if done.is_ok() && *step != Step::Credential {
             self.note(&Event::Done { step, elapsed: begun.elapsed() });
         }
         done.map_err(|given_up| self.failed(step, given_up))

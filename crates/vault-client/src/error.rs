@@ -161,7 +161,7 @@ impl fmt::Display for VaultError {
 
 impl fmt::Debug for VaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VaultError({:?}: {self})", self.kind())
+        f.debug_struct("VaultError").field("kind", &self.kind()).field("text", &self.to_string()).finish()
     }
 }
 
