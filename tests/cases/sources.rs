@@ -20,7 +20,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn width_from_data(line: &str) -> Option<&str> {
     let formats = line.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(format, _)| format);
     let mut widths = formats.filter_map(|format| {
-        let spec = format.split_once(':')?.1;
+        // Two dots are the rest of a structure.
+        let spec = format.split_once(':')?.1.split("..").next()?;
         if spec.contains(".*") { Some(spec) } else { spec.split_once('$').map(|(width, _)| width) }
     });
     let is_argument = |width: &str| !width.is_empty() && width.bytes().all(|it| it.is_ascii_digit());
@@ -32,6 +33,7 @@ fn no_format_takes_its_width_from_data() {
     assert_eq!(width_from_data(r#"format!("{name:names$}  {text:>w$}")"#), Some("names"));
     assert_eq!(width_from_data(r#"format!("{:1$}")"#), Some("1"));
     assert_eq!(width_from_data(r#"format!("{:.*}")"#), Some(".*"));
+    assert_eq!(width_from_data("Request { call: call, ..*request }"), None);
     assert_eq!(width_from_data(r#"format!("{:0DIGITS$x} {:5} {a:?} ${b}")"#), None);
     for path in
         folders().flat_map(|folder| sources(&folder)).filter(|path| path.extension().is_some_and(|it| it == "rs"))
