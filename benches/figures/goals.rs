@@ -119,7 +119,7 @@ fn round_trips(work: &Work, own: &Entrant, url: &str) -> Goal {
 }
 
 fn crates() -> Goal {
-    let linked = crates::built(crates::LINKED).len();
+    let linked = crates::foreign(crates::LINKED).len();
     Goal::new("crates in the binary", linked.to_string(), "as few as needed", false)
 }
 

@@ -33,6 +33,7 @@ fn no_format_takes_its_width_from_data() {
     assert_eq!(width_from_data(r#"format!("{name:names$}  {text:>w$}")"#), Some("names"));
     assert_eq!(width_from_data(r#"format!("{:1$}")"#), Some("1"));
     assert_eq!(width_from_data(r#"format!("{:.*}")"#), Some(".*"));
+    assert_eq!(width_from_data("Request { call: call, ..*request }"), None);
     assert_eq!(width_from_data(r#"format!("{:0DIGITS$x} {:5} {a:?} ${b}")"#), None);
     for path in
         folders().flat_map(|folder| sources(&folder)).filter(|path| path.extension().is_some_and(|it| it == "rs"))

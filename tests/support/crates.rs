@@ -3,17 +3,32 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Those that the program is linked from, for [`built`].
+/// Those that the program is linked from, for [`built`] and [`foreign`].
 pub(crate) const LINKED: &str = "normal,no-proc-macro";
 
-/// Name and version of each crate along these edges of `cargo tree`, without this one.
+/// Name and version of each crate along these edges of `cargo tree`, without the program's own.
 pub(crate) fn built(edges: &str) -> BTreeSet<String> {
+    let tree = tree(edges);
+    tree.lines().filter(|line| !line.starts_with("vault-exec ")).filter_map(named).collect()
+}
+
+/// The same without the other crates of this workspace.
+pub(crate) fn foreign(edges: &str) -> BTreeSet<String> {
+    let tree = tree(edges);
+    let is_ours = |line: &str| line.contains(concat!("(", env!("CARGO_MANIFEST_DIR")));
+    tree.lines().filter(|line| !is_ours(line)).filter_map(named).collect()
+}
+
+fn tree(edges: &str) -> String {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["tree", "--locked", "--package=vault-exec", "--prefix=none", "--format={p}", "--edges", edges]);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let tree = String::from_utf8(output.stdout).expect("names are text");
-    // After the version of a procedural macro, it says what it is.
-    let named = tree.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "));
-    named.filter(|it| !it.is_empty() && !it.starts_with("vault-exec ")).collect()
+    String::from_utf8(output.stdout).expect("names are text")
+}
+
+/// Name and version; what follows says that it is a procedural macro, or in which folder it is.
+fn named(line: &str) -> Option<String> {
+    let mut words = line.split(' ');
+    Some(format!("{} {}", words.next()?, words.next()?))
 }

@@ -92,6 +92,8 @@ fn a_tap_hands_on_what_a_scripted_server_says_and_records_what_it_is_asked() {
     assert_eq!(answers.each_ref().map(|it| it.status), [200, 503, 503]);
     assert_eq!(answers[0].json(), body);
     raw.expect_requests(["GET some/path"; 3]);
+    // The server may answer before the tap has recorded.
+    tap.await_said("GET /v1/some/path", 3);
     let recorded: Vec<_> = tap.requests().concat().into_iter().map(|lines| lines[0].clone()).collect();
     assert_eq!(recorded, ["GET /v1/some/path"; 3]);
 }
