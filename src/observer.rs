@@ -28,17 +28,17 @@ impl Observer for Log {
                 };
                 log::warn!(
                     step = step.name(), attempt = *attempt, status = fault.status, pause_ms = pause;
-                    "{}: {}; {next}", step.name(), fault.cause
+                    "{}: {}; {next}", step.name(), remedy::cause(fault, step)
                 );
             }
             Event::Tls(words) => log::debug!("TLS: {words}"),
-            Event::NotRevoked(reason) => {
-                log::debug!(step = Step::Revoke.name(); "revoke: the token is not revoked, {reason}");
+            Event::NotRevoked(kept) => {
+                log::debug!(step = Step::Revoke.name(); "revoke: the token is not revoked, {}", remedy::kept(*kept));
             }
             Event::RevokeFailed(fault, ttl) => {
-                let signal = self.0.caught().filter(|_| fault.kind == ErrorKind::Cancelled);
+                let signal = self.0.caught().filter(|_| fault.kind() == ErrorKind::Cancelled);
                 let cause = signal.map_or_else(
-                    || remedy::cause(fault).into_owned(),
+                    || remedy::cause(fault, &Step::Revoke),
                     |signal| format!("{signal} left no time for a complete answer"),
                 );
                 log::warn!(

@@ -12,6 +12,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, fstat, lstat};
 
 use crate::error::Error;
+use crate::remedy;
 use crate::secrets::{self, Variable, name};
 use crate::sink::exec::OnConflict;
 use crate::sink::file::obstacle;
@@ -104,7 +105,7 @@ impl Done<'_> {
         let path = format!("{}/{}", location.mount, location.path);
         let token = match revoked {
             Revoked::Yes => "revoked".to_owned(),
-            Revoked::No(reason) => format!("not revoked ({reason})"),
+            Revoked::No(kept) => format!("not revoked ({})", remedy::kept(*kept)),
         };
         let conflicting: Vec<_> = conflicting.iter().map(|name| text::name(name)).collect();
         let conflicting = (!conflicting.is_empty()).then(|| secrets::list(&conflicting, CONFLICTING));

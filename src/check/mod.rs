@@ -16,13 +16,13 @@ use crate::config::{self, Config, Inspected, Plan};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::process::wait::Waiter;
+use crate::remedy;
 use crate::secrets::{Carrier, Problem, Variable};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, OnConflict};
 use crate::sink::{Payload, Sink};
 use crate::steps;
-use vault_client::kv::Explained;
-use vault_client::kv::Version;
+use vault_client::kv::{Explained, Mount, Version};
 use vault_client::login;
 use vault_client::text::name as shown_name;
 use vault_client::{Revoked, Session, TokenInfo};
@@ -153,8 +153,9 @@ impl Report {
         if let Some(code @ (ABSENT | DENIED)) = refused.filter(|_| good) {
             let begun = Instant::now();
             let explained = session.explain(&config.location, code == DENIED);
-            self.explanation = Some(explained.said.clone());
-            self.note("preflight", begun, told(explained));
+            let said = remedy::explained(&explained, &config.location, code == DENIED);
+            self.explanation = Some(said.clone());
+            self.note("preflight", begun, told(explained, said));
         }
         let content = match secret {
             Some(secret) => self.judge(config, &secret, sink, environ)?,
@@ -168,8 +169,8 @@ impl Report {
                 let said = "the login's token is revoked".to_owned();
                 self.step("revoke", begun, Ok(Found { said, facts, value: () }))?;
             }
-            Revoked::No(reason) => {
-                let said = format!("the token is not revoked: {reason}");
+            Revoked::No(kept) => {
+                let said = format!("the token is not revoked: {}", remedy::kept(kept));
                 self.note("revoke", begun, Found { said, facts, value: () });
             }
         }
@@ -361,14 +362,15 @@ fn of_token<T>(method: &'static str, info: &TokenInfo, value: T) -> Found<T> {
     Found { said: format!("method {method}; {info}"), facts, value }
 }
 
-/// What the server tells of a read that failed.
-fn told(explained: Explained) -> Found<()> {
-    let facts = vec![
-        ("mount_type", json!(explained.mount_type)),
-        ("mount_version", json!(explained.mount_version)),
-        ("may_read", json!(explained.may_read)),
-    ];
-    Found { said: explained.said, facts, value: () }
+/// What the server tells of a read that failed, which is `said` in words.
+fn told(explained: Explained, said: String) -> Found<()> {
+    let (kind, version) = match explained.mount {
+        Mount::Engine { kind, version } => (Some(kind), version),
+        Mount::Hidden | Mount::Untold(_) => (None, None),
+    };
+    let facts =
+        vec![("mount_type", json!(kind)), ("mount_version", json!(version)), ("may_read", json!(explained.may_read))];
+    Found { said, facts, value: () }
 }
 
 /// The row of a variable that could be made; what its carrier says of it.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use vault_client::retry::{Clock, Policy};
-use vault_client::{ErrorKind, Fault, Retry, Step, ToLog};
+use vault_client::{Fault, Retry, Step, ToLog, What};
 
 /// What the budget of a run is here.
 const BUDGET: Duration = Duration::from_secs(120);
@@ -33,14 +33,7 @@ pub fn retry_after(input: &[u8]) {
     let tries = Cell::new(0);
     let _ = policy.run::<()>(&Step::Status, &clock, &ToLog, || {
         tries.set(tries.get() + 1);
-        Err(Fault {
-            kind: ErrorKind::NotReady,
-            cause: "busy".into(),
-            remedy: "wait".into(),
-            retry: Retry::After(pause),
-            status: None,
-            tls: None,
-        })
+        Err(Fault { what: What::NotInitialised, retry: Retry::After(pause), status: None })
     });
     let expected = if pause < BUDGET { (2, pause) } else { (1, Duration::ZERO) };
     assert_eq!((tries.get(), clock.passed.get()), expected);

@@ -1,43 +1,146 @@
-//! What an operator reads of a client's error: cause, and what to do about it.
+//! What an operator reads of a client's error: the cause, and what to do about it in the names of the settings.
 
-pub mod tls;
+mod answered;
+mod credential;
+mod read;
+mod tls;
 
 use std::borrow::Cow;
 
-use vault_client::{Fault, Step, VaultError};
+use vault_client::fault::{Onward, Unreachable};
+use vault_client::text::shown;
+use vault_client::{Effort, Fault, Kept, Limit, Seconds, Step, Stop, VaultError, What};
 
-/// The whole sentence.
+pub use read::explained;
+
+/// A remedy.
+type Remedy = Cow<'static, str>;
+
+/// What to do about a system call that is refused.
+pub const REFUSED: &str = "the container's seccomp profile or limits may forbid it";
+
+const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
+const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that no proxy answers in its place";
+
+/// The whole sentence: subject, cause, remedy, effort.
 pub fn sentence(error: &VaultError) -> String {
-    let fault = error.fault();
-    placed(error, &format!("{}; {}", cause(fault), remedy(fault)))
+    let remedy = remedy(error).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    format!("{}{remedy}{}", subject_and_cause(error), effort(error.effort()))
 }
 
 /// The sentence without its remedy, and the remedy.
 pub fn parts(error: &VaultError) -> (String, Option<String>) {
-    let fault = error.fault();
-    (placed(error, &cause(fault)), Some(remedy(fault).into_owned()))
+    (subject_and_cause(error) + &effort(error.effort()), remedy(error).map(Cow::into_owned))
 }
 
-/// What happened, in the names of the settings here.
-pub fn cause(fault: &Fault) -> Cow<'_, str> {
-    match &fault.tls {
-        Some(fault) => tls::cause(fault),
-        None => Cow::Borrowed(&fault.cause),
+/// The cause of a fault in `step`, with the setting whose limit was over.
+pub fn cause(fault: &Fault, step: &Step) -> String {
+    let told = fault.told(step);
+    match &fault.what {
+        What::Tls(fault) => tls::cause(fault).into_owned(),
+        What::Unreachable { why: Unreachable::Late { limit, .. }, .. } | What::Unread { limit, .. } => match limit {
+            Limit::Whole | Limit::Deadline => told + " of VAULT_STARTUP_TIMEOUT",
+            Limit::Request => told + " (VAULT_TIMEOUT)",
+            Limit::Wait | Limit::Own => told,
+        },
+        _ => told,
     }
 }
 
-fn remedy(fault: &Fault) -> Cow<'_, str> {
-    match &fault.tls {
-        Some(fault) => tls::remedy(fault),
-        None => Cow::Borrowed(&fault.remedy),
+/// Why a token is not revoked.
+pub fn kept(kept: Kept) -> &'static str {
+    if kept == Kept::Wanted { "VAULT_REVOKE is false" } else { kept.words() }
+}
+
+fn subject_and_cause(error: &VaultError) -> String {
+    let cause = error.step().map_or_else(|| error.fault().to_string(), |step| cause(error.fault(), step));
+    error.subject() + &cause
+}
+
+/// What had been tried, with the setting that forbade a further try.
+fn effort(effort: Effort) -> String {
+    let spent = Seconds(effort.spent);
+    match effort.stopped_by {
+        Some(Stop::Wait(limit)) => format!(" (waited {spent}, VAULT_WAIT is {})", Seconds(limit)),
+        Some(Stop::Budget { limit, pause }) => {
+            let (tries, ies) = (effort.tries, if effort.tries == 1 { "y" } else { "ies" });
+            let (limit, pause) = (Seconds(limit), Seconds(pause));
+            format!(" ({tries} tr{ies} in {spent}; a pause of {pause} is beyond VAULT_STARTUP_TIMEOUT, {limit})")
+        }
+        None => effort.to_string(),
     }
 }
 
-/// `said` between where and when it happened, and what had been tried.
-fn placed(error: &VaultError, said: &str) -> String {
-    let effort = error.effort();
-    match error.step() {
-        Some(Step::Credential) | None => format!("{said}{effort}"),
-        Some(_) => format!("vault at {}: {}{said}{effort}", error.at(), error.during()),
+fn remedy(error: &VaultError) -> Option<Remedy> {
+    of(error.fault(), error.step()?, error.namespace())
+}
+
+/// What to do about a fault in `step`, which was asked in `namespace`; `None` where nothing is to be done.
+fn of(fault: &Fault, step: &Step, namespace: Option<&str>) -> Option<Remedy> {
+    Some(match &fault.what {
+        What::Unreachable { why, through_proxy } => of_unreachable(why, *through_proxy).into(),
+        What::Unread { .. } => "raise the time limit, or the CPU limit of the container".into(),
+        What::Forbidden(_) => REFUSED.into(),
+        What::Exhausted(_) => "raise the limit of the container (descriptors, processes, memory)".into(),
+        What::Tls(fault) => tls::remedy(fault),
+        What::NotVault(_) => NOT_VAULT.into(),
+        What::TooManyNodes => format!("split the secret if it is this large, else {NOT_VAULT}").into(),
+        What::Redirected { onward, .. } => of_redirect(*onward).into(),
+        What::NotInitialised => "run `operator init` on it, or let --wait wait for it".into(),
+        What::Sealed { .. } => "unseal it, or let --wait wait for it".into(),
+        What::Answered(answered) => answered::remedy(answered, step, namespace),
+        What::WithoutToken => "take MFA off the role: a start-up has nobody to answer it".into(),
+        What::Wrapped { control_group: true } => {
+            "a control group wants each request approved, which a start-up cannot wait for: take it off this path".into()
+        }
+        What::Wrapped { .. } => {
+            "take the control group off this path, or X-Vault-Wrap-TTL out of the proxy in between: nobody unwraps it here"
+                .into()
+        }
+        What::Version1 => "set VAULT_MOUNT_POINT to a KV version 2 mount, or upgrade this one".into(),
+        What::Absent { .. } => in_namespace(read::absent(step), namespace),
+        What::Deleted { .. } => in_namespace(
+            "undelete it, write a new version, or pin another one with VAULT_SECRET_VERSION".into(),
+            namespace,
+        ),
+        What::Destroyed { .. } => in_namespace(read::ANOTHER_VERSION.into(), namespace),
+        What::Null { .. } => read::ANOTHER_VERSION.into(),
+        What::NoCredential(none) => credential::remedy(none).into(),
+        _ => return None,
+    })
+}
+
+fn of_unreachable(why: &Unreachable, through_proxy: bool) -> &'static str {
+    match why {
+        Unreachable::Proxy(_) => "check VAULT_PROXY_ADDR, and that the proxy lets CONNECT through to Vault",
+        // It is nearer, whatever the cause says of names.
+        _ if through_proxy => "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR",
+        Unreachable::Unresolved { .. } => "check VAULT_ADDR, and the DNS of this host or pod",
+        Unreachable::NotPermitted => "a firewall, a network policy or the container's seccomp profile forbids it",
+        _ => UNREACHABLE,
     }
 }
+
+fn of_redirect(onward: Onward) -> &'static str {
+    match onward {
+        Onward::ToTheLeader => {
+            "the node does not lead and sends on to one that does: try again, or look whether a leader is elected"
+        }
+        Onward::ToHttps => "redirects are not followed; write https:// in VAULT_ADDR",
+        Onward::Moved => "redirects are not followed; write that host in VAULT_ADDR, if Vault is there",
+        Onward::Elsewhere => {
+            "redirects are not followed; a login page or a proxy stands there: point VAULT_ADDR at Vault itself"
+        }
+    }
+}
+
+/// The same, with the namespace that was asked in, which may be the wrong one.
+fn in_namespace(remedy: Remedy, namespace: Option<&str>) -> Remedy {
+    match namespace {
+        Some(namespace) => format!("{remedy}; VAULT_NAMESPACE is {}", shown(namespace)).into(),
+        None => remedy,
+    }
+}
+
+#[cfg(test)]
+mod tests;

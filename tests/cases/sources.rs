@@ -116,3 +116,22 @@ fn no_sentence_shows_how_a_library_prints_its_own_types() {
         .collect();
     assert!(debug.is_empty(), "{debug:#?}");
 }
+
+/// Where the library names settings: in what reads them.
+const SETTINGS: &str = "crates/vault-client/src/settings/";
+
+#[test]
+fn the_library_names_no_setting_but_where_it_reads_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = sources(&root.join("crates/vault-client/src"));
+    let mut named = Vec::new();
+    for path in sources.iter().filter(|path| path.extension().is_some_and(|it| it == "rs")) {
+        let own = path.strip_prefix(root).unwrap().display().to_string();
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let found = lines.filter(|(_, line)| line.contains("VAULT_") && !own.starts_with(SETTINGS));
+        named.extend(found.map(|(number, line)| format!("{own}:{}: {line}", number + 1)));
+    }
+    assert!(sources.len() > 40, "the search finds them");
+    assert!(named.is_empty(), "{named:#?}");
+}

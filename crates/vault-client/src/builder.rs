@@ -230,10 +230,7 @@ impl VaultClientBuilder {
         faults.extend(self.application.as_deref().and_then(wrong_name));
         let mut connection = match read {
             Ok(connection) if faults.is_empty() => connection,
-            _ => {
-                let faults = SettingFaults(faults);
-                return Err(VaultError::of_settings(faults.kind(), faults.to_string()));
-            }
+            _ => return Err(VaultError::of_settings(SettingFaults(faults))),
         };
         for warning in &connection.warnings {
             self.observer.note(&Event::Warning(warning));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::{Effort, ErrorKind, Fault, Retry, VaultError};
+use crate::error::{Effort, VaultError};
+use crate::fault::{Fault, Retry, Unreachable, What};
 use crate::http::{Answer, Http, Request};
 use crate::judge::{self, Asked};
 use crate::kv;
@@ -123,19 +124,9 @@ impl Endpoint {
     pub(crate) fn failed(&self, step: &Step, given_up: GivenUp) -> VaultError {
         let (fault, effort) = match given_up {
             GivenUp::Fault(fault, effort) => (fault, effort),
-            GivenUp::Cancelled => (
-                Fault {
-                    kind: ErrorKind::Cancelled,
-                    cause: "the call was cancelled".into(),
-                    remedy: String::new(),
-                    retry: Retry::Never,
-                    status: None,
-                    tls: None,
-                },
-                Effort::default(),
-            ),
+            GivenUp::Cancelled => (What::Cancelled.into(), Effort::default()),
         };
-        VaultError::new(self.at(), step.clone(), fault, effort)
+        VaultError::new(self.at(), step.clone(), fault, effort).in_namespace(self.namespace_of(step))
     }
 
     /// How long and how often a step tries that begins at `begun`.
@@ -157,10 +148,15 @@ impl Endpoint {
         Call { until, limit, length, grace: std::time::Duration::ZERO, cancel: self.cancel.clone() }
     }
 
+    /// The namespace that `step` is asked in. The status check refuses one.
+    fn namespace_of(&self, step: &Step) -> Option<&str> {
+        self.namespace.as_deref().filter(|_| !matches!(step, Step::Status))
+    }
+
     /// `request` as this endpoint sends it: in its namespace, unless the step refuses one, and with its correlation.
     fn addressed<'a>(&'a self, step: &Step, request: &Request<'a>) -> Request<'a> {
-        let namespace = self.namespace.as_deref().filter(|_| !matches!(step, Step::Status));
-        Request { namespace, correlation: self.correlation.as_deref(), ..*request }
+        let (namespace, correlation) = (self.namespace_of(step), self.correlation.as_deref());
+        Request { namespace, correlation, ..*request }
     }
 
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
@@ -196,12 +192,12 @@ impl Endpoint {
 
     /// The error of `step` that waited for another thread, and was ended.
     pub(crate) fn ended(&self, step: &Step, ended: Ended) -> VaultError {
-        let (kind, cause) = match ended {
+        let what = match ended {
             Ended::Cancelled => return self.failed(step, GivenUp::Cancelled),
-            Ended::Deadline => (ErrorKind::Unreachable, "no token within the time limit".to_owned()),
-            Ended::Refused(refused) => (ErrorKind::System, refused.to_string()),
+            Ended::Deadline => What::Unreachable { why: Unreachable::NoTokenInTime, through_proxy: false },
+            Ended::Refused(refused) => What::Forbidden(refused),
         };
-        VaultError::new(self.at(), step.clone(), Fault::bare(kind, cause), Effort::default())
+        VaultError::new(self.at(), step.clone(), what.into(), Effort::default())
     }
 
     /// The answer to `request`, whatever its status; `None` where there is none.
@@ -216,8 +212,7 @@ impl Endpoint {
 
     /// What the answer to `request` is judged by.
     pub(crate) fn asked<'a>(&'a self, step: &'a Step, request: &Request<'a>) -> Asked<'a> {
-        let namespace = self.namespace.as_deref().filter(|_| !matches!(step, Step::Status));
-        Asked { step, at: self.at(), path: request.path, namespace, scrubber: self.scrubber() }
+        Asked { step, at: self.at(), path: request.path, scrubber: self.scrubber() }
     }
 }
 
@@ -225,8 +220,7 @@ impl Endpoint {
 fn outcome_unknown(step: &Step, fault: Fault) -> Fault {
     match step {
         Step::Secret { verb: Verb::Write | Verb::Patch, .. } => {
-            let cause = format!("{}; whether it was written is not known", fault.cause);
-            Fault { cause, retry: Retry::Never, ..fault }
+            Fault { what: What::Unsure(Box::new(fault.what)), retry: Retry::Never, ..fault }
         }
         _ => fault,
     }

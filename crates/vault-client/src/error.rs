@@ -1,4 +1,4 @@
-//! What can go wrong: the one error of this crate, and the fault in it.
+//! The one error of this crate: its kinds, and the effort that was made before.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::judge::TlsFault;
+use crate::fault::{Fault, Retry, What};
+use crate::settings::SettingFaults;
 use crate::step::Step;
 use crate::time::Seconds;
 
@@ -57,26 +58,33 @@ pub struct VaultError(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     at: String,
+    namespace: Option<String>,
     step: Option<Step>,
     fault: Fault,
     effort: Effort,
     request_id: Option<String>,
-    version: Option<u64>,
 }
 
 impl VaultError {
     pub(crate) fn new(at: &str, step: Step, fault: Fault, effort: Effort) -> Self {
-        Self(Box::new(Inner { at: at.to_owned(), step: Some(step), fault, effort, request_id: None, version: None }))
+        let (namespace, step) = (None, Some(step));
+        Self(Box::new(Inner { at: at.to_owned(), namespace, step, fault, effort, request_id: None }))
     }
 
     /// The settings that a client cannot be made of.
-    pub(crate) fn of_settings(kind: ErrorKind, faults: String) -> Self {
-        Self::new("", Step::Credential, Fault::bare(kind, faults), Effort::default())
+    pub(crate) fn of_settings(faults: SettingFaults) -> Self {
+        Self::new("", Step::Credential, What::Settings(faults).into(), Effort::default())
     }
 
     /// The client was closed before `step`.
     pub(crate) fn closed(at: &str, step: Step) -> Self {
-        Self::new(at, step, Fault::bare(ErrorKind::Closed, "the client is closed"), Effort::default())
+        Self::new(at, step, What::Closed.into(), Effort::default())
+    }
+
+    /// The same, asked in this namespace.
+    pub(crate) fn in_namespace(mut self, namespace: Option<&str>) -> Self {
+        self.0.namespace = namespace.map(str::to_owned);
+        self
     }
 
     /// A credential that is not there, before anything was asked.
@@ -86,7 +94,7 @@ impl VaultError {
 
     /// What it is about.
     pub fn kind(&self) -> ErrorKind {
-        self.0.fault.kind
+        self.0.fault.kind()
     }
 
     /// The HTTP status, where there was an answer.
@@ -102,6 +110,11 @@ impl VaultError {
     /// The server's address, without credentials.
     pub fn at(&self) -> &str {
         &self.0.at
+    }
+
+    /// The namespace that was asked in; `None` where that is the root namespace, or no request names one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.0.namespace.as_deref()
     }
 
     /// What was being done.
@@ -121,13 +134,14 @@ impl VaultError {
 
     /// The version that it is about: the one that was deleted or destroyed, or the one that a conflict has found.
     pub fn version(&self) -> Option<u64> {
-        self.0.version
+        self.0.fault.what.version()
     }
 
     /// A conflict with the version that was found.
     pub(crate) fn found(mut self, version: u64) -> Self {
-        self.0.version = Some(version);
-        self.0.fault.cause = format!("{}; the latest version is {version}", self.0.fault.cause);
+        if let What::Answered(answered) = &mut self.0.fault.what {
+            answered.found = Some(version);
+        }
         self
     }
 
@@ -136,26 +150,32 @@ impl VaultError {
         self.0.effort
     }
 
-    /// What was being done, with a colon, where the fault does not say it; empty where it does.
-    pub fn during(&self) -> String {
-        let Inner { step, fault, .. } = &*self.0;
-        let Some(step) = step else { return String::new() };
-        let subject = step.subject();
-        // What is absent is named by its path, and what is asked first needs no name.
-        let named = matches!(step, Step::Status | Step::Credential)
-            || fault.kind == ErrorKind::NotFound
-            || fault.cause.contains(&subject);
-        if named { String::new() } else { format!("{subject}: ") }
+    /// Where it failed, and doing what: the text before [`Fault::told`]. Empty where no server was asked.
+    pub fn subject(&self) -> String {
+        let Inner { at, step, fault, .. } = &*self.0;
+        match step {
+            None | Some(Step::Credential) => String::new(),
+            // What is absent is named by its place, and what is asked first needs no name.
+            Some(step)
+                if *step == Step::Status || fault.kind() == ErrorKind::NotFound || fault.what.verb().is_some() =>
+            {
+                format!("vault at {at}: ")
+            }
+            Some(step) => format!("vault at {at}: {}: ", step.subject()),
+        }
     }
 }
 
+/// Subject, cause and effort.
 impl fmt::Display for VaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { at, step, fault, effort, .. } = &*self.0;
+        let Inner { step, fault, effort, .. } = &*self.0;
+        f.write_str(&self.subject())?;
         match step {
-            Some(Step::Credential) | None => write!(f, "{}{effort}", fault.cause),
-            Some(_) => write!(f, "vault at {at}: {}{}{effort}", self.during(), fault.cause),
+            Some(step) => f.write_str(&fault.told(step))?,
+            None => fault.fmt(f)?,
         }
+        effort.fmt(f)
     }
 }
 
@@ -178,9 +198,6 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// What to do about it.
-    pub const REMEDY: &str = "the container's seccomp profile or limits may forbid it";
-
     /// The refusal of `call`.
     pub fn by(call: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| Self { call, errno }
@@ -194,58 +211,6 @@ impl Refused {
                 Some(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSYS)) => io::Error::other(Self { call, errno }),
                 _ => error,
             }
-        }
-    }
-}
-
-/// What Vault's answer, or its absence, comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What it is about.
-    pub kind: ErrorKind,
-    /// What happened.
-    pub cause: String,
-    /// What the operator can do.
-    pub remedy: String,
-    /// Whether trying again can help.
-    pub retry: Retry,
-    /// The HTTP status, where there was an answer.
-    pub status: Option<u16>,
-    /// Why the TLS connection failed, if it did. [`Fault::remedy`] is empty then.
-    pub tls: Option<Box<TlsFault>>,
-}
-
-impl Fault {
-    /// One that is final, and that no answer has brought.
-    pub(crate) fn bare(kind: ErrorKind, cause: impl Into<String>) -> Self {
-        Self { kind, cause: cause.into(), remedy: String::new(), retry: Retry::Never, status: None, tls: None }
-    }
-}
-
-/// Whether trying again can help, and how that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// No: the same question gets the same answer.
-    Never,
-    /// Only by somebody's act, which a wait waits for.
-    InWait,
-    /// Yes, after the usual pause; it is one of the tries of [`Limits::retries`](crate::Limits::retries).
-    Soon,
-    /// The same, after at least this pause, which the server asked for.
-    After(Duration),
-    /// Yes, as a rule within a second: after short pauses, at least this one, and only then as [`Retry::Soon`].
-    Quick(Duration),
-    /// Perhaps: the cause can be one that passes or one that stays. Tried twice more at most.
-    Again,
-    /// Yes, the server lives and asks for patience: after growing pauses, at least this one, until the budget ends.
-    Patience(Duration),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.tls {
-            Some(_) => f.write_str(&self.cause),
-            None => write!(f, "{}; {}", self.cause, self.remedy),
         }
     }
 }
@@ -279,10 +244,10 @@ impl fmt::Display for Effort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let spent = Seconds(self.spent);
         match (self.stopped_by, self.tries) {
-            (Some(Stop::Wait(limit)), _) => write!(f, " (waited {spent}, VAULT_WAIT is {})", Seconds(limit)),
+            (Some(Stop::Wait(limit)), _) => write!(f, " (waited {spent} of {})", Seconds(limit)),
             (Some(Stop::Budget { limit, pause }), tries) => {
                 let (ies, limit, pause) = (if tries == 1 { "y" } else { "ies" }, Seconds(limit), Seconds(pause));
-                write!(f, " ({tries} tr{ies} in {spent}; a pause of {pause} is beyond VAULT_STARTUP_TIMEOUT, {limit})")
+                write!(f, " ({tries} tr{ies} in {spent}; a pause of {pause} is beyond the limit of {limit})")
             }
             (None, 0 | 1) => Ok(()),
             (None, tries) => write!(f, " ({tries} tries in {spent})"),
@@ -299,10 +264,10 @@ mod tests {
         let effort = |tries, stopped_by| Effort { tries, spent: Duration::from_millis(1500), stopped_by }.to_string();
         assert_eq!(effort(1, None), "");
         assert_eq!(effort(4, None), " (4 tries in 1.5s)");
-        assert_eq!(effort(9, Some(Stop::Wait(Duration::from_secs(1)))), " (waited 1.5s, VAULT_WAIT is 1s)");
+        assert_eq!(effort(9, Some(Stop::Wait(Duration::from_secs(2)))), " (waited 1.5s of 2s)");
         assert_eq!(
             effort(1, Some(Stop::Budget { limit: Duration::from_secs(2), pause: Duration::from_secs(5) })),
-            " (1 try in 1.5s; a pause of 5s is beyond VAULT_STARTUP_TIMEOUT, 2s)"
+            " (1 try in 1.5s; a pause of 5s is beyond the limit of 2s)"
         );
     }
 }

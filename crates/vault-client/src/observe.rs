@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::error::Fault;
+use crate::fault::Fault;
+use crate::session::Kept;
 use crate::step::Step;
 use crate::time::Seconds;
 
@@ -43,11 +44,13 @@ pub enum Event<'a> {
     KeepFailed {
         /// A renewal or a login.
         act: Act,
-        /// Why.
-        cause: &'a str,
+        /// What was being done for it.
+        step: &'a Step,
+        /// Why it failed.
+        fault: &'a Fault,
     },
     /// A session ended, and its token is left as it is, for this reason.
-    NotRevoked(&'static str),
+    NotRevoked(Kept),
     /// A token that should be revoked is not, and stays valid for this long.
     RevokeFailed(&'a Fault, Duration),
 }
@@ -114,16 +117,18 @@ impl Observer for ToLog {
                     }
                     Next::Uncounted { pause } => format!("the next try in {}", Seconds(*pause)),
                 };
-                log::warn!("{}: {}; {next}", step.name(), fault.cause);
+                log::warn!("{}: {}; {next}", step.name(), fault.told(step));
             }
             Event::Kept { act, lease } if lease.is_zero() => log::debug!("token: {} done, it has no end", act.name()),
             Event::Kept { act, lease } => log::debug!("token: {} done, it lives for {}", act.name(), Seconds(*lease)),
-            Event::KeepFailed { act, cause } => log::warn!("token: {} failed: {cause}; it is tried again", act.name()),
+            Event::KeepFailed { act, step, fault } => {
+                log::warn!("token: {} failed: {}; it is tried again", act.name(), fault.told(step));
+            }
             Event::Warning(warning) => log::warn!("{warning}"),
             Event::Tls(words) => log::debug!("TLS: {words}"),
-            Event::NotRevoked(reason) => log::debug!("revoke: the token is not revoked, {reason}"),
+            Event::NotRevoked(kept) => log::debug!("revoke: the token is not revoked, {}", kept.words()),
             Event::RevokeFailed(fault, ttl) => {
-                log::warn!("revoke: {}; the token stays valid for {}", fault.cause, Seconds(*ttl));
+                log::warn!("revoke: {}; the token stays valid for {}", fault.told(&Step::Revoke), Seconds(*ttl));
             }
         }
     }

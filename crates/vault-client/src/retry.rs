@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-use crate::error::{Effort, Fault, Retry, Stop};
+use crate::error::{Effort, Stop};
+use crate::fault::{Fault, Retry};
 use crate::observe::{Event, Next, Observer};
 use crate::step::Step;
 use crate::time::{Call, Cancel};
@@ -146,12 +147,13 @@ impl Policy {
                     return Err(GivenUp::Fault(fault, Effort { tries: tries.made, spent: now - start, stopped_by }));
                 }
             };
-            if kind != Kind::Poll || fault.cause != last_cause {
+            let cause = fault.to_string();
+            if kind != Kind::Poll || cause != last_cause {
                 let next = next_of(&tries, kind, pause);
                 observer.note(&Event::Retrying { step, fault: &fault, attempt: tries.made, next });
             }
             tries.note(kind);
-            last_cause = fault.cause;
+            last_cause = cause;
             clock.pause(now + pause);
         }
     }

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
-use crate::error::{Fault, VaultError};
+use crate::error::VaultError;
+use crate::fault::Fault;
 use crate::http::Request;
 use crate::json::{self, Object};
 use crate::judge;
@@ -41,14 +42,54 @@ pub enum Revoked {
     /// It is revoked.
     Yes,
     /// It is not, for this reason.
-    No(&'static str),
+    No(Kept),
+}
+
+/// Why a token is not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was handed in, and is its owner's to revoke.
+    HandedIn,
+    /// The caller wants it so.
+    Wanted,
+    /// It is a batch token, which cannot be revoked.
+    Batch,
+    /// The read is its only use.
+    OneUse,
+    /// The revoke failed.
+    Failed,
+    /// The revoke is under way.
+    UnderWay,
+    /// A login has replaced it, and it is left to expire.
+    Replaced,
+    /// It was dead.
+    Dead,
+    /// There is no token.
+    NoToken,
+}
+
+impl Kept {
+    /// The reason in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::HandedIn => "it was handed in",
+            Self::Wanted => "it is to be kept",
+            Self::Batch => "a batch token cannot be",
+            Self::OneUse => "the read is its only use",
+            Self::Failed => "the revoke failed",
+            Self::UnderWay => "the revoke is under way",
+            Self::Replaced => "a login has replaced it",
+            Self::Dead => "it was dead",
+            Self::NoToken => "there is none",
+        }
+    }
 }
 
 impl Session {
     /// A session with a token that was handed in, which is its owner's to revoke.
     pub(crate) fn handed_in(endpoint: &Endpoint, token: Secret) -> Self {
         endpoint.scrubber().learn_token(token.expose());
-        let revoked = Mutex::new(Some(Revoked::No("it was handed in")));
+        let revoked = Mutex::new(Some(Revoked::No(Kept::HandedIn)));
         Self { endpoint: endpoint.clone(), token, handed_in: true, index: None, info: TokenInfo::default(), revoked }
     }
 
@@ -75,11 +116,11 @@ impl Session {
         let (info, revoked) = (TokenInfo::default(), Mutex::new(None));
         let mut session = Self { endpoint: endpoint.clone(), token, handed_in: false, index, info, revoked };
         if !revoke {
-            session.leave("VAULT_REVOKE is false");
+            session.leave(Kept::Wanted);
         } else if auth.string("token_type")?.as_str() == "batch" {
-            session.leave("a batch token cannot be");
+            session.leave(Kept::Batch);
         } else if auth.number("num_uses")? == 1 {
-            session.leave("the read is its only use");
+            session.leave(Kept::OneUse);
         }
         session.info = TokenInfo::of_auth(&auth, sent, endpoint.scrubber())?;
         Ok(Some(session))
@@ -90,7 +131,7 @@ impl Session {
     pub(crate) fn salvage(endpoint: &Endpoint, answer: &[u8], revoke: bool) -> Option<Self> {
         let token = Secret::new(token_in(answer)?);
         endpoint.scrubber().learn_token(token.expose());
-        let revoked = Mutex::new(Some(Revoked::No("VAULT_REVOKE is false")).filter(|_| !revoke));
+        let revoked = Mutex::new(Some(Revoked::No(Kept::Wanted)).filter(|_| !revoke));
         let endpoint = endpoint.clone();
         Some(Self { endpoint, token, handed_in: false, index: None, info: TokenInfo::default(), revoked })
     }
@@ -102,7 +143,7 @@ impl Session {
     }
 
     /// Leaves the token as it is at the end, for this reason.
-    pub(crate) fn leave(&self, reason: &'static str) {
+    pub(crate) fn leave(&self, reason: Kept) {
         self.set(Revoked::No(reason));
     }
 
@@ -128,7 +169,7 @@ impl Session {
             Ok(()) => Revoked::Yes,
             Err(fault) => {
                 self.endpoint.note(&Event::RevokeFailed(&fault, self.info.lease_duration));
-                Revoked::No("the revoke failed")
+                Revoked::No(Kept::Failed)
             }
         };
         self.set(revoked);

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::endpoint::Endpoint;
-use crate::error::{ErrorKind, Fault, Retry, VaultError};
+use crate::error::VaultError;
+use crate::fault::{Fault, Retry, What};
 use crate::http::{Answer, Request};
 use crate::json;
 use crate::judge::{self, Asked};
@@ -23,7 +24,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotReady`] where it is uninitialised or sealed, which only [`Limits::wait`](crate::Limits::wait) tries
+    /// [`ErrorKind::NotReady`](crate::ErrorKind::NotReady) where it is uninitialised or sealed, which only [`Limits::wait`](crate::Limits::wait) tries
     /// again; as for [`Endpoint::login`] otherwise.
     pub fn status(&self) -> Result<String, VaultError> {
         // The namespace header is refused on status paths.
@@ -50,22 +51,11 @@ fn judge(asked: &Asked, answer: &Answer) -> Result<String, Fault> {
     let broken = |fault: json::Fault| judge::of_body(asked, answer, &fault);
     let status = answer.document().map_err(broken)?;
     let number = |key| status.number(key).map_err(broken);
-    let not_ready = |cause, remedy: &str| {
-        Err(Fault {
-            kind: ErrorKind::NotReady,
-            cause,
-            remedy: remedy.into(),
-            retry: Retry::InWait,
-            status: None,
-            tls: None,
-        })
-    };
     if !status.bool("initialized").map_err(broken)? {
-        not_ready("not initialised".into(), "run `operator init` on it, or let --wait wait for it")
+        Err(Fault::new(What::NotInitialised, Retry::InWait))
     } else if status.bool("sealed").map_err(broken)? {
         let (given, needed) = (number("progress")?, number("t")?);
-        let keys = if needed == 0 { String::new() } else { format!(" ({given} of {needed} keys given)") };
-        not_ready(format!("sealed{keys}"), "unseal it, or let --wait wait for it")
+        Err(Fault::new(What::Sealed { given, needed }, Retry::InWait))
     } else {
         Ok(asked.scrubber.clean(&[status.string("version").map_err(broken)?]))
     }

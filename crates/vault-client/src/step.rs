@@ -1,6 +1,6 @@
 //! What a client does: the parts of a start, and the operations on secrets.
 
-/// What was being done, with the names that its remedies speak of.
+/// What was being done, with the names that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
@@ -136,6 +136,14 @@ impl Step {
             Self::Renew => "the renewal of the token".into(),
             Self::Secret { verb, mount, path } => verb.subject(mount, path),
             Self::Revoke => "the revoke of the login's token".into(),
+        }
+    }
+
+    /// Where the secret is that is asked for; `None` for a step that asks for none.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Read { mount, path, .. } | Self::Secret { mount, path, .. } => Some(format!("{mount}/{path}")),
+            _ => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::fault::Unsendable;
+
 /// Percent-encodes a path for a URL; slashes stay.
 pub fn encode(path: &str) -> String {
     path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
@@ -19,12 +21,12 @@ pub fn encode(path: &str) -> String {
 /// # Errors
 ///
 /// A segment is empty, `.` or `..`, or a control character is in it: the server would clean it, or refuse it.
-pub fn checked(path: &str) -> Result<String, &'static str> {
+pub fn checked(path: &str) -> Result<String, Unsendable> {
     if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err("has a segment that is empty, . or ..");
+        return Err(Unsendable::Segment);
     }
     if path.chars().any(char::is_control) {
-        return Err("holds a control character");
+        return Err(Unsendable::Control);
     }
     Ok(encode(path))
 }
@@ -40,12 +42,12 @@ mod tests {
             ("a b/ü+%?#", Ok("a%20b/%C3%BC%2B%25%3F%23")),
             ("%2e%2e/x", Ok("%252e%252e/x")),
             ("...", Ok("...")),
-            ("", Err("has a segment that is empty, . or ..")),
-            ("a//b", Err("has a segment that is empty, . or ..")),
-            ("a/../b", Err("has a segment that is empty, . or ..")),
-            ("a/.", Err("has a segment that is empty, . or ..")),
-            ("a\nb", Err("holds a control character")),
-            ("a\u{85}b", Err("holds a control character")),
+            ("", Err(Unsendable::Segment)),
+            ("a//b", Err(Unsendable::Segment)),
+            ("a/../b", Err(Unsendable::Segment)),
+            ("a/.", Err(Unsendable::Segment)),
+            ("a\nb", Err(Unsendable::Control)),
+            ("a\u{85}b", Err(Unsendable::Control)),
         ] {
             assert_eq!(checked(path).as_deref().map_err(|cause| *cause), encoded, "{path}");
         }

@@ -2,26 +2,11 @@
 
 use ureq::http::Uri;
 
-use super::{Asked, not_vault};
-use crate::error::{ErrorKind, Fault, Retry};
+use super::Asked;
+use crate::fault::{Fault, Onward, Retry, What};
 use crate::http::Answer;
 use crate::step::Step;
 use crate::text::Scrubber;
-
-/// Where a redirect leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Onward {
-    /// A node that does not lead sends the request on as it came, as one does for some seconds while none leads. A single
-    /// node that was restarted does so too for a moment, to itself.
-    /// [HA](https://openbao.org/docs/concepts/ha/#client-redirection)
-    ToTheLeader,
-    /// To the same host, in TLS.
-    ToHttps,
-    /// To the same path elsewhere, by somebody who is no standby.
-    Moved,
-    /// Anywhere else.
-    Elsewhere,
-}
 
 impl Onward {
     fn of(asked: &Asked, status: u16, target: Option<&Uri>) -> Self {
@@ -47,28 +32,13 @@ impl Onward {
 pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
     let target = answer.location.raw().parse::<Uri>().ok();
     let onward = Onward::of(asked, answer.status, target.as_ref());
-    let to = match onward {
-        Onward::ToHttps => "https on the same host".into(),
-        _ => host(target.as_ref(), asked.scrubber),
-    };
-    let fault = not_vault(format!("{} was redirected to {to} ({})", asked.step.subject(), answer.status));
-    let remedy = match onward {
-        Onward::ToTheLeader => {
-            let remedy =
-                "the node does not lead and sends on to one that does: try again, or look whether a leader is elected";
-            return Fault { kind: ErrorKind::NotReady, retry: Retry::Soon, remedy: remedy.into(), ..fault };
-        }
-        Onward::ToHttps => "redirects are not followed; write https:// in VAULT_ADDR",
-        Onward::Moved => "redirects are not followed; write that host in VAULT_ADDR, if Vault is there",
-        Onward::Elsewhere => {
-            "redirects are not followed; a login page or a proxy stands there: point VAULT_ADDR at Vault itself"
-        }
-    };
-    Fault { remedy: remedy.into(), ..fault }
+    let retry = if onward == Onward::ToTheLeader { Retry::Soon } else { Retry::Never };
+    let to = host(target.as_ref(), asked.scrubber);
+    Fault::new(What::Redirected { status: answer.status, to, onward }, retry)
 }
 
 /// Host of a redirect's target; the rest of it is the server's to say and ours to keep out of the log.
-fn host(target: Option<&Uri>, scrubber: &Scrubber) -> String {
+fn host(target: Option<&Uri>, scrubber: &Scrubber) -> Option<String> {
     let host = target.and_then(Uri::authority).map(|it| it.as_str().rsplit('@').next().unwrap_or_default());
-    host.map_or_else(|| "another path".into(), |host| scrubber.clean(&[host]))
+    host.map(|host| scrubber.clean(&[host]))
 }

@@ -2,7 +2,7 @@
 
 use super::Asked;
 use super::text::{self, Meaning};
-use crate::error::{ErrorKind, Fault, Retry};
+use crate::fault::{Answered, Fault, Retry, What, Why};
 use crate::http::Answer;
 use crate::json::Object;
 
@@ -14,8 +14,6 @@ pub(super) struct Said {
     /// Its error texts as one, fit for a line.
     pub texts: String,
     pub meaning: Option<Meaning>,
-    /// Subject, status and texts.
-    pub cause: String,
 }
 
 impl Said {
@@ -23,18 +21,17 @@ impl Said {
         // Vault's own errors have this shape; a proxy's have not.
         let document = answer.document().ok().filter(|it| it.get("errors").is_some() || it.get("data").is_some());
         let texts = document.as_ref().map(|it| asked.scrubber.clean(&it.strings("errors"))).unwrap_or_default();
-        let reason = if texts.is_empty() { String::new() } else { format!(": {texts}") };
-        let cause = format!("{} was answered with {}{reason}", asked.step.subject(), answer.status);
-        Self { document, status: answer.status, meaning: text::meaning(answer.status, &texts), texts, cause }
+        Self { document, status: answer.status, meaning: text::meaning(answer.status, &texts), texts }
     }
 
-    /// A fault that is final.
-    pub(super) fn refused(self, kind: ErrorKind, remedy: impl Into<String>) -> Fault {
-        Fault { kind, cause: self.cause, remedy: remedy.into(), retry: Retry::Never, status: None, tls: None }
+    /// What it comes to.
+    pub(super) fn comes_to(self, why: Why, retry: Retry) -> Fault {
+        let answered = Answered { status: self.status, said: self.texts, why, found: None, jwt: None };
+        Fault::new(What::Answered(Box::new(answered)), retry)
     }
 
-    /// A fault that may pass.
-    pub(super) fn not_ready(self, remedy: impl Into<String>, retry: Retry) -> Fault {
-        Fault { retry, ..self.refused(ErrorKind::NotReady, remedy) }
+    /// The same, where that is final.
+    pub(super) fn refused(self, why: Why) -> Fault {
+        self.comes_to(why, Retry::Never)
     }
 }

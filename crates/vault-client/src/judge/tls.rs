@@ -12,7 +12,7 @@ mod name;
 
 use rustls::{Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
-use crate::error::{ErrorKind, Fault};
+use crate::fault::{Fault, What};
 use crate::http::tls::client::Failed;
 use crate::text::Scrubber;
 pub use alert::TlsAlert;
@@ -21,10 +21,7 @@ pub use name::ServerName;
 
 /// What a failed connection comes to. The TLS library's own words are for the observer alone.
 pub fn fault(failed: &Failed, scrubber: &Scrubber) -> Fault {
-    let fault = of(failed, scrubber);
-    let kind = if fault.is_of_the_system() { ErrorKind::System } else { ErrorKind::Tls };
-    let bare = Fault::bare(kind, fault.to_string());
-    Fault { tls: Some(Box::new(fault)), ..bare }
+    What::Tls(Box::new(of(failed, scrubber))).into()
 }
 
 fn of(failed: &Failed, scrubber: &Scrubber) -> TlsFault {

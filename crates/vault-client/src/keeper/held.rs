@@ -73,7 +73,7 @@ impl Held {
                     let looking = Looking { checked: &self.checked, turn };
                     let asked = Instant::now();
                     let said = self.session.look_up_once(endpoint, &call);
-                    let denied = said.is_err_and(|fault| fault.kind == ErrorKind::Denied);
+                    let denied = said.is_err_and(|fault| fault.kind() == ErrorKind::Denied);
                     let mut checked = lock(&self.checked);
                     checked.dead = denied;
                     // An answer that says nothing counts as one for all who asked for it.

@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
-use crate::error::{Effort, ErrorKind, Fault, VaultError};
+use crate::error::{Effort, ErrorKind, VaultError};
+use crate::fault::{Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
-use crate::session::{Revoked, Session};
+use crate::session::{Kept, Revoked, Session};
 use crate::step::Step;
 use crate::time::{Limits, Turn, since_boot};
 use crate::token::TokenInfo;
@@ -82,7 +83,7 @@ impl Keeper {
         let first = endpoint.limits();
         let plan = Plan::new(rules, login.origin());
         let alarm = Alarm::new().map_err(|refused| {
-            let fault = Fault::bare(ErrorKind::System, refused.to_string());
+            let fault = What::Forbidden(refused).into();
             VaultError::new(endpoint.at(), login.step(), fault, Effort::default())
         })?;
         let (held, logging_in, refusal, doubted) = (None, None, None, None);
@@ -226,7 +227,7 @@ impl Shared {
                 state.plan.obtained(sent, lease(&info), spread());
                 let held = Arc::new(Held::new(session, info));
                 if let Some(before) = state.held.replace(Arc::clone(&held)) {
-                    before.session.leave("a login has replaced it");
+                    before.session.leave(Kept::Replaced);
                 }
                 state.refusal = None;
                 state.has_logged_in = true;
@@ -281,7 +282,7 @@ impl Shared {
             }
         }
         let refused = |refused: crate::error::Refused| {
-            let fault = Fault::bare(ErrorKind::System, refused.to_string());
+            let fault = What::Forbidden(refused).into();
             VaultError::new(caller.at(), Step::LookUp, fault, Effort::default())
         };
         let dead = held.is_dead(caller, sent).map_err(refused)?;
@@ -296,10 +297,9 @@ impl Shared {
         let mut state = self.lock();
         if state.holds(held) {
             state.held = None;
-            held.session.leave("it was dead");
+            held.session.leave(Kept::Dead);
             state.plan.lost(since_boot());
-            let cause = "the token is dead, and so was the one before it; the next login is made later";
-            let fault = Fault::bare(ErrorKind::Denied, cause);
+            let fault = What::DeadAgain.into();
             state.refusal = Some(VaultError::new(self.endpoint.at(), self.login.step(), fault, Effort::default()));
         }
     }
@@ -326,7 +326,7 @@ impl Shared {
                 Phase::Ending(turn) => Some(turn.clone()),
                 Phase::Idle => {
                     let held = state.held.take();
-                    let revoked = held.map_or(Revoked::No("there is none"), |held| held.session.revoke());
+                    let revoked = held.map_or(Revoked::No(Kept::NoToken), |held| held.session.revoke());
                     state.phase = Phase::Ended(revoked);
                     return revoked;
                 }
@@ -345,15 +345,15 @@ impl Shared {
         }
         match self.lock().phase {
             Phase::Ended(revoked) => revoked,
-            _ => Revoked::No("the revoke is under way"),
+            _ => Revoked::No(Kept::UnderWay),
         }
     }
 
-    fn note(&self, act: Act, result: Result<Duration, &str>) {
-        match result {
-            Ok(lease) => self.endpoint.note(&Event::Kept { act, lease }),
-            Err(cause) => self.endpoint.note(&Event::KeepFailed { act, cause }),
-        }
+    fn note(&self, act: Act, result: Result<Duration, (&Step, &Fault)>) {
+        self.endpoint.note(&match result {
+            Ok(lease) => Event::Kept { act, lease },
+            Err((step, fault)) => Event::KeepFailed { act, step, fault },
+        });
     }
 }
 
@@ -372,7 +372,7 @@ impl State {
     /// Begins a login that others wait for.
     fn begin(&mut self, caller: &Endpoint, login: &dyn Login) -> Result<Turn, VaultError> {
         let turn = Turn::begin().map_err(|refused| {
-            let fault = Fault::bare(ErrorKind::System, refused.to_string());
+            let fault = What::Forbidden(refused).into();
             VaultError::new(caller.at(), login.step(), fault, Effort::default())
         })?;
         Ok(self.logging_in.insert(turn).clone())

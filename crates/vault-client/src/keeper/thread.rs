@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use super::plan::{Due, Failed};
 use super::{Held, Phase, Shared, spread};
-use crate::error::{ErrorKind, Fault};
+use crate::error::ErrorKind;
+use crate::fault::Fault;
 use crate::judge;
 use crate::observe::Act;
-use crate::session::Revoked;
+use crate::session::{Kept, Revoked};
+use crate::step::Step;
 use crate::time::since_boot;
 
 /// How often the file of a credential that was refused is looked at.
@@ -67,7 +69,7 @@ fn renew(shared: &Shared, held: &Arc<Held>) {
             shared.renewed(held, info);
         }
         Err(fault) => {
-            shared.note(Act::Renew, Err(&fault.cause));
+            shared.note(Act::Renew, Err((&Step::Renew, &fault)));
             let mut state = shared.lock();
             if state.holds(held) {
                 state.plan.failed(Act::Renew, failed(&fault), since_boot(), spread());
@@ -78,7 +80,7 @@ fn renew(shared: &Shared, held: &Arc<Held>) {
 
 /// What a renewal's failure is to the plan.
 fn failed(fault: &Fault) -> Failed {
-    match (fault.kind, fault.status) {
+    match (fault.kind(), fault.status) {
         (ErrorKind::RateLimited | ErrorKind::Unreachable, _) | (_, None | Some(408 | 412 | 429)) => Failed::Silent,
         (_, Some(500..)) if judge::is_past_maximum(fault) => Failed::Refused,
         (_, Some(400..500)) => Failed::Refused,
@@ -94,14 +96,14 @@ fn log_in(shared: &Arc<Shared>) {
     };
     match shared.log_in(&shared.endpoint, turn) {
         Ok(held) => shared.note(Act::LogIn, Ok(held.info().lease_duration)),
-        Err(error) => shared.note(Act::LogIn, Err(&error.fault().cause)),
+        Err(error) => shared.note(Act::LogIn, Err((&shared.login.step(), error.fault()))),
     }
 }
 
 /// Revokes the token where that is owed, and wakes who waits for it.
 fn end(shared: &Shared) {
     let held = shared.lock().held.take();
-    let revoked = held.map_or(Revoked::No("there is none"), |held| held.session.revoke());
+    let revoked = held.map_or(Revoked::No(Kept::NoToken), |held| held.session.revoke());
     let before = std::mem::replace(&mut shared.lock().phase, Phase::Ended(revoked));
     if let Phase::Ending(turn) = before {
         turn.end();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::Cas;
+use crate::fault::Shape;
 
 /// A buffer that wipes what it outgrows.
 #[derive(Default)]
@@ -32,13 +33,13 @@ impl io::Write for Wiped {
 ///
 /// # Errors
 ///
-/// Why it cannot be sent. The cause quotes nothing of it.
-pub fn of_write(data: &impl Serialize, cas: Cas) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+/// Why it cannot be sent.
+pub fn of_write(data: &impl Serialize, cas: Cas) -> Result<Zeroizing<Vec<u8>>, Shape> {
     let mut written = Wiped::default();
-    serde_json::to_writer(&mut written, data).map_err(|_| "what is to be written cannot be made JSON")?;
+    serde_json::to_writer(&mut written, data).map_err(|_| Shape::NoJson)?;
     match std::str::from_utf8(&written.0) {
         Ok(json) if json.starts_with('{') => Ok(of_json(json, cas)),
-        _ => Err("what is to be written is no object with keys and values"),
+        _ => Err(Shape::NoObject),
     }
 }
 
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused() {
         for refused in [of_write(&"text", Cas::Any), of_write(&[1], Cas::Any), of_write(&None::<u8>, Cas::Any)] {
-            assert_eq!(refused.err(), Some("what is to be written is no object with keys and values"));
+            assert_eq!(refused.err(), Some(Shape::NoObject));
         }
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use super::model::KvVersion;
-use crate::error::{Effort, ErrorKind, Fault, VaultError};
+use crate::error::{Effort, VaultError};
+use crate::fault::{Shape, What};
 use crate::json::{Json, Object};
 use crate::secret::Secret;
 use crate::step::Step;
@@ -42,7 +43,7 @@ impl KvData {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Shape`] where a key that the type needs is missing, or a value is of another type. No value is in the
+    /// [`ErrorKind::Shape`](crate::ErrorKind::Shape) where a key that the type needs is missing, or a value is of another type. No value is in the
     /// error's text.
     ///
     /// # Examples
@@ -63,17 +64,16 @@ impl KvData {
             let said = error.to_string();
             // Derived code names what is missing by the type's own field; any other text can quote a value.
             let missing = said.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
-            let cause = match missing {
-                Some((key, _)) => format!("the key {} is missing", crate::text::name(key)),
-                None => "a value has another type than the program expects".to_owned(),
-            };
-            self.shape(cause)
+            self.shape(match missing {
+                Some((key, _)) => Shape::Missing(crate::text::name(key)),
+                None => Shape::OtherType,
+            })
         })
     }
 
-    fn shape(&self, cause: String) -> VaultError {
+    fn shape(&self, shape: Shape) -> VaultError {
         let (at, step) = &*self.origin;
-        VaultError::new(at, step.clone(), Fault::bare(ErrorKind::Shape, cause), Effort::default())
+        VaultError::new(at, step.clone(), What::Shape(shape).into(), Effort::default())
     }
 }
 

@@ -1,72 +1,65 @@
 //! What can be told about a read that was refused or found nothing; for a dry run, never on the good path.
 
 use super::Location;
+use crate::fault::Fault;
 use crate::http::path::encode;
-use crate::judge::{doubled, rule};
 use crate::session::Session;
 use crate::step::Step;
 
 /// What the server tells of a read that failed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Explained {
-    /// Which of mount, engine, path or policy is in the way, as far as that can be told.
-    pub said: String,
-    /// Type of the engine that is mounted there.
-    pub mount_type: Option<String>,
-    /// Version of a KV engine.
-    pub mount_version: Option<String>,
-    /// Whether a policy of the token allows the read; asked only where the read was denied.
+    /// What is mounted there.
+    pub mount: Mount,
+    /// Whether a policy of the token allows the read; asked only where the read was denied, of a mount of KV version 2.
     pub may_read: Option<bool>,
 }
 
+/// What the server tells of a mount.
+#[derive(Debug)]
+pub enum Mount {
+    /// It is not there, or no policy of the token touches it: the server does not tell them apart.
+    Hidden,
+    /// Nothing, for this reason.
+    Untold(Fault),
+    /// An engine.
+    Engine {
+        /// Its type; empty where it has none.
+        kind: String,
+        /// Its version, where it has versions.
+        version: Option<String>,
+    },
+}
+
+impl Mount {
+    /// Whether it is of KV version 2.
+    pub fn is_version_2(&self) -> bool {
+        matches!(self, Self::Engine { kind, version: Some(version) } if kind == "kv" && version == "2")
+    }
+}
+
 impl Session {
-    /// Says which of mount, engine, path or policy is in the way of a read, as far as the server tells; and where it
-    /// can be a policy, because the read was `denied`, which rule it needs.
+    /// Asks which of mount, engine, path or policy is in the way of a read, as far as the server tells; and where it can
+    /// be a policy, because the read was `denied`, whether one allows it.
     /// [`GET sys/internal/ui/mounts/{path}`](https://openbao.org/api-docs/system/internal-ui-mounts/)
     pub fn explain(&self, location: &Location, denied: bool) -> Explained {
-        let Location { mount, path, .. } = location;
+        let mount = self.mount(location);
+        let may_read = if denied && mount.is_version_2() { self.may_read(location) } else { None };
+        Explained { mount, may_read }
+    }
+
+    fn mount(&self, Location { mount, path, .. }: &Location) -> Mount {
         let url = format!("sys/internal/ui/mounts/{}/{}", encode(mount), encode(path));
         let answer = match self.endpoint().try_once(&Step::Preflight, &self.get(&url)) {
             Ok(answer) => answer,
-            Err(fault) => {
-                let said = match fault.status {
-                    Some(403) if denied => format!(
-                        "the mount {mount} is missing, or no policy of the token touches it (the server does not tell \
-                         them apart); the read needs {}",
-                        rule(mount, path)
-                    ),
-                    // A policy touches it, or the read would have been denied.
-                    Some(403) => format!("there is no mount {mount}; check VAULT_MOUNT_POINT and VAULT_NAMESPACE"),
-                    _ => format!("of the mount {mount} nothing is told: {}", fault.cause),
-                };
-                return Explained { said, ..Explained::default() };
-            }
+            Err(fault) if fault.status == Some(403) => return Mount::Hidden,
+            Err(fault) => return Mount::Untold(fault),
         };
         let engine = answer.document().ok().and_then(|said| said.object(&["data"]).ok());
         let clean = |text: &str| self.endpoint().scrubber().clean(&[text]);
         let kind = engine.as_ref().and_then(|e| Some(clean(&e.string("type").ok()?))).unwrap_or_default();
         let version = engine.and_then(|e| Some(clean(&e.object(&["options"]).ok()?.get("version")?.string()?)));
-        let mut may_read = None;
-        let said = match (kind.as_str(), version.as_deref()) {
-            ("kv", Some("2")) => {
-                let needed = rule(mount, path);
-                may_read = denied.then(|| self.may_read(location)).flatten();
-                match doubled(mount, path) {
-                    Some(hint) => format!("the mount {mount} is KV version 2; {hint}"),
-                    None if may_read == Some(true) => format!(
-                        "a policy of the token allows the read and demands more of it, such as min_wrapping_ttl, \
-                         required parameters or a control group; a plain read needs a rule without them: {needed}"
-                    ),
-                    None if denied => {
-                        format!("the mount {mount} is there; VAULT_PATH is wrong, or the policy lacks {needed}")
-                    }
-                    None => format!("the mount {mount} is there and is KV version 2"),
-                }
-            }
-            ("kv" | "generic", _) => format!("the mount {mount} is KV version 1, and only version 2 is read"),
-            (other, _) => format!("the mount {mount} is of type {other}, not KV version 2"),
-        };
-        Explained { said, mount_type: Some(kind), mount_version: version, may_read }
+        Mount::Engine { kind, version }
     }
 
     /// Whether a policy of the token allows the read; `None` where the server does not tell.

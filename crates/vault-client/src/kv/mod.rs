@@ -10,14 +10,15 @@ use serde::Serialize;
 
 use crate::client::VaultClient;
 use crate::endpoint::Endpoint;
-use crate::error::{Effort, ErrorKind, Fault, VaultError};
+use crate::error::{Effort, ErrorKind, VaultError};
+use crate::fault::{Fault, Shape, What};
 use crate::http::path::{self, encode};
 use crate::http::{Answer, Method, Request};
 use crate::json;
 use crate::judge;
 use crate::step::{Step, Verb};
 pub use data::{Field, Fields, KvData};
-pub use explain::Explained;
+pub use explain::{Explained, Mount};
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
 pub(crate) use read::learn;
 pub use read::{Location, Version};
@@ -90,7 +91,7 @@ impl Kv {
     /// [`Cas::Any`].
     pub fn write(&self, path: &str, data: &impl Serialize, cas: Cas) -> Result<KvVersion, VaultError> {
         let step = self.step(Verb::Write, path);
-        let body = body::of_write(data, cas).map_err(|cause| self.shape(&step, cause))?;
+        let body = body::of_write(data, cas).map_err(|shape| self.failed(&step, What::Shape(shape)))?;
         self.put(&step, Method::Post, path, &body)
     }
 
@@ -103,7 +104,7 @@ impl Kv {
     /// allow `patch`.
     pub fn patch(&self, path: &str, data: &impl Serialize, cas: Cas) -> Result<KvVersion, VaultError> {
         let step = self.step(Verb::Patch, path);
-        let body = body::of_write(data, cas).map_err(|cause| self.shape(&step, cause))?;
+        let body = body::of_write(data, cas).map_err(|shape| self.failed(&step, What::Shape(shape)))?;
         self.put(&step, Method::Patch, path, &body)
     }
 
@@ -139,11 +140,7 @@ impl Kv {
         let url = self.url("data", path, step)?;
         let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
             if answer.status == 204 {
-                let cause = format!(
-                    "{} is KV version 1: it has stored the secret at data/{path}, without a version",
-                    self.mount
-                );
-                return Err(Fault { status: Some(204), ..Fault::bare(ErrorKind::Rejected, cause) });
+                return Err(Fault { status: Some(204), ..What::StoredInVersion1.into() });
             }
             read::written(answer).map_err(|fault| judge::of_body(&endpoint.asked(step, request), answer, &fault))
         };
@@ -236,7 +233,7 @@ impl Kv {
     pub fn set_metadata(&self, path: &str, options: &MetadataOptions) -> Result<(), VaultError> {
         let step = self.step(Verb::SetMetadata, path);
         let url = self.url("metadata", path, &step)?;
-        let body = serde_json::to_vec(options).map_err(|_| self.shape(&step, "the options are no JSON"))?;
+        let body = serde_json::to_vec(options).map_err(|_| self.failed(&step, What::Shape(Shape::NoJson)))?;
         self.post(&step, &url, &body)
     }
 
@@ -318,24 +315,18 @@ impl Kv {
     }
 
     fn mount_url(&self, step: &Step) -> Result<String, VaultError> {
-        path::checked(&self.mount).map_err(|cause| self.rejected(step, format!("the mount {cause}")))
+        path::checked(&self.mount).map_err(|why| self.failed(step, What::Mount(why)))
     }
 
     /// `mount/part/path`, encoded.
     fn url(&self, part: &str, path: &str, step: &Step) -> Result<String, VaultError> {
-        let path =
-            path::checked(path.trim_matches('/')).map_err(|cause| self.rejected(step, format!("the path {cause}")))?;
+        let path = path::checked(path.trim_matches('/')).map_err(|why| self.failed(step, What::Path(why)))?;
         Ok(format!("{}/{part}/{path}", self.mount_url(step)?))
     }
 
-    fn rejected(&self, step: &Step, cause: String) -> VaultError {
-        let fault = Fault::bare(ErrorKind::Rejected, cause);
-        VaultError::new(self.client.endpoint().at(), step.clone(), fault, Effort::default())
-    }
-
-    fn shape(&self, step: &Step, cause: &str) -> VaultError {
-        let fault = Fault::bare(ErrorKind::Shape, cause);
-        VaultError::new(self.client.endpoint().at(), step.clone(), fault, Effort::default())
+    /// The error of a request that is not sent.
+    fn failed(&self, step: &Step, what: What) -> VaultError {
+        VaultError::new(self.client.endpoint().at(), step.clone(), what.into(), Effort::default())
     }
 }
 

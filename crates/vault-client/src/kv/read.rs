@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::KvVersion;
 use crate::endpoint::Endpoint;
-use crate::error::{self, ErrorKind, VaultError};
+use crate::error::VaultError;
+use crate::fault::{self, Shape, What};
 use crate::http::path::encode;
 use crate::http::{Answer, Request};
 use crate::json::{Fault, Json, Object};
@@ -86,7 +87,7 @@ pub(super) fn versioned(
     endpoint: &Endpoint,
     step: &Step,
     request: &Request,
-) -> Result<(Object, KvVersion, Option<String>), error::Fault> {
+) -> Result<(Object, KvVersion, Option<String>), fault::Fault> {
     let read = || {
         let said = answer.document()?;
         learn(&said, endpoint.scrubber());
@@ -98,8 +99,8 @@ pub(super) fn versioned(
     };
     read().map_err(|fault| match fault {
         Fault::Duplicate(path) if path.len() > 2 && path[..2] == ["data", "data"] => {
-            let cause = format!("the key {} stands twice in it", text::name(&path[2..].join(".")));
-            error::Fault { status: Some(answer.status), ..error::Fault::bare(ErrorKind::Shape, cause) }
+            let twice = Shape::Twice(text::name(&path[2..].join(".")));
+            fault::Fault { status: Some(answer.status), ..What::Shape(twice).into() }
         }
         fault => {
             if !matches!(&fault, Fault::Shape { member, .. } if !member.is_empty()) {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{Inspected, Login, Origin};
-use crate::credential::{self, Unreadable};
+use crate::credential;
 use crate::endpoint::Endpoint;
-use crate::error::{ErrorKind, Fault, Retry, VaultError};
+use crate::error::VaultError;
+use crate::fault::{Document, Fault, NoCredential, Retry, Unusable, Wanted, What};
 use crate::json::Object;
 use crate::secret::Secret;
 use crate::session::Session;
@@ -62,70 +63,14 @@ impl Login for Token {
     }
 }
 
-/// A file that gives no credential, and what to do about it.
-pub(super) struct NoCredential {
-    what: &'static str,
-    path: String,
-    why: Unusable,
-    remedy: &'static str,
-}
-
-impl NoCredential {
-    /// The file `what` at `path`; the remedy is for all that has none of its own, the other one for a credential that stands
-    /// in the place of its path.
-    pub(super) fn new(what: &'static str, path: &Path, why: Unusable, [remedy, misplaced]: [&'static str; 2]) -> Self {
-        let shown = text::os(path);
-        let remedy = match why {
-            Unusable::Json(_, own) => own,
-            // What stands in the place of the whole path was hidden.
-            _ if shown == "***" => misplaced,
-            _ => remedy,
-        };
-        Self { what, path: shown, why, remedy }
-    }
-
-    /// As a fault of its step.
-    pub(super) fn fault(&self) -> Fault {
-        // Somebody may be about to write it.
-        let may_come = matches!(self.why, Unusable::Missing | Unusable::Empty);
-        Fault {
-            kind: ErrorKind::Credential,
-            cause: format!("{} {}: {}", self.what, self.path, self.why),
-            remedy: self.remedy.into(),
-            retry: if may_come { Retry::InWait } else { Retry::Never },
-            status: None,
-            tls: None,
-        }
-    }
-}
-
-/// Why a file is no credential. Nothing of its content is quoted.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unusable {
-    /// Nor is the target of a link, as in a volume of Kubernetes.
-    #[error("not found")]
-    Missing,
-    #[error("empty")]
-    Empty,
-    #[error("no permission to read it")]
-    Forbidden,
-    /// What the document is, and what to do about it.
-    #[error("{0}")]
-    Json(&'static str, &'static str),
-    #[error("not a JWT")]
-    NoJwt,
-    #[error("{0}")]
-    Other(String),
-}
-
-impl From<Unreadable> for Unusable {
-    fn from(unreadable: Unreadable) -> Self {
-        match unreadable {
-            Unreadable::NotFound => Self::Missing,
-            Unreadable::NoPermission => Self::Forbidden,
-            other => Self::Other(other.to_string()),
-        }
-    }
+/// The fault of a file that gives no credential.
+pub(super) fn no_credential(wanted: Wanted, path: &Path, why: Unusable) -> Fault {
+    // Somebody may be about to write it.
+    let retry = if matches!(why, Unusable::Missing | Unusable::Empty) { Retry::InWait } else { Retry::Never };
+    let path = text::os(path);
+    // What stands in the place of the whole path was hidden.
+    let misplaced = path == "***";
+    Fault::new(What::NoCredential(Box::new(NoCredential { wanted, path, misplaced, why })), retry)
 }
 
 /// The token of `source`, without the white space around it.
@@ -133,12 +78,7 @@ fn read(source: &TokenSource) -> Result<Secret, Fault> {
     match source {
         TokenSource::Given(token) => Ok(Secret::new(token.expose())),
         TokenSource::File(path) => {
-            let remedies = [
-                "write a token into it, or correct VAULT_TOKEN_FILE",
-                "it looks like a token itself: VAULT_TOKEN takes that, VAULT_TOKEN_FILE the path of a file",
-            ];
-            let token = read_file(path).map_err(|why| NoCredential::new("token file", path, why, remedies).fault())?;
-            Ok(Secret::new(token))
+            read_file(path).map(Secret::new).map_err(|why| no_credential(Wanted::Token, path, why))
         }
     }
 }
@@ -149,32 +89,28 @@ pub(super) fn read_file(path: &Path) -> Result<String, Unusable> {
     match bytes.trim_ascii() {
         [] => Err(Unusable::Empty),
         // No token begins so.
-        [b'{', ..] => {
-            let (what, remedy) = json_is(bytes.trim_ascii());
-            Err(Unusable::Json(what, remedy))
-        }
+        [b'{', ..] => Err(Unusable::Json(json_is(bytes.trim_ascii()))),
         text if text.iter().all(u8::is_ascii_graphic) => Ok(text.iter().copied().map(char::from).collect()),
         _ => Err(Unusable::Other("holds more than one line, or bytes that no token has".into())),
     }
 }
 
-/// What a JSON document in the place of a token is, as far as it is known, and what to do about it.
-pub fn json_is(text: &[u8]) -> (&'static str, &'static str) {
+/// What a JSON document in the place of a token is.
+pub fn json_is(text: &[u8]) -> Document {
     let document = Object::parse(text).ok();
     let has = |key: &str| document.as_ref().is_some_and(|it| it.get(key).is_some());
     // An agent writes what stands in `wrap_info` alone, or encrypted:
     // https://openbao.org/docs/agent-and-proxy/autoauth/#sinks
     if has("wrap_info") || has("wrapped_accessor") || has("creation_path") {
-        let remedy = "unwrap it first, or have the agent write it without wrap_ttl";
-        ("holds a wrapped token in JSON, which is not unwrapped here", remedy)
+        Document::Wrapped
     } else if has("encrypted_payload") {
-        ("holds a token that an agent has encrypted", "have the agent write it without dh_type")
+        Document::Encrypted
     } else if has("auth") {
-        ("holds the answer to a login in JSON", "write only its auth.client_token")
+        Document::Login
     } else if has("apiVersion") {
-        ("holds an object of Kubernetes in JSON", "write only its status.token")
+        Document::Kubernetes
     } else {
-        ("holds JSON and no token", "write the token alone")
+        Document::Unknown
     }
 }
 

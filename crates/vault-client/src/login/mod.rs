@@ -7,7 +7,8 @@ use std::fmt;
 use std::path::Path;
 
 use crate::endpoint::Endpoint;
-use crate::error::{Fault, VaultError};
+use crate::error::VaultError;
+use crate::fault::Fault;
 use crate::session::Session;
 use crate::step::Step;
 pub use given::{Token, TokenSource, json_is};
@@ -17,7 +18,7 @@ pub use kubernetes::Kubernetes;
 ///
 /// It is a trait and no enum: a program links only the ways that it builds.
 pub trait Login: fmt::Debug + Send + Sync {
-    /// The method's name, as `VAULT_AUTH_METHOD` has it.
+    /// The method's name.
     fn name(&self) -> &'static str;
 
     /// What a login is called in errors.

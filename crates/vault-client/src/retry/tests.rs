@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::fault::What;
 use crate::observe::ToLog;
 
 /// Time that passes only in pauses.
@@ -33,9 +33,9 @@ impl Frozen {
     }
 
     /// Runs a step that always fails so, and returns what came of it.
-    fn run(&self, policy: Policy, step: Step, retry: Retry) -> (u32, Option<Stop>, Duration) {
+    fn run(&self, policy: Policy, step: &Step, retry: Retry) -> (u32, Option<Stop>, Duration) {
         let fail = || Err::<(), _>(fault(retry));
-        match policy.run(&step, self, &ToLog, fail) {
+        match policy.run(step, self, &ToLog, fail) {
             Err(GivenUp::Fault(_, effort)) => (effort.tries, effort.stopped_by, effort.spent),
             other => panic!("{other:?}"),
         }
@@ -60,7 +60,7 @@ impl Clock for Frozen {
 }
 
 fn fault(retry: Retry) -> Fault {
-    Fault { kind: ErrorKind::NotReady, cause: "cause".into(), remedy: "remedy".into(), retry, status: None, tls: None }
+    Fault::new(What::NotInitialised, retry)
 }
 
 fn read() -> Step {
@@ -71,7 +71,7 @@ fn read() -> Step {
 fn pauses_double_up_to_a_minute_and_jitter_down_to_half() {
     for _ in 0..200 {
         let clock = Frozen::new();
-        clock.run(clock.policy(6, 5, 0, 3600), read(), Retry::Soon);
+        clock.run(clock.policy(6, 5, 0, 3600), &read(), Retry::Soon);
         let pauses = clock.pauses.take();
         assert_eq!(pauses.len(), 6);
         for (pause, whole) in pauses.iter().zip([5.0, 10.0, 20.0, 40.0, 60.0, 60.0]) {
@@ -84,7 +84,7 @@ fn pauses_double_up_to_a_minute_and_jitter_down_to_half() {
 fn the_number_of_tries_the_budget_and_finality_each_end_a_step() {
     let tried = |retries, budget, retry| {
         let clock = Frozen::new();
-        let (tries, stop, _) = clock.run(clock.policy(retries, 4, 0, budget), read(), retry);
+        let (tries, stop, _) = clock.run(clock.policy(retries, 4, 0, budget), &read(), retry);
         (tries, stop.map(|stop| if let Stop::Budget { limit, .. } = stop { limit } else { Duration::ZERO }))
     };
     let seconds = Duration::from_secs;
@@ -101,7 +101,7 @@ fn a_longer_pause_of_the_servers_own_is_kept_with_our_jitter_above_it() {
     let mut firsts = Vec::new();
     for _ in 0..200 {
         let clock = Frozen::new();
-        clock.run(clock.policy(2, 4, 0, 3600), read(), Retry::After(Duration::from_secs(90)));
+        clock.run(clock.policy(2, 4, 0, 3600), &read(), Retry::After(Duration::from_secs(90)));
         let pauses: Vec<_> = clock.pauses.take().iter().map(Duration::as_secs_f64).collect();
         assert!(matches!(pauses[..], [90.0..=92.001, 90.0..=94.001]), "{pauses:?}");
         firsts.push(pauses[0]);
@@ -115,7 +115,7 @@ fn a_longer_pause_of_the_servers_own_is_kept_with_our_jitter_above_it() {
 fn a_shorter_pause_of_the_servers_own_changes_nothing() {
     for wish in [0, 2] {
         let clock = Frozen::new();
-        clock.run(clock.policy(2, 4, 0, 3600), read(), Retry::After(Duration::from_secs(wish)));
+        clock.run(clock.policy(2, 4, 0, 3600), &read(), Retry::After(Duration::from_secs(wish)));
         let pauses: Vec<_> = clock.pauses.take().iter().map(Duration::as_secs_f64).collect();
         assert!(matches!(pauses[..], [1.999..=4.001, 3.999..=8.001]), "{pauses:?}");
     }
@@ -181,10 +181,10 @@ fn each_kind_of_fault_has_its_own_pauses_and_its_own_end() {
 fn without_retries_nothing_is_tried_again_but_what_asks_for_patience() {
     for (retry, tried) in [(Retry::Quick(Duration::ZERO), 1), (Retry::Again, 1), (Retry::Soon, 1)] {
         let clock = Frozen::new();
-        assert_eq!(clock.run(clock.policy(0, 4, 0, 3600), read(), retry).0, tried, "{retry:?}");
+        assert_eq!(clock.run(clock.policy(0, 4, 0, 3600), &read(), retry).0, tried, "{retry:?}");
     }
     let clock = Frozen::new();
-    let (tries, stop, spent) = clock.run(clock.policy(0, 0, 0, 120), read(), Retry::Patience(Duration::ZERO));
+    let (tries, stop, spent) = clock.run(clock.policy(0, 0, 0, 120), &read(), Retry::Patience(Duration::ZERO));
     assert!(matches!(stop, Some(Stop::Budget { .. })), "{stop:?}");
     // 250 ms doubling to a minute: the eleventh pause does not fit.
     assert!((9..=11).contains(&tries) && spent < Duration::from_secs(120), "{tries} in {spent:?}");
@@ -193,7 +193,7 @@ fn without_retries_nothing_is_tried_again_but_what_asks_for_patience() {
 #[test]
 fn pauses_of_no_length_stay_so_where_the_cause_may_be_one_that_stays() {
     let clock = Frozen::new();
-    assert_eq!(clock.run(clock.policy(3, 0, 0, 3600), read(), Retry::Again), (3, None, Duration::ZERO));
+    assert_eq!(clock.run(clock.policy(3, 0, 0, 3600), &read(), Retry::Again), (3, None, Duration::ZERO));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_wait_polls_up_to_the_read_beyond_the_number_of_tries() {
     for step in [Step::Status, Step::Credential, Step::Login { mount: "m".into(), role: "r".into() }, read()] {
         for retry in [Retry::InWait, Retry::Soon, Retry::Again] {
             let clock = Frozen::new();
-            let (tries, stop, spent) = clock.run(clock.policy(0, 5, 30, 60), step.clone(), retry);
+            let (tries, stop, spent) = clock.run(clock.policy(0, 5, 30, 60), &step, retry);
             assert_eq!(stop, Some(Stop::Wait(Duration::from_secs(30))));
             assert_eq!(spent, Duration::from_secs(30));
             assert!(tries > 15, "{tries}");
@@ -209,8 +209,8 @@ fn a_wait_polls_up_to_the_read_beyond_the_number_of_tries() {
         }
     }
     let clock = Frozen::new();
-    assert_eq!(clock.run(clock.policy(0, 5, 30, 60), Step::LookUp, Retry::Soon).0, 1);
-    assert_eq!(clock.run(clock.policy(0, 5, 30, 60), Step::Status, Retry::Never).0, 1);
+    assert_eq!(clock.run(clock.policy(0, 5, 30, 60), &Step::LookUp, Retry::Soon).0, 1);
+    assert_eq!(clock.run(clock.policy(0, 5, 30, 60), &Step::Status, Retry::Never).0, 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::FaultKind;
 use super::reader::Reader;
-use super::{setting, value};
+use super::{remedy, setting, value};
 use crate::login::{Kubernetes, Login, Token, TokenSource, json_is};
 use crate::secret::Secret;
 use crate::text;
@@ -76,8 +76,8 @@ impl Tokens {
     fn read(reader: &mut Reader) -> Self {
         let given = reader.parse(&setting::TOKEN, |text| {
             if text.starts_with('{') {
-                let (what, remedy) = json_is(text.as_bytes());
-                return Err(format!("{what}; {remedy}"));
+                let document = json_is(text.as_bytes());
+                return Err(format!("{document}; {}", remedy::of_json(document)));
             }
             value::token(text).map(Secret::new).map_err(str::to_owned)
         });

@@ -8,6 +8,7 @@ mod fault;
 mod foreign;
 mod login;
 mod reader;
+pub mod remedy;
 pub mod setting;
 mod source;
 mod tls;

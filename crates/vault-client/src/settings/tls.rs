@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::reader::{Found, Reader};
-use super::setting;
 use super::trust::{self, Roots};
 use super::value::boolean;
+use super::{remedy, setting};
 use crate::credential;
 use crate::options::tls::{Half, Identity, Tls, roots};
 use crate::text;
@@ -74,7 +74,11 @@ fn of_path(path: &str) -> Result<Roots, String> {
 fn of_text(text: &str) -> Result<Roots, String> {
     roots(text.as_bytes()).map_err(|unfit| {
         let path = text.starts_with('/') && Path::new(text).exists();
-        if path { "a file's path, not PEM; set VAULT_CACERT to it".into() } else { unfit.to_string() }
+        if path {
+            "a file's path, not PEM; set VAULT_CACERT to it".into()
+        } else {
+            format!("{unfit}; {}", remedy::of_pem(unfit))
+        }
     })
 }
 
@@ -129,7 +133,7 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
         Ok(identity) => Some(identity),
         Err((half, unfit)) => {
             let wrong = if half == Half::Key { key } else { certificate };
-            fault(reader, wrong, unfit.to_string());
+            fault(reader, wrong, format!("{unfit}; {}", remedy::of_pem(unfit)));
             None
         }
     }

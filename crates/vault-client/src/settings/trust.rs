@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 
+use super::remedy;
 use crate::credential::{self, Unreadable};
 use crate::options::tls::{Unfit, roots};
 use crate::text;
@@ -59,7 +60,7 @@ impl Unusable {
     /// The same with what to do.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Unfit(unfit) => unfit.to_string(),
+            Self::Unfit(unfit) => format!("{unfit}; {}", remedy::of_pem(*unfit)),
             Self::At(path, unusable) => format!("{}: {}", text::os(path), unusable.sentence()),
             Self::Unreadable(_) | Self::NoneInside | Self::TooDeep => {
                 format!("{}; give PEM with at least one CA certificate", self.cause())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
-pub use pem::{Half, Unfit, roots};
+pub use pem::{Found, Half, Unfit, Wanted, roots};
 
 /// What a TLS connection needs to know.
 #[derive(Clone)]

@@ -14,47 +14,74 @@ use super::Identity;
 
 use crate::text;
 
-/// Why a text or a file is of no use. Its text is cause and remedy, without a byte of what was given.
+/// Why a text or a file is of no use. Its text is the cause, without a byte of what was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit {
-    wanted: Wanted,
-    found: Found,
+    /// What was wanted.
+    pub wanted: Wanted,
+    /// What is there.
+    pub found: Found,
 }
 
+/// What was wanted of a text or a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+pub enum Wanted {
+    /// At least one certificate of an authority.
     Authority,
+    /// A client certificate, with its chain.
     ClientCertificate,
+    /// The key of a client certificate.
     ClientKey,
 }
 
 /// What is there in place of what was wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+pub enum Found {
     /// No trace of PEM, or of a kind that has nothing to do with it.
     Nothing,
+    /// What was wanted, and it cannot be read.
     Damaged,
+    /// Text in UTF-16.
     Utf16,
+    /// PEM with `\n` in place of its line breaks.
     Escaped,
+    /// PEM without its line breaks.
     Joined,
+    /// PEM whose lines are indented.
     Indented,
+    /// PEM, encoded in base64 once more.
     Base64OfPem,
+    /// Base64 without BEGIN and END lines.
     Base64OfDer,
+    /// The binary form.
     Der,
+    /// PKCS#7.
     Pkcs7,
+    /// PKCS#12.
     Pkcs12,
+    /// A key store of Java.
     KeyStore,
+    /// A certificate in OpenSSL's own form.
     Trusted,
+    /// A certificate request.
     Request,
+    /// A revocation list.
     RevocationList,
+    /// A certificate, in the place of a key.
     Certificate,
+    /// A public key.
     PublicKey,
+    /// A private key, in the place of a certificate.
     PrivateKey,
+    /// A key of OpenSSH.
     OpenSshKey,
+    /// A private key that is encrypted.
     Encrypted,
     /// A whole key, or certificate, that the TLS library does not take.
     Unsupported,
+    /// A certificate that the key does not belong to.
     OtherKey,
+    /// A chain whose first certificate is not the key's.
     OtherOrder,
 }
 
@@ -109,40 +136,11 @@ impl Unfit {
             Found::OtherOrder => "the key belongs to a later certificate of the file",
         }
     }
-
-    fn remedy(self) -> &'static str {
-        let give = match self.wanted {
-            Wanted::Authority => "give PEM with at least one CA certificate",
-            Wanted::ClientCertificate => "give the client certificate in PEM",
-            Wanted::ClientKey => "give the client certificate's private key in PEM",
-        };
-        let key = self.wanted == Wanted::ClientKey;
-        match self.found {
-            Found::Utf16 => "write it in ASCII or UTF-8",
-            Found::Escaped | Found::Joined => "put each line of the PEM on a line of its own",
-            Found::Indented => "begin each line of the PEM at the margin",
-            Found::Base64OfPem => "decode it with base64 -d",
-            Found::Base64OfDer => "put these lines around it",
-            Found::Der if key => "convert it with openssl pkey -inform der",
-            Found::Der => "convert it with openssl x509 -inform der",
-            Found::Pkcs7 => "convert it with openssl pkcs7 -print_certs",
-            Found::Pkcs12 => "take certificate and key out of it with openssl pkcs12 -nodes",
-            Found::KeyStore => "take the certificate out of it with keytool -exportcert -rfc",
-            Found::Trusted => "convert it with openssl x509",
-            Found::Request if !key => "give the certificate that the authority has made of it",
-            Found::Encrypted => "decrypt it with openssl pkey, and protect the file by its mode",
-            Found::Unsupported if key => "use a key on P-256 or P-384, Ed25519, or RSA of 2048 bits or more",
-            Found::Unsupported => "issue another one for the key",
-            Found::OtherKey => "give a PEM pair that matches",
-            Found::OtherOrder => "put that one first, and its chain after it",
-            _ => give,
-        }
-    }
 }
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.cause(), self.remedy())
+        f.write_str(self.cause())
     }
 }
 
@@ -319,12 +317,11 @@ mod tests {
     fn one_usable_certificate_among_garbage_is_enough_and_none_is_an_error() {
         let (_, good) = key_and_certificate();
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let give = "give PEM with at least one CA certificate";
         let read = |pem: &[u8]| roots(pem).map(|roots| roots.len()).map_err(|unfit| unfit.to_string());
         assert_eq!(read(format!("# comment\n{damaged}{good}").as_bytes()), Ok(2));
-        assert_eq!(read(damaged.as_bytes()), Err(format!("no certificate in it can be read; {give}")));
-        assert_eq!(read(b"\0\xff"), Err(format!("no certificate in PEM in it; {give}")));
-        assert_eq!(read(b" \n"), Err(format!("no certificate in PEM in it; {give}")));
+        assert_eq!(read(damaged.as_bytes()), Err("no certificate in it can be read".to_owned()));
+        assert_eq!(read(b"\0\xff"), Err("no certificate in PEM in it".to_owned()));
+        assert_eq!(read(b" \n"), Err("no certificate in PEM in it".to_owned()));
     }
 
     #[test]

@@ -1,0 +1,142 @@
+//! What to do about a read that was refused or found nothing, and what a dry run tells of it.
+
+use vault_client::Step;
+use vault_client::fault::{Answered, Why};
+use vault_client::kv::{Explained, Location, Mount};
+
+use super::{Remedy, cause};
+
+pub(super) const ANOTHER_VERSION: &str = "write a new version, or pin another one with VAULT_SECRET_VERSION";
+
+/// What to do about a read of `mount` and `path` that was denied, or cannot be fulfilled as it is; with a token that was
+/// `handed_in`, which can be any.
+pub(super) fn refused(answered: &Answered, (mount, path): (&str, &str), handed_in: bool) -> Remedy {
+    match answered.why {
+        Why::DeadToken if handed_in => {
+            "the token has expired, was revoked or is another server's; hand in one that is alive".into()
+        }
+        Why::DeadToken => {
+            "the server does not know the token that it gave out a moment ago: check that VAULT_ADDR leads to one cluster"
+                .into()
+        }
+        Why::Denied => {
+            let doubled = doubled(mount, path).map(|hint| format!("{hint}; else ")).unwrap_or_default();
+            let token = if handed_in { "that the token is right and not expired, " } else { "" };
+            let rule = rule(mount, path);
+            format!("{doubled}check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}")
+                .into()
+        }
+        Why::NoNamespace => "check VAULT_NAMESPACE and VAULT_MOUNT_POINT, and the path in VAULT_ADDR".into(),
+        Why::Malformed => "look for characters that cannot be seen in VAULT_PATH, VAULT_MOUNT_POINT and VAULT_ADDR".into(),
+        _ if answered.status == 405 => "set VAULT_MOUNT_POINT to a KV version 2 mount".into(),
+        _ => "check VAULT_MOUNT_POINT, VAULT_PATH and VAULT_NAMESPACE".into(),
+    }
+}
+
+/// What to do about a read that found nothing.
+pub(super) fn absent(step: &Step) -> Remedy {
+    let doubled = if let Step::Read { mount, path, .. } = step { doubled(mount, path) } else { None };
+    doubled.map_or_else(
+        || {
+            "check VAULT_PATH, VAULT_SECRET_VERSION and VAULT_NAMESPACE, and that VAULT_MOUNT_POINT is a KV version 2 mount"
+                .into()
+        },
+        Into::into,
+    )
+}
+
+/// What to leave out where a setting holds a part of the URL that is added by itself.
+fn doubled(mount: &str, path: &str) -> Option<String> {
+    let bare = path.strip_prefix("v1/").unwrap_or(path);
+    let behind = |path: &str| Some(path.strip_prefix("data/").or_else(|| path.strip_prefix("metadata/"))?.to_owned());
+    let behind_mount = bare.strip_prefix(mount).and_then(|rest| behind(rest.strip_prefix('/')?));
+    if let Some(rest) = behind_mount {
+        Some(format!("write VAULT_PATH={rest}: the mount and data/ are added by themselves"))
+    } else if let Some((first, rest)) = bare.split_once('/').and_then(|(first, rest)| Some((first, behind(rest)?))) {
+        Some(format!(
+            "if {first} is the mount, write VAULT_MOUNT_POINT={first} and VAULT_PATH={rest}: data/ is added by itself"
+        ))
+    } else if path.starts_with("data/") {
+        Some("leave data/ out of VAULT_PATH: it is added by itself".into())
+    } else if mount.ends_with("/data") {
+        Some("leave /data out of VAULT_MOUNT_POINT: it is added by itself".into())
+    } else if path.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/')) {
+        Some(format!("leave {mount}/ out of VAULT_PATH: the mount is added by itself"))
+    } else {
+        None
+    }
+}
+
+/// The rule of a policy that allows the read.
+fn rule(mount: &str, path: &str) -> String {
+    format!("path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}")
+}
+
+/// Which of mount, engine, path or policy is in the way of a read at `location`, which was `denied` or found nothing.
+pub fn explained(explained: &Explained, location: &Location, denied: bool) -> String {
+    let Location { mount, path, .. } = location;
+    match &explained.mount {
+        Mount::Hidden if denied => format!(
+            "the mount {mount} is missing, or no policy of the token touches it (the server does not tell them apart); the \
+             read needs {}",
+            rule(mount, path)
+        ),
+        // A policy touches it, or the read would have been denied.
+        Mount::Hidden => format!("there is no mount {mount}; check VAULT_MOUNT_POINT and VAULT_NAMESPACE"),
+        Mount::Untold(fault) => format!("of the mount {mount} nothing is told: {}", cause(fault, &Step::Preflight)),
+        found if found.is_version_2() => of_version_2(explained, (mount, path), denied),
+        Mount::Engine { kind, .. } if kind == "kv" || kind == "generic" => {
+            format!("the mount {mount} is KV version 1, and only version 2 is read")
+        }
+        Mount::Engine { kind, .. } => format!("the mount {mount} is of type {kind}, not KV version 2"),
+    }
+}
+
+fn of_version_2(explained: &Explained, (mount, path): (&str, &str), denied: bool) -> String {
+    let needed = rule(mount, path);
+    match doubled(mount, path) {
+        Some(hint) => format!("the mount {mount} is KV version 2; {hint}"),
+        None if explained.may_read == Some(true) => format!(
+            "a policy of the token allows the read and demands more of it, such as min_wrapping_ttl, required parameters \
+             or a control group; a plain read needs a rule without them: {needed}"
+        ),
+        None if denied => format!("the mount {mount} is there; VAULT_PATH is wrong, or the policy lacks {needed}"),
+        None => format!("the mount {mount} is there and is KV version 2"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_url_that_a_setting_holds_as_well_is_named() {
+        for (mount, path, hint) in [
+            ("kv", "shop/prod", None),
+            ("kv", "kvs/prod", None),
+            ("kv", "data/prod", Some("leave data/ out of VAULT_PATH: it is added by itself")),
+            ("kv/data", "prod", Some("leave /data out of VAULT_MOUNT_POINT: it is added by itself")),
+            (
+                "kv",
+                "kv/data/shop/prod",
+                Some("write VAULT_PATH=shop/prod: the mount and data/ are added by themselves"),
+            ),
+            (
+                "team/kv",
+                "team/kv/data/prod",
+                Some("write VAULT_PATH=prod: the mount and data/ are added by themselves"),
+            ),
+            ("kv", "v1/kv/metadata/prod", Some("write VAULT_PATH=prod: the mount and data/ are added by themselves")),
+            (
+                "kv",
+                "secret/data/prod",
+                Some(
+                    "if secret is the mount, write VAULT_MOUNT_POINT=secret and VAULT_PATH=prod: data/ is added by itself",
+                ),
+            ),
+            ("kv", "kv/prod", Some("leave kv/ out of VAULT_PATH: the mount is added by itself")),
+        ] {
+            assert_eq!(doubled(mount, path).as_deref(), hint, "{mount} {path}");
+        }
+    }
+}
