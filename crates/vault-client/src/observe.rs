@@ -101,6 +101,9 @@ pub trait Observer: Send + Sync {
     fn note(&self, event: &Event<'_>);
 }
 
+/// What the records of this crate are told from others by.
+const TARGET: &str = "vault_client";
+
 /// Hands what happens to the [`log`] crate, with the target `vault_client`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToLog;
@@ -108,7 +111,9 @@ pub struct ToLog;
 impl Observer for ToLog {
     fn note(&self, event: &Event<'_>) {
         match event {
-            Event::Done { step, elapsed } => log::debug!("{}: done in {}", step.name(), Seconds(*elapsed)),
+            Event::Done { step, elapsed } => {
+                log::debug!(target: TARGET, "{}: done in {}", step.name(), Seconds(*elapsed))
+            }
             Event::Retrying { step, fault, next, .. } => {
                 let next = match next {
                     Next::Wait(total) => format!("waiting up to {}", Seconds(*total)),
@@ -117,18 +122,24 @@ impl Observer for ToLog {
                     }
                     Next::Uncounted { pause } => format!("the next try in {}", Seconds(*pause)),
                 };
-                log::warn!("{}: {}; {next}", step.name(), fault.told(step));
+                log::warn!(target: TARGET, "{}: {}; {next}", step.name(), fault.told(step));
             }
-            Event::Kept { act, lease } if lease.is_zero() => log::debug!("token: {} done, it has no end", act.name()),
-            Event::Kept { act, lease } => log::debug!("token: {} done, it lives for {}", act.name(), Seconds(*lease)),
+            Event::Kept { act, lease } if lease.is_zero() => {
+                log::debug!(target: TARGET, "token: {} done, it has no end", act.name())
+            }
+            Event::Kept { act, lease } => {
+                log::debug!(target: TARGET, "token: {} done, it lives for {}", act.name(), Seconds(*lease))
+            }
             Event::KeepFailed { act, step, fault } => {
-                log::warn!("token: {} failed: {}; it is tried again", act.name(), fault.told(step));
+                log::warn!(target: TARGET, "token: {} failed: {}; it is tried again", act.name(), fault.told(step));
             }
-            Event::Warning(warning) => log::warn!("{warning}"),
-            Event::Tls(words) => log::debug!("TLS: {words}"),
-            Event::NotRevoked(kept) => log::debug!("revoke: the token is not revoked, {}", kept.words()),
+            Event::Warning(warning) => log::warn!(target: TARGET, "{warning}"),
+            Event::Tls(words) => log::debug!(target: TARGET, "TLS: {words}"),
+            Event::NotRevoked(kept) => {
+                log::debug!(target: TARGET, "revoke: the token is not revoked, {}", kept.words())
+            }
             Event::RevokeFailed(fault, ttl) => {
-                log::warn!("revoke: {}; the token stays valid for {}", fault.told(&Step::Revoke), Seconds(*ttl));
+                log::warn!(target: TARGET, "revoke: {}; the token stays valid for {}", fault.told(&Step::Revoke), Seconds(*ttl));
             }
         }
     }

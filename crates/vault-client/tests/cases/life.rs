@@ -48,7 +48,7 @@ fn a_revoked_token_is_replaced_once_for_all_threads() {
     with_corner("a_revoked_token_is_replaced_once_for_all_threads", |corner| {
         let client = corner.client();
         client.kv(&corner.name).write("a", &json!({"K": "v"}), Cas::Any).unwrap();
-        corner.server.must("POST", "sys/leases/revoke-prefix/auth/kubernetes", &json!({}));
+        corner.revoke_tokens();
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 let client = client.clone();

@@ -1,5 +1,8 @@
 //! A corner of the real server for one test: a KV mount, a policy, a role to log in with.
 
+pub(crate) mod cutting;
+pub(crate) mod log;
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -51,6 +54,18 @@ impl<'a> Corner<'a> {
     /// How many tokens of its role are alive.
     pub fn live_tokens(&self) -> usize {
         self.server.live_tokens("", &self.name)
+    }
+
+    /// Revokes all tokens of its role, and no others.
+    pub fn revoke_tokens(&self) {
+        let (_, listed) = self.server.admin("GET", "auth/token/accessors?list=true", &Value::Null);
+        for accessor in listed["data"]["keys"].as_array().into_iter().flatten() {
+            let body = json!({"accessor": accessor});
+            let (_, found) = self.server.admin("POST", "auth/token/lookup-accessor", &body);
+            if found["data"]["policies"].as_array().is_some_and(|policies| policies.contains(&json!(self.name))) {
+                self.server.must("POST", "auth/token/revoke-accessor", &body);
+            }
+        }
     }
 
     /// How many requests of this operation the server has seen whose path holds `part`.
