@@ -36,26 +36,26 @@ impl Kind {
     }
 }
 
-/// Where a server listens. All but the first show a certificate; `certs` says which.
+/// Where a server listens. All but the first show a certificate of [`Certs`](crate::certs::Certs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
     /// HTTP without TLS.
     Plain,
-    /// `good`.
+    /// Shows `good`.
     Tls,
-    /// Wants the client certificate.
+    /// Shows `good`, and wants a certificate that `ca` signed.
     MutualTls,
-    /// `expired`.
+    /// Shows `expired`.
     Expired,
-    /// `not_yet_valid`.
+    /// Shows `not_yet_valid`.
     NotYetValid,
-    /// `wrong_name`.
+    /// Shows `wrong_name`.
     WrongName,
-    /// `stranger`.
+    /// Shows `stranger`.
     Stranger,
-    /// `impostor`.
+    /// Shows `impostor`.
     Impostor,
-    /// `self_signed`.
+    /// Shows `self_signed`.
     SelfSigned,
 }
 
