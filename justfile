@@ -71,8 +71,9 @@ audit folder="":
 #
 # The logic that touches neither network nor kernel, in the interpreter that finds undefined behaviour
 miri:
-    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib --target-dir target/miri -- \
-        json:: text:: secret:: secrets:: config::value vault::address vault::retry --skip very_deep
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib --target-dir target/miri \
+        --package vault-exec --package vault-client -- \
+        json:: text:: secret:: secrets:: config::value settings::value options::address retry:: keeper::plan --skip very_deep
 
 # What a start costs, against its goals and the others on PATH, and how it grows
 bench:

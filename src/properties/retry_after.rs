@@ -33,7 +33,7 @@ pub fn retry_after(input: &[u8]) {
     let tries = Cell::new(0);
     let _ = policy.run::<()>(&Step::Status, &clock, &ToLog, || {
         tries.set(tries.get() + 1);
-        Err(Fault { what: What::NotInitialised, retry: Retry::After(pause), status: None })
+        Err(Fault { what: What::NotInitialised, retry: Retry::After(pause), status: None, request_id: None })
     });
     let expected = if pause < BUDGET { (2, pause) } else { (1, Duration::ZERO) };
     assert_eq!((tries.get(), clock.passed.get()), expected);

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::endpoint::Endpoint;
-use crate::error::{ErrorKind, VaultError};
+use crate::error::VaultError;
+use crate::fault::ErrorKind;
 use crate::fault::Fault;
 use crate::http::{Answer, Request};
 use crate::keeper::{Held, Keeper};

@@ -172,10 +172,12 @@ impl Endpoint {
         match answer.status {
             200 | 204 => Ok(answer),
             _ => {
-                if let (Step::Read { .. }, Ok(answer)) = (step, answer.document()) {
-                    kv::learn(&answer, self.scrubber());
+                let said = answer.document().ok();
+                if let (Step::Read { .. }, Some(said)) = (step, &said) {
+                    kv::learn(said, self.scrubber());
                 }
-                Err(judge::of_status(&self.asked(step, &request), &answer))
+                let fault = judge::of_status(&self.asked(step, &request), &answer);
+                Err(Fault { request_id: said.as_ref().and_then(kv::request_id), ..fault })
             }
         }
     }

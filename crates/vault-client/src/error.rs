@@ -1,55 +1,11 @@
-//! The one error of this crate: its kinds, and the effort that was made before.
+//! The one error of this crate, and the effort that was made before.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
-use crate::fault::{Fault, Retry, What};
-use crate::settings::SettingFaults;
+use crate::fault::{ErrorKind, Fault, Retry, SettingFaults, What};
 use crate::step::Step;
 use crate::time::Seconds;
-
-/// What an error is about. Who handles errors by kind needs no text of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// No way to log in was found.
-    NotDetected,
-    /// A setting cannot be used.
-    Settings,
-    /// The file with the token or JWT gives no credential.
-    Credential,
-    /// The server cannot be reached, or gave no complete answer in time.
-    Unreachable,
-    /// The TLS connection failed.
-    Tls,
-    /// What answers is not Vault.
-    NotVault,
-    /// The server answers and is not ready: sealed, starting, without a leader.
-    NotReady,
-    /// The server denies it: a policy, a login that is refused.
-    Denied,
-    /// The server refuses the request as it is: a mount, a role or a namespace that is not there or not of this kind.
-    Rejected,
-    /// There is no such path, version or key; or it was deleted or destroyed.
-    NotFound,
-    /// Somebody else has written in between: the check-and-set version is another.
-    Conflict,
-    /// A rate limit.
-    RateLimited,
-    /// A value has another shape than the caller's type, or a key is missing.
-    Shape,
-    /// The caller's [`Cancel`](crate::Cancel) ended it.
-    Cancelled,
-    /// The client was closed.
-    Closed,
-    /// The login of a person in a browser failed.
-    Oidc,
-    /// A call of the operating system failed.
-    System,
-}
 
 /// What failed, at which server, doing what, and after how much effort. Its text has no secret in it.
 #[derive(Clone)]
@@ -62,13 +18,12 @@ struct Inner {
     step: Option<Step>,
     fault: Fault,
     effort: Effort,
-    request_id: Option<String>,
 }
 
 impl VaultError {
     pub(crate) fn new(at: &str, step: Step, fault: Fault, effort: Effort) -> Self {
         let (namespace, step) = (None, Some(step));
-        Self(Box::new(Inner { at: at.to_owned(), namespace, step, fault, effort, request_id: None }))
+        Self(Box::new(Inner { at: at.to_owned(), namespace, step, fault, effort }))
     }
 
     /// The settings that a client cannot be made of.
@@ -129,7 +84,7 @@ impl VaultError {
 
     /// The server's id of the request, where the answer has one: its audit log has it too.
     pub fn request_id(&self) -> Option<&str> {
-        self.0.request_id.as_deref()
+        self.0.fault.request_id.as_deref()
     }
 
     /// The version that it is about: the one that was deleted or destroyed, or the one that a conflict has found.
@@ -186,34 +141,6 @@ impl fmt::Debug for VaultError {
 }
 
 impl std::error::Error for VaultError {}
-
-/// A system call that this process may not make, as a seccomp profile has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("system call {call}: {}", .errno.desc())]
-pub struct Refused {
-    /// The name that a seccomp profile has for it.
-    pub call: &'static str,
-    /// The kernel's answer, or the profile's.
-    pub errno: Errno,
-}
-
-impl Refused {
-    /// The refusal of `call`.
-    pub fn by(call: &'static str) -> impl Fn(Errno) -> Self {
-        move |errno| Self { call, errno }
-    }
-
-    /// The refusal of `call` as an I/O error, where its answer is one that only a profile gives; any other error as it is.
-    pub fn in_io<E: Into<io::Error>>(call: &'static str) -> impl Fn(E) -> io::Error {
-        move |error| {
-            let error = error.into();
-            match error.raw_os_error().map(Errno::from_raw) {
-                Some(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSYS)) => io::Error::other(Self { call, errno }),
-                _ => error,
-            }
-        }
-    }
-}
 
 /// What had been tried when a fault became final.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

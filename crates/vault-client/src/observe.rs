@@ -112,7 +112,7 @@ impl Observer for ToLog {
     fn note(&self, event: &Event<'_>) {
         match event {
             Event::Done { step, elapsed } => {
-                log::debug!(target: TARGET, "{}: done in {}", step.name(), Seconds(*elapsed))
+                log::debug!(target: TARGET, "{}: done in {}", step.name(), Seconds(*elapsed));
             }
             Event::Retrying { step, fault, next, .. } => {
                 let next = match next {
@@ -125,10 +125,10 @@ impl Observer for ToLog {
                 log::warn!(target: TARGET, "{}: {}; {next}", step.name(), fault.told(step));
             }
             Event::Kept { act, lease } if lease.is_zero() => {
-                log::debug!(target: TARGET, "token: {} done, it has no end", act.name())
+                log::debug!(target: TARGET, "token: {} done, it has no end", act.name());
             }
             Event::Kept { act, lease } => {
-                log::debug!(target: TARGET, "token: {} done, it lives for {}", act.name(), Seconds(*lease))
+                log::debug!(target: TARGET, "token: {} done, it lives for {}", act.name(), Seconds(*lease));
             }
             Event::KeepFailed { act, step, fault } => {
                 log::warn!(target: TARGET, "token: {} failed: {}; it is tried again", act.name(), fault.told(step));
@@ -136,7 +136,7 @@ impl Observer for ToLog {
             Event::Warning(warning) => log::warn!(target: TARGET, "{warning}"),
             Event::Tls(words) => log::debug!(target: TARGET, "TLS: {words}"),
             Event::NotRevoked(kept) => {
-                log::debug!(target: TARGET, "revoke: the token is not revoked, {}", kept.words())
+                log::debug!(target: TARGET, "revoke: the token is not revoked, {}", kept.words());
             }
             Event::RevokeFailed(fault, ttl) => {
                 log::warn!(target: TARGET, "revoke: {}; the token stays valid for {}", fault.told(&Step::Revoke), Seconds(*ttl));

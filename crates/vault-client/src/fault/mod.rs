@@ -1,17 +1,23 @@
 //! What went wrong, as data. A fault's text is its cause; what to do about it depends on who asks, and is theirs to say.
 
+mod alert;
 mod credential;
 mod jwt;
+mod kind;
+mod setting;
 mod text;
+mod tls;
 
 use std::time::Duration;
 
-use crate::error::{ErrorKind, Refused};
-use crate::judge::TlsFault;
-use crate::settings::SettingFaults;
+use crate::refused::Refused;
 use crate::time::Limit;
+pub use alert::TlsAlert;
 pub use credential::{Document, NoCredential, Unusable, Wanted};
 pub use jwt::{Claims, Jwt};
+pub use kind::ErrorKind;
+pub use setting::{FaultKind, SettingFault, SettingFaults};
+pub use tls::{CertificateFault, ServerName, TlsFault};
 
 /// What an answer comes to that is not the one wanted, or that there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub struct Fault {
     pub retry: Retry,
     /// The HTTP status, where there was an answer.
     pub status: Option<u16>,
+    /// The server's id of the request, where the answer has one.
+    pub request_id: Option<String>,
 }
 
 /// Whether trying again can help, and how that is done.
@@ -316,7 +324,7 @@ pub enum Why {
 impl Fault {
     /// One that is tried again as `retry` says.
     pub(crate) fn new(what: What, retry: Retry) -> Self {
-        Self { what, retry, status: None }
+        Self { what, retry, status: None, request_id: None }
     }
 
     /// What it is about.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::ErrorKind;
 use super::{Answered, Fault, NotVault, Onward, Outline, Shape, Unreachable, Unsendable, What};
-use crate::error::ErrorKind;
 use crate::json;
 use crate::step::Step;
 use crate::time::{Limit, Seconds};

@@ -13,7 +13,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::lane::Slot;
-use crate::error::Refused;
+use crate::refused::Refused;
 use crate::time::{Call, Turn};
 
 /// More are not tried.

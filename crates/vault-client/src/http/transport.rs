@@ -19,7 +19,7 @@ use ureq::unversioned::transport::{
 
 use super::lane::Slot;
 use super::resolver::Names;
-use crate::error::Refused;
+use crate::refused::Refused;
 use crate::time::Call;
 
 /// How long an address has before the next one is tried beside it, as

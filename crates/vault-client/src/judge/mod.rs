@@ -12,15 +12,14 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::error::Refused;
 use crate::fault::{Answered, Fault, NotVault, Outline, Retry, Unreachable, What};
 use crate::http::tls::client::Failed;
 use crate::http::{Answer, Encoded, NoAnswer, Unresolved};
 use crate::json;
+use crate::refused::Refused;
 use crate::step::Step;
 use crate::text::{Scrubber, escaped};
 use crate::time::Ended;
-pub use tls::{CertificateFault, ServerName, TlsAlert, TlsFault};
 
 /// A request, as far as its answer is judged by it.
 #[derive(Clone, Copy)]

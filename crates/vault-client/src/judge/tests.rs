@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::fault::ErrorKind;
 use crate::fault::{Onward, Why};
 use crate::text::Foreign;
 use crate::time::Limit;

@@ -7,17 +7,13 @@ mod algorithm;
 #[cfg(any(test, feature = "canned"))]
 mod canned;
 mod certificate;
-mod fault;
 mod name;
 
 use rustls::{Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
-use crate::fault::{Fault, What};
+use crate::fault::{CertificateFault, Fault, TlsFault, What};
 use crate::http::tls::client::Failed;
 use crate::text::Scrubber;
-pub use alert::TlsAlert;
-pub use fault::{CertificateFault, TlsFault};
-pub use name::ServerName;
 
 /// What a failed connection comes to. The TLS library's own words are for the observer alone.
 pub fn fault(failed: &Failed, scrubber: &Scrubber) -> Fault {

@@ -9,7 +9,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use crate::error::Refused;
+use crate::refused::Refused;
 
 /// Wakes one thread. Its timer goes on while the machine is suspended.
 /// [`timerfd_create`](https://man7.org/linux/man-pages/man2/timerfd_create.2.html)

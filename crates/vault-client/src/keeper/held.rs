@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
-use crate::error::{ErrorKind, Refused};
+use crate::fault::ErrorKind;
+use crate::refused::Refused;
 use crate::session::Session;
 use crate::time::{Turn, since_boot};
 use crate::token::TokenInfo;

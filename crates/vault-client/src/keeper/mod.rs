@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
-use crate::error::{Effort, ErrorKind, VaultError};
+use crate::error::{Effort, VaultError};
+use crate::fault::ErrorKind;
 use crate::fault::{Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
@@ -281,7 +282,7 @@ impl Shared {
                 return Ok(true);
             }
         }
-        let refused = |refused: crate::error::Refused| {
+        let refused = |refused: crate::refused::Refused| {
             let fault = What::Forbidden(refused).into();
             VaultError::new(caller.at(), Step::LookUp, fault, Effort::default())
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::plan::{Due, Failed};
 use super::{Held, Phase, Shared, spread};
-use crate::error::ErrorKind;
+use crate::fault::ErrorKind;
 use crate::fault::Fault;
 use crate::judge;
 use crate::observe::Act;

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::client::VaultClient;
 use crate::endpoint::Endpoint;
-use crate::error::{Effort, ErrorKind, VaultError};
+use crate::error::{Effort, VaultError};
+use crate::fault::ErrorKind;
 use crate::fault::{Fault, Shape, What};
 use crate::http::path::{self, encode};
 use crate::http::{Answer, Method, Request};
@@ -20,8 +21,8 @@ use crate::step::{Step, Verb};
 pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
-pub(crate) use read::learn;
 pub use read::{Location, Version};
+pub(crate) use read::{learn, request_id};
 
 /// Check-and-set: on top of which version a write may go.
 /// [API](https://openbao.org/api-docs/secret/kv/kv-v2/#create-update-secret)
@@ -220,7 +221,7 @@ impl Kv {
     pub fn metadata(&self, path: &str) -> Result<KvMetadata, VaultError> {
         let step = self.step(Verb::Metadata, path);
         let url = self.url("metadata", path, &step)?;
-        self.get(&step, &url, |said| KvMetadata::of(&said.object(&["data"])?, read::request_id(said)))
+        self.get(&step, &url, |said| KvMetadata::of(&said.object(&["data"])?, request_id(said)))
     }
 
     /// Changes what `options` names of the metadata of `path`; makes the metadata where there is none.

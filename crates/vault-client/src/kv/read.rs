@@ -119,7 +119,7 @@ pub(super) fn written(answer: &Answer) -> Result<KvVersion, Fault> {
 }
 
 /// The server's id of the request.
-pub(super) fn request_id(said: &Object) -> Option<String> {
+pub(crate) fn request_id(said: &Object) -> Option<String> {
     let id = said.string("request_id").ok()?;
     // It is a UUID; what is none is not passed on.
     let is_plain = !id.is_empty() && id.len() <= 64 && id.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');

@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::fault::FaultKind;
 use super::reader::Reader;
 use super::{remedy, setting, value};
+use crate::fault::FaultKind;
 use crate::login::{Kubernetes, Login, Token, TokenSource, json_is};
 use crate::secret::Secret;
 use crate::text;

@@ -4,7 +4,6 @@
 //! A program that has settings of its own reads them with the same [`Reader`], from the same [`Source`], and shows them in
 //! the same [`Table`]: each fault is then reported beside all others.
 
-mod fault;
 mod foreign;
 mod login;
 mod reader;
@@ -15,7 +14,7 @@ mod tls;
 mod trust;
 pub mod value;
 
-pub use fault::{FaultKind, SettingFault, SettingFaults};
+pub use crate::fault::{FaultKind, SettingFault, SettingFaults};
 pub use reader::{Found, NearMiss, Reader, Recorded};
 pub use setting::{OFFICIAL, Setting, TABLE, Table};
 pub use source::{Given, Layer, ProcessEnv, Source};

@@ -2,10 +2,10 @@
 
 use std::fmt::Debug;
 
-use super::fault::{FaultKind, SettingFault};
 use super::foreign;
 use super::setting::{Setting, Table};
 use super::source::Source;
+use crate::fault::{FaultKind, SettingFault};
 use crate::text::{escaped, shown, without_credentials};
 
 /// A setting's text and where it came from.

@@ -2,7 +2,7 @@
 
 use super::reader::tests::Pairs;
 use super::*;
-use crate::error::ErrorKind;
+use crate::fault::ErrorKind;
 use crate::login::{Kubernetes, Token, TokenSource};
 use crate::secret::Secret;
 

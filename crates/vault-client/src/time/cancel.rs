@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::error::Refused;
+use crate::refused::Refused;
 
 /// A source of cancellation that is not a call of [`Cancel::cancel`]: a program's signals are one.
 pub trait Watch: fmt::Debug + Send + Sync {

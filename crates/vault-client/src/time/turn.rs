@@ -7,7 +7,7 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{Call, Ended};
-use crate::error::Refused;
+use crate::refused::Refused;
 
 /// Something under way in one thread, for which others wait. Its clones are one and the same.
 #[derive(Clone, Debug)]

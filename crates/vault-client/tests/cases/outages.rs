@@ -182,6 +182,46 @@ fn a_write_whose_answer_is_lost_is_not_sent_twice() {
     assert_eq!(raw.requests().iter().filter(|it| it.starts_with("POST kv/")).count(), 1);
 }
 
+#[test]
+fn what_a_write_has_brought_is_asked_for_by_the_reads_after_it() {
+    let written = json!({"request_id": "id", "data": {"version": 1, "created_time": "2026-01-01T00:00:00Z",
+        "deletion_time": "", "destroyed": false}});
+    let answer = Reply::with(
+        200,
+        "Content-Type: application/json\r\nX-Vault-Index: state-7\r\n",
+        written.to_string().as_bytes(),
+    );
+    let raw = Raw::start([(READ, vec![answer, Reply::secret(r#"{"A":"v"}"#)])]);
+    let client = VaultClient::builder().address(&raw.addr()).token("hvs.given").ignore_environment().build().unwrap();
+    let kv = client.kv("kv");
+    kv.write("shop/app", &json!({"A": "v"}), Cas::Any).unwrap();
+    kv.read("shop/app").unwrap();
+    let asked = raw.whole_requests().pop().unwrap().head.to_lowercase();
+    for header in ["x-vault-index: state-7", "x-vault-inconsistent: forward-active-node"] {
+        assert!(asked.lines().any(|line| line == header), "{asked}");
+    }
+}
+
+#[test]
+fn clones_have_a_namespace_and_a_correlation_of_their_own() {
+    let raw = Raw::start([]);
+    let client = VaultClient::builder().address(&raw.addr()).token("hvs.given").namespace("team").ignore_environment();
+    let client = client.application_name("shop/1.4").build().unwrap();
+    client.kv_read("kv", "shop/app").unwrap();
+    client.in_namespace("other/").correlated("id-7").kv_read("kv", "shop/app").unwrap();
+    client.in_namespace("root").kv_read("kv", "shop/app").unwrap();
+    let heads = raw.whole_requests().into_iter().filter(|it| it.line.contains(READ)).map(|it| it.head.to_lowercase());
+    let said: Vec<_> = heads
+        .map(|head| {
+            let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+            assert_eq!(header("user-agent: "), Some("shop/1.4 vault-client/0.1.0".into()));
+            (header("x-vault-namespace: "), header("x-correlation-id: "))
+        })
+        .collect();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(said, [(some("team"), None), (some("other"), some("id-7")), (None, None)]);
+}
+
 /// Does nothing with what it is told.
 struct Deaf;
 

@@ -83,7 +83,9 @@ fn versions_are_deleted_brought_back_and_destroyed() {
         let kv = corner.client().kv(&corner.name);
         two_versions(&kv);
         kv.delete("a").unwrap();
-        assert_eq!(outline(kv.read("a")), (ErrorKind::NotFound, Some(404), Some(2)));
+        let deleted = kv.read("a").unwrap_err();
+        assert!(deleted.request_id().is_some_and(|id| id.len() == 36), "{deleted:?}");
+        assert_eq!(outline::<()>(Err(deleted)), (ErrorKind::NotFound, Some(404), Some(2)));
         kv.undelete("a", &[2]).unwrap();
         assert_eq!(text(&kv.read("a").unwrap(), "K"), Some("two"));
         kv.delete_versions("a", &[1]).unwrap();
@@ -238,33 +240,36 @@ fn every_path_that_the_server_takes_is_written_read_and_listed() {
     });
 }
 
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct Database {
+    user: String,
+    port: u16,
+    password: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Wrong {
+    #[allow(dead_code)]
+    password: u16,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Missing {
+    #[allow(dead_code)]
+    host: String,
+}
+
 #[test]
 fn values_are_taken_apart_on_purpose_and_shown_nowhere() {
     with_corner("values_are_taken_apart_on_purpose_and_shown_nowhere", |corner| {
         let kv = corner.client().kv(&corner.name);
         kv.write("a", &json!({"user": "shop", "port": 5432, "password": "hunter2-hunter2"}), Cas::Any).unwrap();
         let data = kv.read("a").unwrap();
-        #[derive(Debug, PartialEq, serde::Deserialize)]
-        struct Database {
-            user: String,
-            port: u16,
-            password: String,
-        }
         let expected = Database { user: "shop".into(), port: 5432, password: "hunter2-hunter2".into() };
         assert_eq!(data.parse::<Database>().unwrap(), expected);
         assert_eq!((data.text("user"), data.text("port"), data.text("absent")), (Some("shop"), None, None));
         assert_eq!(data.data.keys().collect::<Vec<_>>(), ["password", "port", "user"]);
         assert_eq!(data.data.get("port").map(|port| port.json().expose().to_owned()), Some("5432".into()));
-        #[derive(Debug, serde::Deserialize)]
-        struct Wrong {
-            #[allow(dead_code)]
-            password: u16,
-        }
-        #[derive(Debug, serde::Deserialize)]
-        struct Missing {
-            #[allow(dead_code)]
-            host: String,
-        }
         let wrong = data.parse::<Wrong>().unwrap_err();
         let missing = data.parse::<Missing>().unwrap_err();
         assert_eq!((wrong.kind(), missing.kind()), (ErrorKind::Shape, ErrorKind::Shape));

@@ -1,39 +1,10 @@
 //! A certificate for another name than the one that was asked for.
 
-use std::fmt;
-use std::net::IpAddr;
-
 use rustls::pki_types;
 
 use super::CertificateFault;
+use crate::fault::ServerName;
 use crate::text::Scrubber;
-
-/// The name of a server, as its certificate has to carry it in its subjectAltName.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerName {
-    /// A DNS name.
-    Dns(String),
-    /// An IP address.
-    Ip(IpAddr),
-}
-
-impl fmt::Display for ServerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dns(name) => f.write_str(name),
-            Self::Ip(address) => address.fmt(f),
-        }
-    }
-}
-
-impl From<&pki_types::ServerName<'_>> for ServerName {
-    fn from(name: &pki_types::ServerName<'_>) -> Self {
-        match name {
-            pki_types::ServerName::IpAddress(address) => Self::Ip((*address).into()),
-            other => Self::Dns(other.to_str().into_owned()),
-        }
-    }
-}
 
 /// A name that a certificate carries.
 #[derive(Clone, Copy)]

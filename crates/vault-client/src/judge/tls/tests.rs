@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::canned::{alerts, all, certificates, errors, incompatible, messages, misbehaved, of_webpki};
 use super::*;
-use crate::error::ErrorKind;
+use crate::fault::ErrorKind;
 use crate::fault::Retry;
 
 /// The source file of a crate as cargo has it here; `None` where there is none, which fails in CI.

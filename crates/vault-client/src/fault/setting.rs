@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::ErrorKind;
+use super::ErrorKind;
 
 /// One setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,12 @@
 //! Why a TLS connection failed, as data. The text of a fault is its cause alone.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
-use super::{ServerName, TlsAlert};
+use rustls::pki_types;
+
+use super::TlsAlert;
 
 /// Why a TLS connection failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,4 +270,31 @@ fn signed(f: &mut fmt::Formatter<'_>, signature: Option<&str>, key: Option<&str>
         (None, _) => f.write_str("in a way that")?,
     }
     f.write_str(" is not supported")
+}
+
+/// The name of a server, as its certificate has to carry it in its subjectAltName.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerName {
+    /// A DNS name.
+    Dns(String),
+    /// An IP address.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => f.write_str(name),
+            Self::Ip(address) => address.fmt(f),
+        }
+    }
+}
+
+impl From<&pki_types::ServerName<'_>> for ServerName {
+    fn from(name: &pki_types::ServerName<'_>) -> Self {
+        match name {
+            pki_types::ServerName::IpAddress(address) => Self::Ip((*address).into()),
+            other => Self::Dns(other.to_str().into_owned()),
+        }
+    }
 }
