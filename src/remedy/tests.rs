@@ -23,7 +23,7 @@ fn answered(why: Why, status: u16) -> Answered {
 
 /// What to do about `what`.
 fn remedy_of(what: What, step: &Step, namespace: Option<&str>) -> Option<String> {
-    let fault = Fault { what, retry: Retry::Never, status: None };
+    let fault = Fault { what, retry: Retry::Never, status: None, request_id: None };
     of(&fault, step, namespace).map(Cow::into_owned)
 }
 
@@ -280,7 +280,7 @@ fn a_limit_that_is_over_is_named_by_its_setting() {
     ] {
         let late = What::Unreachable { why: Unreachable::Late { limit, length }, through_proxy: false };
         for what in [late, What::Unread { limit, length }] {
-            let fault = Fault { what, retry: Retry::Soon, status: None };
+            let fault = Fault { what, retry: Retry::Soon, status: None, request_id: None };
             assert_eq!(cause(&fault, &Step::Status), said);
         }
     }

@@ -12,7 +12,7 @@ use crate::login::Login;
 use crate::observe::{Event, Observer, ToLog};
 use crate::options::Tls;
 use crate::settings::{
-    Connection, Decided, FaultKind, Layer, ProcessEnv, Setting, SettingFault, SettingFaults, setting,
+    Connection, Decided, FaultKind, Layer, Material, ProcessEnv, Setting, SettingFault, SettingFaults, setting,
 };
 use crate::time::{Cancel, Limits};
 
@@ -242,7 +242,13 @@ impl VaultClientBuilder {
         options.lanes = self.lanes.unwrap_or(options.lanes);
         let endpoint = Endpoint::new(options, connection.limits, Cancel::never(), self.observer);
         let logins = endpoint.in_namespace(connection.login_namespace.as_deref());
-        let keeper = Keeper::new(connection.login, &logins, self.rules)?;
+        let material = connection.material;
+        let refresh = move |endpoint: &Endpoint| {
+            if let Some(tls) = material.as_ref().and_then(Material::read) {
+                endpoint.trust(tls);
+            }
+        };
+        let keeper = Keeper::new(connection.login, Box::new(refresh), &logins, self.rules)?;
         Ok(VaultClient::new(&endpoint, keeper))
     }
 }

@@ -9,7 +9,7 @@ use crate::http::{Answer, Http, Request};
 use crate::judge::{self, Asked};
 use crate::kv;
 use crate::observe::{Event, Observer};
-use crate::options::Options;
+use crate::options::{Options, Tls};
 use crate::retry::{GivenUp, Policy};
 use crate::step::{Step, Verb};
 use crate::text::{Scrubber, shown};
@@ -86,6 +86,11 @@ impl Endpoint {
     #[must_use]
     pub fn correlated(&self, id: &str) -> Self {
         Self { correlation: Some(id.into()), ..self.clone() }
+    }
+
+    /// Trusts and shows what `tls` says from now on; so do all clones.
+    pub(crate) fn trust(&self, tls: Tls) {
+        self.server.http.trust(tls);
     }
 
     /// What is known to be secret, and is struck out of what the server says.

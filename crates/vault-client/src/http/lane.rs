@@ -66,6 +66,8 @@ pub struct Lanes {
 struct State {
     idle: Vec<Lane>,
     made: usize,
+    /// How often the lanes were made anew.
+    generation: u64,
     /// Threads that wait for a lane, in the order they came.
     waiting: VecDeque<Turn>,
 }
@@ -85,16 +87,17 @@ impl Lanes {
         loop {
             let turn = {
                 let mut state = self.lock();
+                let generation = state.generation;
                 if let Some(lane) = state.idle.pop() {
                     lane.slot.set(call);
-                    return Ok(Lent { lanes: self, lane: Some(lane) });
+                    return Ok(Lent { lanes: self, lane: Some(lane), generation });
                 }
                 if state.made < self.most {
                     state.made += 1;
                     drop(state);
                     let lane = (self.make)();
                     lane.slot.set(call);
-                    return Ok(Lent { lanes: self, lane: Some(lane) });
+                    return Ok(Lent { lanes: self, lane: Some(lane), generation });
                 }
                 let turn = Turn::begin().map_err(Ended::Refused)?;
                 state.waiting.push_back(turn.clone());
@@ -105,6 +108,14 @@ impl Lanes {
                 return Err(ended);
             }
         }
+    }
+
+    /// Makes every lane anew: those in use end with their exchange.
+    pub fn renew(&self) {
+        let mut state = self.lock();
+        state.generation += 1;
+        state.made -= state.idle.len();
+        state.idle.clear();
     }
 
     /// Takes a thread that waits no longer out of the queue. Where it was woken meanwhile, the next one is.
@@ -131,6 +142,7 @@ fn wake(state: &mut State) {
 pub struct Lent<'a> {
     lanes: &'a Lanes,
     lane: Option<Lane>,
+    generation: u64,
 }
 
 impl std::ops::Deref for Lent<'_> {
@@ -144,7 +156,71 @@ impl std::ops::Deref for Lent<'_> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let mut state = self.lanes.lock();
-        state.idle.extend(self.lane.take());
+        if self.generation == state.generation {
+            state.idle.extend(self.lane.take());
+        } else {
+            state.made -= 1;
+        }
         wake(&mut state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Lanes that count how many were made.
+    fn lanes(most: usize) -> (Arc<AtomicUsize>, Lanes) {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&made);
+        let make = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Lane { agent: Agent::new_with_defaults(), slot: Slot::empty() }
+        };
+        (made, Lanes::new(most, make))
+    }
+
+    fn call() -> Call {
+        Call::until(Instant::now() + Duration::from_secs(30), Cancel::never())
+    }
+
+    #[test]
+    fn a_lane_that_is_given_back_is_lent_again_and_no_more_are_made_than_there_may_be() {
+        let (made, lanes) = lanes(2);
+        drop(lanes.lend(&call()).unwrap());
+        let both = [lanes.lend(&call()).unwrap(), lanes.lend(&call()).unwrap()];
+        let short = Call::until(Instant::now() + Duration::from_millis(5), Cancel::never());
+        assert_eq!(lanes.lend(&short).err(), Some(Ended::Deadline));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| lanes.lend(&call()).map(drop));
+            drop(both);
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+        assert_eq!(made.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn who_gave_up_in_its_turn_passes_it_on() {
+        let (_, lanes) = lanes(1);
+        let lent = lanes.lend(&call()).unwrap();
+        let (first, second) = (Turn::begin().unwrap(), Turn::begin().unwrap());
+        lanes.lock().waiting.extend([first.clone(), second.clone()]);
+        drop(lent);
+        lanes.give_up(&first);
+        assert_eq!(second.wait(&call()), Ok(()));
+    }
+
+    #[test]
+    fn renewed_lanes_are_made_anew_those_in_use_after_their_exchange() {
+        let (made, lanes) = lanes(2);
+        let in_use = lanes.lend(&call()).unwrap();
+        drop(lanes.lend(&call()).unwrap());
+        lanes.renew();
+        drop(in_use);
+        drop([lanes.lend(&call()).unwrap(), lanes.lend(&call()).unwrap()]);
+        assert_eq!((made.load(Ordering::Relaxed), lanes.lock().made), (4, 2));
     }
 }

@@ -10,7 +10,7 @@ mod transport;
 
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ureq::config::Config;
@@ -20,7 +20,7 @@ use ureq::{Agent, RequestBuilder};
 use zeroize::Zeroizing;
 
 use crate::json::{self, Bytes, Object};
-use crate::options::Options;
+use crate::options::{Options, Tls};
 use crate::secret::Secret;
 use crate::text::{self, Foreign};
 use crate::time::{Call, Limit};
@@ -40,6 +40,8 @@ const INDEX: header::HeaderName = header::HeaderName::from_static("x-vault-index
 /// Talks to one server.
 pub struct Http {
     lanes: Lanes,
+    /// What the lanes trust and show.
+    tls: Arc<Mutex<(Tls, client::Client)>>,
     base: String,
     host: String,
     through_proxy: bool,
@@ -170,11 +172,16 @@ impl std::error::Error for Encoded {}
 impl Http {
     /// Prepares the connections; nothing is sent.
     pub fn new(options: &Options) -> Self {
-        let (config, tls) = (agent_config(options), client::Client::new(&options.tls));
+        let config = agent_config(options);
+        let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
         let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
         let names = Arc::new(resolver::Names::default());
-        let lane = move || lane(&config, &tls, &names, connect_to.as_deref());
-        Self::with(Lanes::new(options.lanes, lane), options)
+        let current = Arc::clone(&tls);
+        let lane = move || {
+            let tls = current.lock().unwrap_or_else(PoisonError::into_inner).1.for_lane();
+            lane(&config, tls, &names, connect_to.as_deref())
+        };
+        Self::with(Lanes::new(options.lanes, lane), tls, options)
     }
 
     /// The same, with each connection giving `answer` and nothing sent anywhere.
@@ -185,16 +192,29 @@ impl Http {
             let agent = Agent::with_parts(config.clone(), canned::Canned(Arc::clone(&answer)), canned::Nowhere);
             Lane { agent, slot: Slot::empty() }
         };
-        Self::with(Lanes::new(1, lane), options)
+        let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
+        Self::with(Lanes::new(1, lane), tls, options)
     }
 
-    fn with(lanes: Lanes, options: &Options) -> Self {
+    fn with(lanes: Lanes, tls: Arc<Mutex<(Tls, client::Client)>>, options: &Options) -> Self {
         let server_name = options.tls.server_name.as_deref();
         Self {
             lanes,
+            tls,
             base: server_name.map_or_else(|| options.address.to_string(), |name| options.address.with_host(name)),
             host: options.address.authority(),
             through_proxy: options.proxy.is_some(),
+        }
+    }
+
+    /// Trusts and shows what `tls` says from now on, on new connections; the old ones end where that is something else.
+    pub fn trust(&self, tls: Tls) {
+        let mut current = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.0 != tls {
+            let client = client::Client::new(&tls);
+            *current = (tls, client);
+            drop(current);
+            self.lanes.renew();
         }
     }
 
@@ -295,12 +315,12 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-fn lane(config: &Config, tls: &client::Client, names: &Arc<resolver::Names>, connect_to: Option<&str>) -> Lane {
+fn lane(config: &Config, tls: client::Client, names: &Arc<resolver::Names>, connect_to: Option<&str>) -> Lane {
     let slot = Slot::empty();
     let connector =
         ().chain(ConnectProxyConnector::default())
             .chain(transport::TcpConnector { slot: slot.clone(), names: Arc::clone(names) })
-            .chain(tls::TlsConnector { client: Arc::new(tls.for_lane()), slot: slot.clone() });
+            .chain(tls::TlsConnector { client: Arc::new(tls), slot: slot.clone() });
     let connect_to = connect_to.map(str::to_owned);
     let resolver = resolver::Lookup { slot: slot.clone(), names: Arc::clone(names), connect_to };
     Lane { agent: Agent::with_parts(config.clone(), connector, resolver), slot }

@@ -129,7 +129,7 @@ fn words_are_believed_where_a_status_misleads() {
         let body = format!("{{\"errors\":[{}]}}", serde_json::to_string(said).unwrap());
         let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let answered = Answered { status, said: flat, why, found: None, jwt: None };
-        let fault = Fault { what: What::Answered(Box::new(answered)), retry, status: Some(status) };
+        let fault = Fault { what: What::Answered(Box::new(answered)), retry, status: Some(status), request_id: None };
         assert_eq!(judged(&step, &answer(status, &body)), fault);
     }
 }
@@ -238,7 +238,7 @@ fn what_is_vaults_and_no_version_of_a_secret_is_told_as_what_it_is() {
         let asked = Asked { step: &step, at: "", path: "", scrubber: &scrubber };
         let fault = of_body(&asked, &answer(200, body), &shape());
         assert_eq!(fault.told(&step), told);
-        assert_eq!(fault, Fault { what, retry: Retry::Never, status: Some(200) });
+        assert_eq!(fault, Fault { what, retry: Retry::Never, status: Some(200), request_id: None });
         let hidden = if body.contains("s.wrapped") { "***" } else { "s.wrapped" };
         assert_eq!(scrubber.clean(&["s.wrapped"]), hidden);
     }

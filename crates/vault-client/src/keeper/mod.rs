@@ -39,6 +39,8 @@ pub struct Keeper {
 
 struct Shared {
     login: Box<dyn Login>,
+    /// Reads the files of trust and identity again, before each login but the first.
+    refresh: Box<dyn Fn(&Endpoint) + Send + Sync>,
     /// The server in the login's namespace, under limits of its own; nothing cancels it.
     endpoint: Endpoint,
     /// What the first login waits for.
@@ -80,7 +82,12 @@ impl Keeper {
     /// # Errors
     ///
     /// The kernel gives no descriptors.
-    pub fn new(login: Box<dyn Login>, endpoint: &Endpoint, rules: Rules) -> Result<Self, VaultError> {
+    pub fn new(
+        login: Box<dyn Login>,
+        refresh: Box<dyn Fn(&Endpoint) + Send + Sync>,
+        endpoint: &Endpoint,
+        rules: Rules,
+    ) -> Result<Self, VaultError> {
         let first = endpoint.limits();
         let plan = Plan::new(rules, login.origin());
         let alarm = Alarm::new().map_err(|refused| {
@@ -92,7 +99,7 @@ impl Keeper {
             State { plan, held, logging_in, refusal, has_logged_in: false, doubted, blind: false, phase: Phase::Idle };
         let single = Limits { retries: 0, wait: Duration::ZERO, whole: first.request, until: None, ..first };
         let endpoint = endpoint.within(single);
-        Ok(Self { shared: Arc::new(Shared { login, endpoint, first, state: Mutex::new(state), alarm }) })
+        Ok(Self { shared: Arc::new(Shared { login, refresh, endpoint, first, state: Mutex::new(state), alarm }) })
     }
 
     /// The token in hand, or a new one: one thread logs in, under the limits of its call, and the others wait.
@@ -192,7 +199,11 @@ impl Shared {
     fn log_in(self: &Arc<Self>, caller: &Endpoint, turn: Turn) -> Result<Arc<Held>, VaultError> {
         let turn = LoggingIn { shared: self, turn };
         // The wait is for the first login alone.
-        let wait = if self.lock().has_logged_in { Duration::ZERO } else { self.first.wait };
+        let again = self.lock().has_logged_in;
+        if again {
+            (self.refresh)(&self.endpoint);
+        }
+        let wait = if again { Duration::ZERO } else { self.first.wait };
         let endpoint = caller.of(&self.endpoint).within(Limits { wait, ..caller.limits() });
         let sent = since_boot();
         let made = self.login.log_in(&endpoint).map(|session| self.introduce(session, &endpoint));

@@ -18,6 +18,7 @@ pub use crate::fault::{FaultKind, SettingFault, SettingFaults};
 pub use reader::{Found, NearMiss, Reader, Recorded};
 pub use setting::{OFFICIAL, Setting, TABLE, Table};
 pub use source::{Given, Layer, ProcessEnv, Source};
+pub use tls::Material;
 
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Connection {
     pub limits: Limits,
     /// What is not wrong but deserves a warning, a line each.
     pub warnings: Vec<String>,
+    /// The settings of TLS, whose files may change; `None` where the program has decided.
+    pub material: Option<Material>,
 }
 
 /// What a program decides itself. The settings of it are not read.
@@ -97,6 +100,7 @@ pub struct Server {
     tls: Tls,
     proxy: Option<Proxy>,
     warnings: Vec<String>,
+    material: Option<Material>,
 }
 
 impl Server {
@@ -105,13 +109,15 @@ impl Server {
         let mut warnings: Vec<String> = reader.near_misses().iter().map(NearMiss::warning).collect();
         warnings.extend(foreign::without_effect(reader));
         let address = read_address(reader);
-        let tls = tls.unwrap_or_else(|| tls::read(reader, address.as_ref().is_some_and(Address::is_https)));
+        let https = address.as_ref().is_some_and(Address::is_https);
+        let material = tls.is_none().then(|| Material::of(reader, https));
+        let tls = tls.unwrap_or_else(|| tls::read(reader, https));
         let proxy = reader.parse(&setting::PROXY_ADDR, Proxy::parse);
         if proxy.is_some() && tls.server_name.is_some() {
             let cause = "does not work through VAULT_PROXY_ADDR, which connects by the URL's host; unset one of them";
             reader.fault(setting::TLS_SERVER_NAME.name, None, cause);
         }
-        Self { address, tls, proxy, warnings }
+        Self { address, tls, proxy, warnings, material }
     }
 
     /// Reads namespace, login and limits, but for what is decided. Returns `None` only if a fault was recorded.
@@ -121,7 +127,7 @@ impl Server {
         login: Option<Box<dyn Login>>,
         limits: Option<Limits>,
     ) -> Option<Connection> {
-        let Self { address, tls, proxy, mut warnings } = self;
+        let Self { address, tls, proxy, mut warnings, material } = self;
         let namespace = reader.parse(&setting::NAMESPACE, value::segments);
         let login_namespace = reader.parse(&setting::AUTH_NAMESPACE, value::namespace);
         let login = login.or_else(|| login::read(reader, &mut warnings));
@@ -143,6 +149,7 @@ impl Server {
             login: login?,
             limits,
             warnings,
+            material,
         })
     }
 }

@@ -42,6 +42,13 @@ impl ProcessEnv {
     }
 }
 
+impl ProcessEnv {
+    /// Those of `names` that `value` has.
+    pub(super) fn part<'a>(names: impl Iterator<Item = String>, value: impl Fn(&str) -> Option<&'a [u8]>) -> Self {
+        Self(names.filter_map(|name| Some((name.clone().into(), Zeroizing::new(value(&name)?.to_vec())))).collect())
+    }
+}
+
 #[cfg(test)]
 impl ProcessEnv {
     pub(super) fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {

@@ -191,3 +191,22 @@ fn every_setting_has_a_name_of_its_own() {
     names.dedup();
     assert_eq!(names.len(), all);
 }
+
+#[test]
+fn the_files_of_tls_are_read_again_and_what_cannot_be_used_changes_nothing() {
+    let pem = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert.pem();
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    let (first, second) = (pem("first"), pem("second"));
+    std::fs::write(&ca, &first).unwrap();
+    let https = [("VAULT_ADDR", "https://vault"), ("VAULT_CACERT", ca.to_str().unwrap())];
+    let connection = connection(&https);
+    let (tls, material) = (connection.options.tls, connection.material.expect("it was read from files"));
+    let roots = |tls: Option<Tls>| tls.and_then(|tls| tls.roots);
+    assert!(roots(material.read()) == tls.roots && tls.roots.is_some());
+    std::fs::write(&ca, &second).unwrap();
+    let renewed = roots(material.read());
+    assert!(renewed.is_some() && renewed != tls.roots);
+    std::fs::write(&ca, &second[..second.len() / 2]).unwrap();
+    assert!(material.read().is_none());
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::reader::{Found, Reader};
 use super::trust::{self, Roots};
 use super::value::boolean;
-use super::{remedy, setting};
+use super::{ProcessEnv, TABLE, remedy, setting};
 use crate::credential;
 use crate::options::tls::{Half, Identity, Tls, roots};
 use crate::text;
@@ -20,6 +20,36 @@ const BUNDLES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// The settings of TLS as they were, to read their files again: a client that lives for weeks outlives its certificates.
+pub struct Material {
+    variables: ProcessEnv,
+    https: bool,
+}
+
+impl Material {
+    pub(super) fn of(reader: &Reader, https: bool) -> Self {
+        let settings = [
+            &setting::SKIP_VERIFY,
+            &setting::TLS_SERVER_NAME,
+            &setting::CACERT,
+            &setting::CACERT_BYTES,
+            &setting::CAPATH,
+            &setting::CLIENT_CERT,
+            &setting::CLIENT_KEY,
+        ];
+        let names = settings.iter().flat_map(|setting| setting.groups().flatten());
+        let names = names.chain(["SSL_CERT_FILE".to_owned(), "SSL_CERT_DIR".to_owned()]);
+        Self { variables: ProcessEnv::part(names, |name| reader.bytes(name)), https }
+    }
+
+    /// What the files hold now; `None` where they cannot be used, as in the middle of their renewal.
+    pub fn read(&self) -> Option<Tls> {
+        let mut reader = Reader::new(&self.variables, &TABLE);
+        let tls = read(&mut reader, self.https);
+        reader.faults.is_empty().then_some(tls)
+    }
+}
 
 /// Reads everything that TLS needs. The system's roots are read only where `https` makes them matter.
 pub(super) fn read(reader: &mut Reader, https: bool) -> Tls {

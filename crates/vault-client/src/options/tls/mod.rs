@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 pub use pem::{Found, Half, Unfit, Wanted, roots};
 
 /// What a TLS connection needs to know.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The certificates that are trusted; none given: the roots built into the program.
     pub roots: Option<Vec<CertificateDer<'static>>>,
@@ -27,6 +27,15 @@ impl Default for Tls {
         Self { roots: None, identity: None, server_name: None, verify: true }
     }
 }
+
+/// Two are the same where their certificates are: a key is another where its certificate is.
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.cert == other.0.cert
+    }
+}
+
+impl Eq for Identity {}
 
 /// A client certificate with its chain, and the key that belongs to it.
 #[derive(Clone)]
