@@ -176,11 +176,11 @@ mod tests {
     fn lanes(most: usize) -> (Arc<AtomicUsize>, Lanes) {
         let made = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&made);
-        let make = move || {
+        let new_lane = move || {
             counted.fetch_add(1, Ordering::Relaxed);
             Lane { agent: Agent::new_with_defaults(), slot: Slot::empty() }
         };
-        (made, Lanes::new(most, make))
+        (made, Lanes::new(most, new_lane))
     }
 
     fn call() -> Call {
