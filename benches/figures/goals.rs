@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::measure::{Cost, Spread, under};
-use crate::others::{Entrant, Field, mebibytes, megabytes, peak};
+use vault_testkit::measure::{Cost, Spread, mebibytes, megabytes, peak, under};
+
+use crate::others::{Entrant, Field};
 use crate::subject::{Subject, Work};
 use crate::support::crates;
 use crate::support::system::strace;

@@ -5,11 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use vault_testkit::measure::{Cost, Spread, mebibytes, peak, print};
 use vault_testkit::server::{Listener, Server};
 
-use crate::measure::{Cost, Spread};
-use crate::others::{mebibytes, peak};
-use crate::print;
 use crate::support::scenario::Scenario;
 use crate::wire::Wire;
 

@@ -9,16 +9,15 @@ use std::process::ExitCode;
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests use more of it")]
 mod support;
 
-mod build;
 mod goals;
 mod growth;
-mod measure;
 mod others;
 mod subject;
 mod wire;
 
 use serde_json::json;
 use support::scenario::Scenario;
+use vault_testkit::measure::print;
 use vault_testkit::server::{Kind, Listener, Server};
 
 use goals::Goal;
@@ -49,12 +48,4 @@ fn main() -> ExitCode {
         growth::print_all(&program, server);
     }
     ExitCode::from(u8::from(goals.iter().any(|goal| goal.missed)))
-}
-
-/// Prints a table.
-fn print(what: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-    println!("\n| {what} | {} |\n|---{}|", columns.join(" | "), "|---".repeat(columns.len()));
-    for row in rows {
-        println!("| {} |", row.join(" | "));
-    }
 }

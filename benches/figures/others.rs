@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use vault_testkit::measure::{Cost, Spread, finished, mebibytes, megabytes, peak};
 use vault_testkit::server::{Listener, Server};
 
-use crate::measure::{Cost, Spread, finished};
 use crate::subject::{Subject, Work};
 use crate::wire::Wire;
 
@@ -93,21 +93,6 @@ impl Field {
         });
         self.entrants.iter().map(row).chain(absent)
     }
-}
-
-/// The middle of the peaks, in KiB.
-pub(crate) fn peak(costs: &[Cost]) -> u64 {
-    let mut peaks: Vec<_> = costs.iter().map(|cost| cost.peak_kib).collect();
-    peaks.sort_unstable();
-    peaks[peaks.len() / 2]
-}
-
-pub(crate) fn megabytes(bytes: u64) -> String {
-    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
-}
-
-pub(crate) fn mebibytes(kib: u64) -> String {
-    format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024)
 }
 
 /// What does not depend on the machine's speed; nothing where a run does not end.

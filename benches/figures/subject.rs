@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use vault_testkit::certs::certs;
+use vault_testkit::measure::{built, finished};
 use vault_testkit::tap::Tap;
 use vault_testkit::tls_front;
 
-use crate::build::{STATIC, built};
-use crate::measure::finished;
 use crate::support::scenario::Scenario;
+
+/// How `deploy/dist` and `deploy/Dockerfile` link the program that needs nothing beside it.
+const STATIC: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
 
 /// The variables of the secret that everybody reads.
 pub(crate) const KEYS: [&str; 3] = ["DATABASE_URL", "API_KEY", "SMTP_PASSWORD"];
@@ -61,9 +63,9 @@ impl Subject {
     /// The file that is started; `None` where it is not there.
     pub(crate) fn program(self) -> Option<PathBuf> {
         match self {
-            Self::VaultExec => Some(built("--bin", "vault-exec", "")),
-            Self::VaultExecStatic => Some(built("--bin", "vault-exec", STATIC)),
-            Self::Floor => Some(built("--example", "floor", "")),
+            Self::VaultExec => Some(built("vault-exec", "--bin", "vault-exec", "")),
+            Self::VaultExecStatic => Some(built("vault-exec", "--bin", "vault-exec", STATIC)),
+            Self::Floor => Some(built("vault-exec", "--example", "floor", "")),
             Self::VaultEnv | Self::SecretInit | Self::Envconsul => on_path(self.name()),
             Self::BaoAgent => on_path("bao").or_else(|| vault_testkit::openbao::program().cloned()),
             Self::Script => on_path("curl").and(on_path("jq")).and(on_path("sh")),

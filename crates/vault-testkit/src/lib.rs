@@ -26,6 +26,8 @@
 //! - [`http`]: a request to a server, of which any status is an answer.
 //! - [`random`]: random numbers that their seed brings back.
 //!
+//! Benchmarks: [`measure`].
+//!
 //! A run of the tests: [`scratch`], [`unique`] and [`tally`]; [`missing`] and [`unshare`] say what this machine cannot do.
 
 #![allow(clippy::missing_panics_doc, reason = "whatever goes wrong here ends the test with a panic")]
@@ -36,6 +38,7 @@ pub mod dns;
 pub mod embedded;
 pub mod http;
 pub mod jwt;
+pub mod measure;
 pub mod odd_certs;
 pub mod openbao;
 pub mod random;

@@ -1,4 +1,6 @@
-//! What one run costs, and how two kinds of runs compare.
+//! What a run of a program costs, and how two kinds of runs compare.
+
+mod build;
 
 use std::fmt;
 use std::io::Read as _;
@@ -12,23 +14,23 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::build::built;
+pub use build::built;
 
 /// What a run took, with all processes that it waited for.
 #[derive(Clone, Copy)]
-pub(crate) struct Cost {
+pub struct Cost {
     /// Milliseconds from start to end.
-    pub(crate) wall: f64,
+    pub wall: f64,
     /// Milliseconds of processor time, user and system.
-    pub(crate) cpu: f64,
+    pub cpu: f64,
     /// The largest resident set of any of its processes.
-    pub(crate) peak_kib: u64,
+    pub peak_kib: u64,
 }
 
 impl Cost {
     /// Runs a command to its end, which has to be a good one.
-    pub(crate) fn of(command: &Command) -> Self {
-        static MEASURE: LazyLock<PathBuf> = LazyLock::new(|| built("--example", "measure", ""));
+    pub fn of(command: &Command) -> Self {
+        static MEASURE: LazyLock<PathBuf> = LazyLock::new(|| built("vault-testkit", "--example", "measure", ""));
         let name = command.get_program().display().to_string();
         let mut measuring = under(Command::new(&*MEASURE), command);
         let text = finished(&name, &mut measuring).expect("it came to its end before");
@@ -38,7 +40,7 @@ impl Cost {
     }
 
     /// Runs every command this often, by turns, since the speed of a machine drifts; the costs of each.
-    pub(crate) fn by_turns(commands: &[Command], rounds: usize) -> Vec<Vec<Self>> {
+    pub fn by_turns(commands: &[Command], rounds: usize) -> Vec<Vec<Self>> {
         let mut costs = vec![Vec::new(); commands.len()];
         // The first round fills caches and counts for nothing.
         for round in 0..=rounds {
@@ -57,7 +59,7 @@ fn milliseconds(microseconds: u64) -> f64 {
 }
 
 /// `command` as what `wrapper` is to run, with the environment that it was given.
-pub(crate) fn under(mut wrapper: Command, command: &Command) -> Command {
+pub fn under(mut wrapper: Command, command: &Command) -> Command {
     wrapper.arg(command.get_program()).args(command.get_args()).env_clear();
     wrapper.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     wrapper
@@ -65,7 +67,7 @@ pub(crate) fn under(mut wrapper: Command, command: &Command) -> Command {
 
 /// Runs a command to its end, which has to be a good one, and returns what it printed. Some of the others hang now and
 /// then: such a run is ended and taken again, which is said. Nothing where none ends.
-pub(crate) fn finished(name: &str, command: &mut Command) -> Option<String> {
+pub fn finished(name: &str, command: &mut Command) -> Option<String> {
     const LIMIT: Duration = Duration::from_secs(10);
     for _ in 0..3 {
         let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -90,14 +92,16 @@ pub(crate) fn finished(name: &str, command: &mut Command) -> Option<String> {
 
 /// The middle of some numbers, and the range of the middle 80 % of them.
 #[derive(Clone, Copy)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
+pub struct Spread {
+    /// The middle one.
+    pub median: f64,
     low: f64,
     high: f64,
 }
 
 impl Spread {
-    pub(crate) fn of(numbers: impl IntoIterator<Item = f64>) -> Self {
+    /// Of these numbers, of which there is one at least.
+    pub fn of(numbers: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<_> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let at = |tenths: usize| sorted[(sorted.len() - 1) * tenths / 10];
@@ -105,7 +109,7 @@ impl Spread {
     }
 
     /// One figure of one side divided by that of the other, round by round.
-    pub(crate) fn ratio(ours: &[Cost], others: &[Cost], figure: fn(&Cost) -> f64) -> Self {
+    pub fn ratio(ours: &[Cost], others: &[Cost], figure: fn(&Cost) -> f64) -> Self {
         Self::of(ours.iter().zip(others).map(|(ours, other)| figure(ours) / figure(other)))
     }
 }
@@ -115,5 +119,30 @@ impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);
         write!(f, "{:.digits$} ({:.digits$} to {:.digits$})", self.median, self.low, self.high)
+    }
+}
+
+/// The middle of the peaks, in KiB.
+pub fn peak(costs: &[Cost]) -> u64 {
+    let mut peaks: Vec<_> = costs.iter().map(|cost| cost.peak_kib).collect();
+    peaks.sort_unstable();
+    peaks[peaks.len() / 2]
+}
+
+/// As `1.23 MB`.
+pub fn megabytes(bytes: u64) -> String {
+    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
+}
+
+/// As `1.2 MiB`.
+pub fn mebibytes(kib: u64) -> String {
+    format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024)
+}
+
+/// Prints a table in Markdown; `what` is the head of its first column.
+pub fn print(what: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    println!("\n| {what} | {} |\n|---{}|", columns.join(" | "), "|---".repeat(columns.len()));
+    for row in rows {
+        println!("| {} |", row.join(" | "));
     }
 }
