@@ -95,9 +95,10 @@ impl<'a> Reader<'a> {
         self.table.rows.iter().any(|row| row.name == setting.name)
     }
 
-    /// Whether a fault of `setting`'s variables is recorded.
+    /// Whether a fault of `setting` is recorded, of a variable or of what is given.
     pub fn is_faulty(&self, setting: &Setting) -> bool {
-        setting.groups().flatten().any(|name| self.faults.iter().any(|fault| fault.name == name))
+        let given = self.source.given(setting).into_iter().map(|given| given.name);
+        setting.groups().flatten().chain(given).any(|name| self.faults.iter().any(|fault| fault.name == name))
     }
 
     /// Whether `setting` has no text, and none that cannot be read either.

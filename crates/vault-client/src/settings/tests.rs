@@ -154,6 +154,16 @@ fn what_a_program_gives_beats_the_environment_and_what_it_hides_is_unset() {
 }
 
 #[test]
+fn a_wrong_token_that_a_program_gives_is_the_only_fault() {
+    let mut layer = Layer::default();
+    layer.give(&setting::ADDR, "address", "http://localhost:8200");
+    layer.give(&setting::TOKEN, "token", "two words");
+    let faults = Connection::from_source(&layer, Decided::default()).err().map(|faults| faults.to_string());
+    let fault = "token: holds bytes that no token has; give the token alone, in visible ASCII";
+    assert_eq!(faults.as_deref(), Some(fault));
+}
+
+#[test]
 fn what_weakens_a_client_is_warned_about() {
     let warned = |more| connection(more).warnings;
     assert_eq!(
