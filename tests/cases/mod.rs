@@ -21,6 +21,7 @@ mod foreign;
 mod formats;
 mod harness;
 mod herd;
+mod house;
 mod injection;
 mod install;
 mod install_program;

@@ -1,4 +1,5 @@
-//! A server: its status, and the ground that logins and reads stand on. It holds no token and starts no thread.
+//! A server, without a token and without a thread: for a program that logs in once, reads and revokes, as `vault-exec` does.
+//! A program that runs on uses [`VaultClient`](crate::VaultClient).
 
 use std::sync::Arc;
 use std::time::Instant;

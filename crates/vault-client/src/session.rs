@@ -205,6 +205,11 @@ impl Session {
 
     /// What the server says of the token; it costs one of its uses.
     /// [`GET auth/token/lookup-self`](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) where the token is dead or may not look itself up; as for
+    /// [`Endpoint::login`] otherwise.
     pub fn look_up(&self) -> Result<TokenInfo, VaultError> {
         self.endpoint.step(&Step::LookUp, |call| self.look_up_once(&self.endpoint, call))
     }

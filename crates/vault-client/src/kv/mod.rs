@@ -1,4 +1,5 @@
-//! The KV version 2 engine.
+//! Secrets of the KV version 2 engine: reads, writes, and the history of a secret.
+//! [API](https://openbao.org/api-docs/secret/kv/kv-v2/)
 
 mod body;
 mod data;

@@ -1,4 +1,4 @@
-//! Ways to come by a token. A further one is a file here, which implements [`Login`].
+//! Ways to come by a token: one that is handed in, or a login. A further one is a file here, which implements [`Login`].
 
 mod given;
 mod kubernetes;

@@ -1,4 +1,4 @@
-//! Where Vault is and how to talk to it.
+//! Where Vault is and how to talk to it: address, TLS material, proxy, namespace.
 
 pub mod address;
 pub mod tls;

@@ -8,12 +8,20 @@ use crate::text::escaped;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// `30` (seconds), `30s`, `500ms`, `1m30s`, `1.5s`, `2h`; not zero.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
     let duration = duration_or_zero(text)?;
     if duration.is_zero() { Err("zero; write a duration such as 500ms, 30s or 1m30s") } else { Ok(duration) }
 }
 
 /// The same, zero included.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
 pub fn duration_or_zero(text: &str) -> Result<Duration, &'static str> {
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -53,6 +61,10 @@ fn times(number: &str, unit: Duration) -> Option<Duration> {
 }
 
 /// 1, t, true, 0, f, false, in any case.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
 pub fn boolean(text: &str) -> Result<bool, &'static str> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "t" | "true" => Ok(true),
@@ -64,6 +76,10 @@ pub fn boolean(text: &str) -> Result<bool, &'static str> {
 /// A path, mount, role or namespace, without the slashes at both ends.
 ///
 /// Vault decodes and cleans what it gets: `..`, `%2F` or `?` would make it another path than the one written here.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
 pub fn segments(text: &str) -> Result<String, &'static str> {
     let text = text.trim_matches('/');
     if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
@@ -76,12 +92,20 @@ pub fn segments(text: &str) -> Result<String, &'static str> {
 }
 
 /// A namespace; `None` is the root namespace, which is written `root` or `/`.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
 pub fn namespace(text: &str) -> Result<Option<String>, &'static str> {
     if matches!(text.trim_matches('/'), "" | "root") { Ok(None) } else { segments(text).map(Some) }
 }
 
 /// A role's name. [No role has a slash](https://github.com/openbao/openbao/blob/main/sdk/framework/path.go): a whole path
 /// is another tool's.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
 pub fn role(text: &str) -> Result<String, &'static str> {
     let role = segments(text)?;
     if role.contains('/') {
@@ -96,6 +120,10 @@ pub fn is_quoted(text: &str) -> bool {
 }
 
 /// A token as a header can carry it.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
 pub fn token(text: &str) -> Result<&str, &'static str> {
     if text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text)

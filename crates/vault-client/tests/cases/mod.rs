@@ -1,3 +1,4 @@
+mod examples;
 mod life;
 mod outages;
 mod verbs;
