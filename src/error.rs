@@ -132,7 +132,7 @@ pub enum Error {
     #[error("install: {0}")]
     Install(#[from] InstallError),
     /// A system call failed that has no reason to.
-    #[error("{0}; {remedy}", remedy = crate::remedy::REFUSED)]
+    #[error("{0}; {remedy}", remedy = crate::process::REFUSED_REMEDY)]
     System(#[from] Refused),
     /// Everything was read, and the time was over before it was handed over.
     #[error("start-up: the secret was read, but not made ready within {} (VAULT_STARTUP_TIMEOUT); raise it, or the CPU limit of the container", Seconds(*.0))]

@@ -54,7 +54,7 @@ pub enum CommandFault {
     )]
     NotPermitted,
     /// There is no such system call here.
-    #[error("{0}; {remedy}", remedy = crate::remedy::REFUSED)]
+    #[error("{0}; {remedy}", remedy = super::REFUSED_REMEDY)]
     NoCall(Refused),
     /// Anything else.
     #[error("{}; the kernel refuses to execute it", .0.desc())]

@@ -33,6 +33,9 @@ pub fn harden() -> Result<(), Refused> {
     sys::ignore_signals_of_writes().map_err(Refused::by("rt_sigaction"))
 }
 
+/// What to do about a call that is [`Refused`].
+pub const REFUSED_REMEDY: &str = "the container's seccomp profile or limits may forbid it";
+
 /// Finds out whether there are random numbers, without which there is no TLS: the standard library would panic.
 ///
 /// # Errors

@@ -11,13 +11,11 @@ use vault_client::fault::{Onward, Unreachable};
 use vault_client::text::shown;
 use vault_client::{Effort, Fault, Kept, Limit, Seconds, Step, Stop, VaultError, What};
 
+use crate::process::REFUSED_REMEDY;
 pub use read::explained;
 
 /// A remedy.
 type Remedy = Cow<'static, str>;
-
-/// What to do about a system call that is refused.
-pub const REFUSED: &str = "the container's seccomp profile or limits may forbid it";
 
 const UNREACHABLE: &str = "check VAULT_ADDR, and that the service is up and reachable from here";
 const NOT_VAULT: &str = "check that VAULT_ADDR points at Vault itself and that no proxy answers in its place";
@@ -80,7 +78,7 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&str>) -> Option<Remedy> {
     Some(match &fault.what {
         What::Unreachable { why, through_proxy } => of_unreachable(why, *through_proxy).into(),
         What::Unread { .. } => "raise the time limit, or the CPU limit of the container".into(),
-        What::Forbidden(_) => REFUSED.into(),
+        What::Forbidden(_) => REFUSED_REMEDY.into(),
         What::Exhausted(_) => "raise the limit of the container (descriptors, processes, memory)".into(),
         What::Tls(fault) => tls::remedy(fault),
         What::NotVault(_) => NOT_VAULT.into(),

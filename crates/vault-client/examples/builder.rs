@@ -31,7 +31,7 @@ impl Observer for Printer {
             Event::Retrying { step, fault, attempt, .. } => println!("{}: try {attempt} failed: {fault}", step.name()),
             Event::Warning(warning) => println!("warning: {warning}"),
             Event::Kept { act, lease } => println!("{}: the token lives for {} s", act.name(), lease.as_secs()),
-            Event::KeepFailed { act, cause } => println!("{}: failed: {cause}", act.name()),
+            Event::KeepFailed { act, fault, .. } => println!("{}: failed: {fault}", act.name()),
             // There are more, and later versions may add some.
             _ => {}
         }

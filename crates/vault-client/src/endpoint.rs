@@ -7,8 +7,8 @@ use std::time::Instant;
 use crate::error::{Effort, VaultError};
 use crate::fault::{Fault, Retry, Unreachable, What};
 use crate::http::{Answer, Http, Request};
+use crate::json::{Json, Object};
 use crate::judge::{self, Asked};
-use crate::kv;
 use crate::observe::{Event, Observer};
 use crate::options::{Options, Tls};
 use crate::retry::{GivenUp, Policy};
@@ -180,10 +180,10 @@ impl Endpoint {
             _ => {
                 let said = answer.document().ok();
                 if let (Step::Read { .. }, Some(said)) = (step, &said) {
-                    kv::learn(said, self.scrubber());
+                    learn(said, self.scrubber());
                 }
                 let fault = judge::of_status(&self.asked(step, &request), &answer);
-                Err(Fault { request_id: said.as_ref().and_then(kv::request_id), ..fault })
+                Err(Fault { request_id: said.as_ref().and_then(request_id), ..fault })
             }
         }
     }
@@ -232,4 +232,17 @@ fn outcome_unknown(step: &Step, fault: Fault) -> Fault {
         }
         _ => fault,
     }
+}
+
+/// The server's id of the request.
+pub(crate) fn request_id(said: &Object) -> Option<String> {
+    let id = said.string("request_id").ok()?;
+    // It is a UUID; what is none is not passed on.
+    let is_plain = !id.is_empty() && id.len() <= 64 && id.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+    is_plain.then(|| id.to_string())
+}
+
+/// Whatever the answer comes to, what it holds may be a secret's value.
+pub(crate) fn learn(answer: &Object, scrubber: &Scrubber) {
+    scrubber.learn_all(answer.get("data").iter().flat_map(Json::leaves));
 }

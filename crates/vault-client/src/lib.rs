@@ -122,6 +122,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod builder;
+mod caller;
 mod client;
 pub mod credential;
 pub mod endpoint;
@@ -158,8 +159,8 @@ pub use observe::{Act, Event, Next, Observer, ToLog};
 pub use options::{Address, Options, Proxy, Tls};
 pub use refused::Refused;
 pub use secret::Secret;
-pub use session::{Kept, Revoked, Session};
+pub use session::Session;
 pub use status::Status;
 pub use step::{Step, Verb};
 pub use time::{Call, Cancel, Ended, Limit, Limits, Seconds, Watch};
-pub use token::TokenInfo;
+pub use token::{Kept, Revoked, TokenInfo};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::fault::Fault;
-use crate::session::Kept;
 use crate::step::Step;
 use crate::time::Seconds;
+use crate::token::Kept;
 
 /// What happened. No text in it holds a secret.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::retry;
 use crate::secret::Secret;
 use crate::step::Step;
 use crate::time::{Call, Limit, since_boot};
-use crate::token::TokenInfo;
+use crate::token::{Kept, Revoked, TokenInfo};
 
 /// No revoke takes longer, nor than a second more than the budget has left.
 const LONGEST_REVOKE: Duration = Duration::from_secs(2);
@@ -34,55 +34,6 @@ pub struct Session {
     pub info: TokenInfo,
     /// `None` as long as a revoke is owed.
     revoked: Mutex<Option<Revoked>>,
-}
-
-/// What became of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoked {
-    /// It is revoked.
-    Yes,
-    /// It is not, for this reason.
-    No(Kept),
-}
-
-/// Why a token is not revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// It was handed in, and is its owner's to revoke.
-    HandedIn,
-    /// The caller wants it so.
-    Wanted,
-    /// It is a batch token, which cannot be revoked.
-    Batch,
-    /// The read is its only use.
-    OneUse,
-    /// The revoke failed.
-    Failed,
-    /// The revoke is under way.
-    UnderWay,
-    /// A login has replaced it, and it is left to expire.
-    Replaced,
-    /// It was dead.
-    Dead,
-    /// There is no token.
-    NoToken,
-}
-
-impl Kept {
-    /// The reason in words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::HandedIn => "it was handed in",
-            Self::Wanted => "it is to be kept",
-            Self::Batch => "a batch token cannot be",
-            Self::OneUse => "the read is its only use",
-            Self::Failed => "the revoke failed",
-            Self::UnderWay => "the revoke is under way",
-            Self::Replaced => "a login has replaced it",
-            Self::Dead => "it was dead",
-            Self::NoToken => "there is none",
-        }
-    }
 }
 
 impl Session {

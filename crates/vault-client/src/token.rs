@@ -1,4 +1,4 @@
-//! What is known of a token.
+//! What is known of a token, and what becomes of it.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -103,6 +103,61 @@ impl fmt::Display for TokenInfo {
         match &self.policies[..] {
             [] => write!(f, "token without policies, TTL {ttl}"),
             policies => write!(f, "token with policies {}, TTL {ttl}", policies.join(", ")),
+        }
+    }
+}
+
+/// What became of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is revoked.
+    Yes,
+    /// It is not, for this reason.
+    No(Kept),
+}
+
+/// Why a token is not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was handed in, and is its owner's to revoke.
+    HandedIn,
+    /// The caller wants it so.
+    Wanted,
+    /// It is a batch token, which cannot be revoked.
+    Batch,
+    /// The read is its only use.
+    OneUse,
+    /// The revoke failed.
+    Failed,
+    /// The revoke is under way.
+    UnderWay,
+    /// A login has replaced it, and it is left to expire.
+    Replaced,
+    /// It was dead.
+    Dead,
+    /// There is no token.
+    NoToken,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+impl Kept {
+    /// The reason in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::HandedIn => "it was handed in",
+            Self::Wanted => "it is to be kept",
+            Self::Batch => "a batch token cannot be",
+            Self::OneUse => "the read is its only use",
+            Self::Failed => "the revoke failed",
+            Self::UnderWay => "the revoke is under way",
+            Self::Replaced => "a login has replaced it",
+            Self::Dead => "it was dead",
+            Self::NoToken => "there is none",
         }
     }
 }

@@ -112,7 +112,8 @@ impl Entrant {
             [] => "–".to_owned(),
             costs => format!("{:.1}", Spread::of(costs.iter().map(figure))),
         };
-        let (wall, cpu): (fn(&Cost) -> f64, fn(&Cost) -> f64) = (|cost| cost.wall, |cost| cost.cpu);
+        let wall = |cost: &Cost| cost.wall;
+        let cpu = |cost: &Cost| cost.cpu;
         vec![
             self.name.to_owned(),
             figure(one, wall),

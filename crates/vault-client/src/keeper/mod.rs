@@ -17,10 +17,11 @@ use crate::fault::ErrorKind;
 use crate::fault::{Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
-use crate::session::{Kept, Revoked, Session};
+use crate::session::Session;
 use crate::step::Step;
-use crate::time::{Limits, Turn, since_boot};
+use crate::time::{Call, Cancel, Limits, Turn, since_boot};
 use crate::token::TokenInfo;
+use crate::token::{Kept, Revoked};
 use alarm::Alarm;
 pub use held::Held;
 pub use plan::Rules;
@@ -353,7 +354,7 @@ impl Shared {
         };
         self.alarm.ring();
         if let (true, Some(turn)) = (patient, turn) {
-            let _ = turn.wait(&crate::time::Call::until(Instant::now() + LONGEST_END, crate::Cancel::never()));
+            let _ = turn.wait(&Call::until(Instant::now() + LONGEST_END, Cancel::never()));
         }
         match self.lock().phase {
             Phase::Ended(revoked) => revoked,

@@ -12,9 +12,9 @@ use crate::fault::ErrorKind;
 use crate::fault::Fault;
 use crate::judge;
 use crate::observe::Act;
-use crate::session::{Kept, Revoked};
 use crate::step::Step;
 use crate::time::since_boot;
+use crate::token::{Kept, Revoked};
 
 /// How often the file of a credential that was refused is looked at.
 const LOOK: Duration = Duration::from_secs(10);

@@ -9,8 +9,8 @@ mod read;
 
 use serde::Serialize;
 
-use crate::client::VaultClient;
-use crate::endpoint::Endpoint;
+use crate::caller::Caller;
+use crate::endpoint::{self, Endpoint};
 use crate::error::{Effort, VaultError};
 use crate::fault::ErrorKind;
 use crate::fault::{Fault, Shape, What};
@@ -23,7 +23,6 @@ pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
 pub use read::{Location, Version};
-pub(crate) use read::{learn, request_id};
 
 /// Check-and-set: on top of which version a write may go.
 /// [API](https://openbao.org/api-docs/secret/kv/kv-v2/#create-update-secret)
@@ -41,13 +40,13 @@ pub enum Cas {
 /// segments, `.`, `..` and control characters.
 #[derive(Clone, Debug)]
 pub struct Kv {
-    client: VaultClient,
+    caller: Caller,
     mount: String,
 }
 
 impl Kv {
-    pub(crate) fn new(client: VaultClient, mount: &str) -> Self {
-        Self { client, mount: mount.trim_matches('/').to_owned() }
+    pub(crate) fn new(caller: Caller, mount: &str) -> Self {
+        Self { caller, mount: mount.trim_matches('/').to_owned() }
     }
 
     /// Reads the latest version of `path`. [API](https://openbao.org/api-docs/secret/kv/kv-v2/#read-secret-version)
@@ -77,7 +76,7 @@ impl Kv {
             read::versioned(answer, endpoint, &step, request)
                 .map(|(data, metadata, id)| KvData::new(&data, metadata, id, (endpoint.at(), &step)))
         };
-        self.client.run(&step, &Request::get(&url), &read)
+        self.caller.run(&step, &Request::get(&url), &read)
     }
 
     /// Writes `data`, which must serialise as an object, as a new version of `path`.
@@ -146,7 +145,7 @@ impl Kv {
             }
             read::written(answer).map_err(|fault| judge::of_body(&endpoint.asked(step, request), answer, &fault))
         };
-        self.client
+        self.caller
             .run(step, &Request { method, ..Request::post(&url, body) }, &read)
             .map_err(|error| self.with_the_version_found(error, path))
     }
@@ -171,7 +170,7 @@ impl Kv {
     pub fn delete(&self, path: &str) -> Result<(), VaultError> {
         let step = self.step(Verb::Delete, path);
         let url = self.url("data", path, &step)?;
-        self.client.run(&step, &Request::delete(&url), &done)
+        self.caller.run(&step, &Request::delete(&url), &done)
     }
 
     /// Deletes these versions of `path`. [API](https://openbao.org/api-docs/secret/kv/kv-v2/#delete-secret-versions)
@@ -211,7 +210,7 @@ impl Kv {
     }
 
     fn post(&self, step: &Step, url: &str, body: &[u8]) -> Result<(), VaultError> {
-        self.client.run(step, &Request::post(url, body), &done)
+        self.caller.run(step, &Request::post(url, body), &done)
     }
 
     /// Reads the metadata of `path`. [API](https://openbao.org/api-docs/secret/kv/kv-v2/#read-secret-metadata)
@@ -222,7 +221,7 @@ impl Kv {
     pub fn metadata(&self, path: &str) -> Result<KvMetadata, VaultError> {
         let step = self.step(Verb::Metadata, path);
         let url = self.url("metadata", path, &step)?;
-        self.get(&step, &url, |said| KvMetadata::of(&said.object(&["data"])?, request_id(said)))
+        self.get(&step, &url, |said| KvMetadata::of(&said.object(&["data"])?, endpoint::request_id(said)))
     }
 
     /// Changes what `options` names of the metadata of `path`; makes the metadata where there is none.
@@ -248,7 +247,7 @@ impl Kv {
     pub fn delete_all(&self, path: &str) -> Result<(), VaultError> {
         let step = self.step(Verb::DeleteAll, path);
         let url = self.url("metadata", path, &step)?;
-        self.client.run(&step, &Request::delete(&url), &done)
+        self.caller.run(&step, &Request::delete(&url), &done)
     }
 
     /// The names in `folder`, `""` for the mount's root; those of folders end with a slash. A name can be both.
@@ -309,7 +308,7 @@ impl Kv {
             let said = answer.document().and_then(|said| of(&said));
             said.map_err(|fault| judge::of_body(&endpoint.asked(step, request), answer, &fault))
         };
-        self.client.run(step, &Request::get(url), &read)
+        self.caller.run(step, &Request::get(url), &read)
     }
 
     fn step(&self, verb: Verb, path: &str) -> Step {
@@ -328,7 +327,7 @@ impl Kv {
 
     /// The error of a request that is not sent.
     fn failed(&self, step: &Step, what: What) -> VaultError {
-        VaultError::new(self.client.endpoint().at(), step.clone(), what.into(), Effort::default())
+        VaultError::new(self.caller.endpoint().at(), step.clone(), what.into(), Effort::default())
     }
 }
 

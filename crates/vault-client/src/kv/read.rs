@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::KvVersion;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, learn, request_id};
 use crate::error::VaultError;
 use crate::fault::{self, Shape, What};
 use crate::http::path::encode;
 use crate::http::{Answer, Request};
-use crate::json::{Fault, Json, Object};
+use crate::json::{Fault, Object};
 use crate::judge;
 use crate::session::Session;
 use crate::step::Step;
@@ -116,19 +116,6 @@ pub(super) fn written(answer: &Answer) -> Result<KvVersion, Fault> {
     let said = answer.document()?;
     let data = said.object(&["data"])?;
     KvVersion::of(&data, data.number("version")?, request_id(&said))
-}
-
-/// The server's id of the request.
-pub(crate) fn request_id(said: &Object) -> Option<String> {
-    let id = said.string("request_id").ok()?;
-    // It is a UUID; what is none is not passed on.
-    let is_plain = !id.is_empty() && id.len() <= 64 && id.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
-    is_plain.then(|| id.to_string())
-}
-
-/// Whatever the answer comes to, what it holds may be a secret's value.
-pub(crate) fn learn(answer: &Object, scrubber: &Scrubber) {
-    scrubber.learn_all(answer.get("data").iter().flat_map(Json::leaves));
 }
 
 fn envelope(answer: &Answer, scrubber: &Scrubber) -> Result<Version, Fault> {

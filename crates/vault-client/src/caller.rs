@@ -1,0 +1,110 @@
+//! Requests with the kept token: where a token is dead, it is replaced, and the request is sent once more.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::endpoint::Endpoint;
+use crate::error::VaultError;
+use crate::fault::{ErrorKind, Fault};
+use crate::http::{Answer, Request};
+use crate::keeper::{Held, Keeper};
+use crate::step::Step;
+
+/// Sends requests with the kept token. Clones share the token.
+#[derive(Clone)]
+pub struct Caller {
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+}
+
+struct Shared {
+    keeper: Keeper,
+    /// The state that the cluster had come to with the last write of this client.
+    index: Mutex<Option<Arc<str>>>,
+}
+
+impl Caller {
+    /// One that sends to `endpoint` with the tokens of `keeper`.
+    pub fn new(endpoint: Endpoint, keeper: Keeper) -> Self {
+        Self { shared: Arc::new(Shared { keeper, index: Mutex::new(None) }), endpoint }
+    }
+
+    /// The same token, sent to `endpoint`.
+    pub fn with(&self, endpoint: Endpoint) -> Self {
+        Self { endpoint, ..self.clone() }
+    }
+
+    /// The server that its requests go to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What keeps the token alive.
+    pub fn keeper(&self) -> &Keeper {
+        &self.shared.keeper
+    }
+
+    /// Runs `step`: sends `request` with the token, and reads the answer. Where a dead token is the
+    /// reason for a refusal, it is replaced, and the request is sent once more.
+    pub fn run<T>(
+        &self,
+        step: &Step,
+        request: &Request,
+        read: &dyn Fn(&Answer, &Endpoint, &Request) -> Result<T, Fault>,
+    ) -> Result<T, VaultError> {
+        let keeper = &self.shared.keeper;
+        let held = keeper.token(&self.endpoint)?;
+        let sent = Instant::now();
+        let denied = match self.send(&held, step, request, read) {
+            Err(error) if error.kind() == ErrorKind::Denied && error.status() == Some(403) => error,
+            done => return done,
+        };
+        if !keeper.has_replaced(&held, &self.endpoint, sent)? {
+            return Err(denied);
+        }
+        let held = keeper.token(&self.endpoint)?;
+        let sent = Instant::now();
+        self.send(&held, step, request, read).inspect_err(|error| {
+            if error.status() == Some(403) {
+                keeper.doubt(&held, &self.endpoint, sent);
+            }
+        })
+    }
+
+    fn send<T>(
+        &self,
+        held: &Held,
+        step: &Step,
+        request: &Request,
+        read: &dyn Fn(&Answer, &Endpoint, &Request) -> Result<T, Fault>,
+    ) -> Result<T, VaultError> {
+        let index = self.index();
+        let request = held.session.with(request);
+        let request = Request { index: index.as_deref().or(request.index), ..request };
+        self.endpoint.step(step, |call| {
+            let answer = self.endpoint.ask(step, &request, call)?;
+            if !matches!(step, Step::Read { .. }) {
+                self.note_index(&answer.index);
+            }
+            read(&answer, &self.endpoint, &request)
+        })
+    }
+
+    fn index(&self) -> Option<Arc<str>> {
+        self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is no index is not sent back, where it could only spoil the request.
+    fn note_index(&self, index: &str) {
+        if !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_graphic()) {
+            *self.shared.index.lock().unwrap_or_else(PoisonError::into_inner) = Some(index.into());
+        }
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("at", &self.endpoint.at()).finish_non_exhaustive()
+    }
+}
