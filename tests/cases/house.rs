@@ -173,7 +173,8 @@ fn modules_use_only_what_stands_below_them() {
         let tolerated: BTreeSet<Import> =
             krate.tolerated.iter().map(|(file, used, _)| ((*file).to_owned(), (*used).to_owned())).collect();
         let list = |imports: BTreeSet<&Import>| {
-            imports.iter().map(|(file, used)| format!("{}/{file}: {used}\n", krate.folder)).collect::<String>()
+            let lines = imports.iter().map(|(file, used)| format!("{}/{file}: {used}", krate.folder));
+            lines.collect::<Vec<_>>().join("\n")
         };
         let new = list(forbidden.difference(&tolerated).collect());
         let gone = list(tolerated.difference(&forbidden).collect());
