@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 struct Crate {
     heading: &'static str,
     folder: &'static str,
-    /// Imports that the picture forbids and that are to be mended: the file, what it imports, and why it does.
-    tolerated: &'static [(&'static str, &'static str, &'static str)],
 }
 
-const PROGRAM: Crate = Crate { heading: "The program, `src/`:", folder: "src", tolerated: &[] };
+const PROGRAM: Crate = Crate { heading: "The program, `src/`:", folder: "src" };
 
-const LIBRARY: Crate =
-    Crate { heading: "The library, `crates/vault-client/src/`:", folder: "crates/vault-client/src", tolerated: &[] };
+const LIBRARY: Crate = Crate { heading: "The library, `crates/vault-client/src/`:", folder: "crates/vault-client/src" };
 
 /// What a module imports that stands beside or above it.
 type Import = (String, String);
@@ -154,15 +151,9 @@ fn the_picture_has_every_module_once() {
 fn modules_use_only_what_stands_below_them() {
     for krate in [PROGRAM, LIBRARY] {
         let forbidden = krate.forbidden();
-        let tolerated: BTreeSet<Import> =
-            krate.tolerated.iter().map(|(file, used, _)| ((*file).to_owned(), (*used).to_owned())).collect();
-        let list = |imports: BTreeSet<&Import>| {
-            imports.iter().map(|(file, used)| format!("{}/{file}: {used}", krate.folder)).collect::<Vec<_>>().join("\n")
-        };
-        let new = list(forbidden.difference(&tolerated).collect());
-        let gone = list(tolerated.difference(&forbidden).collect());
-        assert!(new.is_empty(), "these import what the picture in CONTRIBUTING.md has beside or above them:\n{new}");
-        assert!(gone.is_empty(), "these are mended; take them off the list of what is tolerated:\n{gone}");
+        let lines = forbidden.iter().map(|(file, used)| format!("{}/{file}: {used}", krate.folder));
+        let list = lines.collect::<Vec<_>>().join("\n");
+        assert!(list.is_empty(), "these import what the picture in CONTRIBUTING.md has beside or above them:\n{list}");
     }
 }
 

@@ -28,10 +28,12 @@ impl Observer for Printer {
     fn note(&self, event: &Event<'_>) {
         match event {
             Event::Done { step, .. } => println!("{}: done", step.name()),
-            Event::Retrying { step, fault, attempt, .. } => println!("{}: try {attempt} failed: {fault}", step.name()),
+            Event::Retrying { step, fault, attempt, .. } => {
+                println!("{}: try {attempt} failed: {}", step.name(), fault.told(step));
+            }
             Event::Warning(warning) => println!("warning: {warning}"),
             Event::Kept { act, lease } => println!("{}: the token lives for {} s", act.name(), lease.as_secs()),
-            Event::KeepFailed { act, fault, .. } => println!("{}: failed: {fault}", act.name()),
+            Event::KeepFailed { act, step, fault } => println!("{}: failed: {}", act.name(), fault.told(step)),
             // There are more, and later versions may add some.
             _ => {}
         }
@@ -66,7 +68,7 @@ fn read() -> Result<(), Box<dyn Error>> {
     // It ends all clones.
     match vault.close() {
         Revoked::Yes => println!("the token is revoked"),
-        Revoked::No(why) => println!("the token is not revoked: {why}"),
+        Revoked::No(why) => println!("the token is not revoked: {}", why.words()),
     }
     Ok(read?)
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::error::{Effort, VaultError};
 use crate::fault::{Fault, Retry, Unreachable, What};
-use crate::http::{Answer, Http, Request};
+use crate::http::{Answer, Http, Method, Request};
 use crate::json::{Json, Object};
 use crate::judge::{self, Asked};
 use crate::observe::{Event, Observer};
@@ -173,7 +173,7 @@ impl Endpoint {
                 self.note(&Event::Tls(&self.scrubber().clean(&[failed.error.to_string()])));
             }
             let fault = judge::of_transport(&none, self.scrubber());
-            if none.sent { outcome_unknown(step, fault) } else { fault }
+            if none.sent { outcome_unknown(step, request.method, fault) } else { fault }
         })?;
         match answer.status {
             200 | 204 => Ok(answer),
@@ -183,6 +183,9 @@ impl Endpoint {
                     learn(said, self.scrubber());
                 }
                 let fault = judge::of_status(&self.asked(step, &request), &answer);
+                // A proxy that got no answer says nothing of what the server has done.
+                let unknown = matches!(answer.status, 408 | 502 | 504);
+                let fault = if unknown { outcome_unknown(step, request.method, fault) } else { fault };
                 Err(Fault { request_id: said.as_ref().and_then(request_id), ..fault })
             }
         }
@@ -224,14 +227,10 @@ impl Endpoint {
     }
 }
 
-/// A step that is not done twice is not tried again once it may have been done.
-fn outcome_unknown(step: &Step, fault: Fault) -> Fault {
-    match step {
-        Step::Secret { verb: Verb::Write | Verb::Patch, .. } => {
-            Fault { what: What::Unsure(Box::new(fault.what)), retry: Retry::Never, ..fault }
-        }
-        _ => fault,
-    }
+/// What is not to be done twice is not tried again once it may have been done: another version may have come meanwhile.
+fn outcome_unknown(step: &Step, method: Method, fault: Fault) -> Fault {
+    let is_once = matches!(step, Step::Secret { verb: Verb::Write | Verb::Patch, .. }) || method == Method::Delete;
+    if is_once { Fault { what: What::Unsure(Box::new(fault.what)), retry: Retry::Never, ..fault } } else { fault }
 }
 
 /// The server's id of the request.

@@ -121,6 +121,11 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(clippy::missing_errors_doc)]
 
+/// The code of docs/library.md, compiled as that of this crate is.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/library.md")]
+mod document {}
+
 mod builder;
 mod caller;
 mod client;

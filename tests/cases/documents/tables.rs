@@ -1,7 +1,9 @@
 //! The tables are those of the code, and what the documents name exists.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use vault_client::Limits;
 use vault_exec::check::{FIELDS, STEPS};
 use vault_exec::cli::{EXIT_CODES, definitions};
 use vault_exec::config::setting::{self, Setting};
@@ -9,21 +11,80 @@ use vault_exec::config::setting::{self, Setting};
 use super::{document, table};
 use crate::support::crates;
 
+/// The row of a setting.
+fn row(setting: &Setting) -> Vec<String> {
+    let flag = setting.flag.map(|flag| format!(" / `--{flag}`")).unwrap_or_default();
+    let alias = setting.aliases.first().map(|alias| format!(" (alias `{alias}`)")).unwrap_or_default();
+    let default = match setting.default {
+        None => "–".to_owned(),
+        // Words that describe it; no value to write.
+        Some(words) if words.contains(' ') => words.to_owned(),
+        Some(value) => format!("`{value}`"),
+    };
+    vec![format!("`{}`{flag}{alias}", setting.name), default, setting.meaning.to_owned()]
+}
+
 #[test]
 fn the_settings_table_is_that_of_the_code() {
-    let row = |setting: &&Setting| {
-        let flag = setting.flag.map(|flag| format!(" / `--{flag}`")).unwrap_or_default();
-        let alias = setting.aliases.first().map(|alias| format!(" (alias `{alias}`)")).unwrap_or_default();
-        let default = match setting.default {
-            None => "–".to_owned(),
-            // Words that describe it; no value to write.
-            Some(words) if words.contains(' ') => words.to_owned(),
-            Some(value) => format!("`{value}`"),
-        };
-        vec![format!("`{}`{flag}{alias}", setting.name), default, setting.meaning.to_owned()]
-    };
-    let expected: Vec<_> = setting::ALL.iter().map(row).collect();
+    let expected: Vec<_> = setting::ALL.iter().copied().map(row).collect();
     assert_eq!(table(&document("README.md"), "| setting | default | meaning |"), expected);
+}
+
+#[test]
+fn the_settings_of_the_library_are_those_of_its_code() {
+    let expected: Vec<_> = vault_client::settings::setting::ALL.iter().copied().map(row).collect();
+    let lines: Vec<_> = expected.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
+    let written = table(&document("docs/library.md"), "| setting | default | meaning |");
+    assert_eq!(written, expected, "docs/library.md needs these rows:\n{}", lines.join("\n"));
+}
+
+/// The names that stand first in the lines between `start` and `end` of a source, after `mark`.
+fn declared(source: &str, start: &str, end: &str, mark: &str) -> Vec<String> {
+    let text = document(source);
+    let inside = text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).expect("a declaration").0;
+    let names = inside.lines().filter_map(|line| line.strip_prefix(mark));
+    let name = |line: &str| line.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect();
+    names.map(name).filter(|name: &String| !name.is_empty()).collect()
+}
+
+#[test]
+fn every_kind_of_error_is_explained() {
+    let kinds = declared("crates/vault-client/src/fault/kind.rs", "pub enum ErrorKind {", "\n}", "    ");
+    assert!(kinds.len() > 10, "{kinds:?}");
+    let heading = "| kind | what it means | what to do |";
+    let named = |row: &Vec<String>| row[0].trim_start_matches('[').split('`').nth(1).unwrap_or_default().to_owned();
+    let of_document = table(&document("docs/library.md"), heading);
+    assert_eq!(of_document.iter().map(named).collect::<Vec<_>>(), kinds);
+    let source = document("crates/vault-client/src/lib.rs");
+    let crate_docs: Vec<_> = source.lines().filter_map(|line| line.strip_prefix("//! ")).collect();
+    let of_crate = table(&crate_docs.join("\n"), heading);
+    assert_eq!(of_crate.iter().map(named).collect::<Vec<_>>(), kinds);
+}
+
+#[test]
+fn every_verb_of_kv_stands_in_the_table() {
+    let verbs = declared("crates/vault-client/src/kv/mod.rs", "\nimpl Kv {", "\n}", "    pub fn ");
+    let heading = "| verb | what it does | what the server's answer hides, and what the library makes of it |";
+    let rows = table(&document("docs/library.md"), heading);
+    let written: BTreeSet<_> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    assert!(verbs.len() > 10, "{verbs:?}");
+    assert_eq!(written, verbs.into_iter().collect());
+}
+
+#[test]
+fn the_limits_are_those_of_the_code() {
+    let fields = declared("crates/vault-client/src/time/limits.rs", "pub struct Limits {", "\n}", "    pub ");
+    let rows = table(&document("docs/library.md"), "| field of `Limits` | default | meaning |");
+    assert_eq!(rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect::<Vec<_>>(), fields);
+    let seconds = |limit: Duration| match limit.as_secs() {
+        0 => "0".to_owned(),
+        seconds @ 120.. => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    };
+    let Limits { request, retries, delay, wait, whole, until } = Limits::default();
+    let until = until.map_or("–", |_| "an instant").to_owned();
+    let defaults = [seconds(request), retries.to_string(), seconds(delay), seconds(wait), seconds(whole), until];
+    assert_eq!(rows.iter().map(|row| row[1].clone()).collect::<Vec<_>>(), defaults);
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl fmt::Display for What {
             Self::DeadAgain => {
                 f.write_str("the token is dead, and so was the one before it; the next login is made later")
             }
-            Self::Unsure(what) => write!(f, "{what}; whether it was written is not known"),
+            Self::Unsure(what) => write!(f, "{what}; whether it was done is not known"),
             Self::Mount(why) => write!(f, "the mount {}", why.words()),
             Self::Path(why) => write!(f, "the path {}", why.words()),
             Self::StoredInVersion1 => {

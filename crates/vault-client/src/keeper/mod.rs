@@ -8,6 +8,8 @@ mod held;
 mod plan;
 mod thread;
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,8 @@ struct State {
     logging_in: Option<Turn>,
     /// What a call fails with as long as it is too early for a login.
     refusal: Option<VaultError>,
+    /// The credential's file as it was when it was refused, or looked at last.
+    seen: Option<Fingerprint>,
     /// Whether a login has ever succeeded.
     has_logged_in: bool,
     /// When a login was tried last beside a token of which no look-up tells anything.
@@ -183,6 +187,9 @@ impl Shared {
                 if let Some(held) = state.live(self.login.origin(), now) {
                     return Ok(held);
                 }
+                if state.refusal.is_some() {
+                    state.look_at(self.login.file());
+                }
                 match (&state.logging_in, &state.refusal) {
                     (Some(turn), _) => Err(turn.clone()),
                     (None, Some(refusal)) if !state.plan.may_log_in(now) => return Err(refusal.clone()),
@@ -253,6 +260,7 @@ impl Shared {
                 if let Some(failed) = failed {
                     state.plan.failed(Act::LogIn, failed, since_boot(), spread());
                     state.refusal = Some(error.clone()).filter(|_| failed == Failed::Refused);
+                    state.seen = Fingerprint::of(self.login.file());
                 }
                 self.alarm.ring();
                 Err(error)
@@ -378,6 +386,15 @@ impl State {
         self.held.clone().filter(|_| !over)
     }
 
+    /// Looks at the file of a credential: one that has changed is tried again though it was refused.
+    fn look_at(&mut self, file: Option<&Path>) {
+        let now = Fingerprint::of(file);
+        if now != self.seen {
+            self.plan.credential_changed(since_boot());
+            self.seen = now;
+        }
+    }
+
     fn holds(&self, held: &Arc<Held>) -> bool {
         self.held.as_ref().is_some_and(|it| Arc::ptr_eq(it, held))
     }
@@ -389,6 +406,17 @@ impl State {
             VaultError::new(caller.at(), login.step(), fault, Effort::default())
         })?;
         Ok(self.logging_in.insert(turn).clone())
+    }
+}
+
+/// What tells whether a file is another one than before.
+#[derive(PartialEq, Eq)]
+struct Fingerprint(u64, u64, i64, i64, u64);
+
+impl Fingerprint {
+    fn of(path: Option<&Path>) -> Option<Self> {
+        let found = std::fs::metadata(path?).ok()?;
+        Some(Self(found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
     }
 }
 

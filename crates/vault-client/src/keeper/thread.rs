@@ -1,8 +1,5 @@
 //! The keeper's thread: does what is due, and revokes the token at the end.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +18,6 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// Runs until the client's end.
 pub fn run(shared: &Arc<Shared>) {
-    let mut seen = fingerprint(shared.login.file());
     while let Some((due, watches)) = next(shared) {
         let look = watches.then(|| since_boot() + LOOK);
         let until = [due.map(|due| due.at), look].into_iter().flatten().min();
@@ -29,11 +25,7 @@ pub fn run(shared: &Arc<Shared>) {
             // Without a way to wait there is no keeping; each call looks after the token itself.
             break;
         }
-        let now = fingerprint(shared.login.file());
-        if now != seen {
-            shared.lock().plan.credential_changed(since_boot());
-            seen = now;
-        }
+        shared.lock().look_at(shared.login.file());
         act(shared);
     }
     end(shared);
@@ -108,10 +100,4 @@ fn end(shared: &Shared) {
     if let Phase::Ending(turn) = before {
         turn.end();
     }
-}
-
-/// What tells whether a file is another one than before.
-fn fingerprint(path: Option<&Path>) -> Option<(u64, u64, i64, i64, u64)> {
-    let found = fs::metadata(path?).ok()?;
-    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
 }

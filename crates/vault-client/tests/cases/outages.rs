@@ -179,8 +179,40 @@ fn a_write_whose_answer_is_lost_is_not_sent_twice() {
     let client = VaultClient::builder().address(&raw.addr()).token("hvs.given").limits(quick()).ignore_environment();
     let error = client.build().unwrap().kv("kv").write("shop/app", &json!({"K": 1}), Cas::Any).unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unreachable, false));
-    assert!(error.to_string().ends_with("whether it was written is not known"), "{error}");
+    assert!(error.to_string().ends_with("whether it was done is not known"), "{error}");
     assert_eq!(raw.requests().iter().filter(|it| it.starts_with("POST kv/")).count(), 1);
+}
+
+#[test]
+fn what_a_proxy_has_got_no_answer_to_is_sent_once_where_it_is_not_to_be_done_twice() {
+    let raw = Raw::start([(READ, vec![Reply::with(504, "Content-Type: text/html\r\n", b"<html>")])]);
+    let client = VaultClient::builder().address(&raw.addr()).token("hvs.given").limits(quick()).ignore_environment();
+    let kv = client.build().unwrap().kv("kv");
+    for error in [kv.write("shop/app", &json!({}), Cas::Any).unwrap_err(), kv.delete("shop/app").unwrap_err()] {
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::NotReady, false), "{error}");
+        assert!(error.to_string().ends_with("whether it was done is not known"), "{error}");
+    }
+    assert_eq!(raw.requests().iter().filter(|it| it.contains("kv/data")).count(), 2);
+    // A read is tried again.
+    assert_eq!(kv.read("shop/app").unwrap_err().kind(), ErrorKind::NotReady);
+    assert_eq!(raw.requests().iter().filter(|it| it.contains("kv/data")).count(), 6);
+}
+
+#[test]
+fn a_refused_credential_is_tried_again_when_its_file_has_changed() {
+    with_corner("a_refused_credential_is_tried_again_when_its_file_has_changed", |corner| {
+        let login = corner.login();
+        let good = std::fs::read_to_string(&login.jwt).unwrap();
+        std::fs::write(&login.jwt, vault_testkit::jwt::Jwt { forged: true, ..Default::default() }.encode()).unwrap();
+        let client = corner.builder().limits(Limits { retries: 0, ..quick() }).build().unwrap();
+        for _ in 0..5 {
+            assert_eq!(client.token().unwrap_err().kind(), ErrorKind::Denied);
+        }
+        assert_eq!(corner.count("auth/kubernetes/login"), 1);
+        std::fs::write(&login.jwt, good).unwrap();
+        vault_testkit::eventually("the new credential is used", || client.token().is_ok());
+        assert_eq!(corner.count("auth/kubernetes/login"), 2);
+    });
 }
 
 #[test]
