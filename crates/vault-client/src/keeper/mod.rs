@@ -100,8 +100,17 @@ impl Keeper {
             VaultError::new(endpoint.at(), login.step(), fault, Effort::default())
         })?;
         let (held, logging_in, refusal, doubted) = (None, None, None, None);
-        let state =
-            State { plan, held, logging_in, refusal, has_logged_in: false, doubted, blind: false, phase: Phase::Idle };
+        let state = State {
+            plan,
+            held,
+            logging_in,
+            refusal,
+            seen: None,
+            has_logged_in: false,
+            doubted,
+            blind: false,
+            phase: Phase::Idle,
+        };
         let single = Limits { retries: 0, wait: Duration::ZERO, whole: first.request, until: None, ..first };
         let endpoint = endpoint.within(single);
         Ok(Self { shared: Arc::new(Shared { login, refresh, endpoint, first, state: Mutex::new(state), alarm }) })
