@@ -44,7 +44,7 @@ pub struct Connection {
     pub limits: Limits,
     /// What is not wrong but deserves a warning, a line each.
     pub warnings: Vec<String>,
-    /// The settings of TLS, whose files may change; `None` where the program has decided.
+    /// The settings of TLS, whose files may change; `None` where the program has decided, or reads its settings itself.
     pub material: Option<Material>,
 }
 
@@ -85,10 +85,15 @@ impl Connection {
         let mut reader = Reader::new(source, &TABLE);
         let Decided { login, tls, limits } = decided;
         reader.demand(&setting::ADDR, "set it to Vault's https:// URL");
+        let is_decided = tls.is_some();
         let connection = Server::read(&mut reader, tls).connection(&mut reader, login, limits);
         reader.blame_misspellings();
         match connection {
-            Some(connection) if reader.faults.is_empty() => Ok(connection),
+            Some(connection) if reader.faults.is_empty() => {
+                let https = connection.options.address.is_https();
+                let material = (!is_decided).then(|| Material::of(&reader, https));
+                Ok(Self { material, ..connection })
+            }
             _ => Err(SettingFaults(reader.faults)),
         }
     }
@@ -100,7 +105,6 @@ pub struct Server {
     tls: Tls,
     proxy: Option<Proxy>,
     warnings: Vec<String>,
-    material: Option<Material>,
 }
 
 impl Server {
@@ -110,14 +114,13 @@ impl Server {
         warnings.extend(foreign::without_effect(reader));
         let address = read_address(reader);
         let https = address.as_ref().is_some_and(Address::is_https);
-        let material = tls.is_none().then(|| Material::of(reader, https));
         let tls = tls.unwrap_or_else(|| tls::read(reader, https));
         let proxy = reader.parse(&setting::PROXY_ADDR, Proxy::parse);
         if proxy.is_some() && tls.server_name.is_some() {
             let cause = "does not work through VAULT_PROXY_ADDR, which connects by the URL's host; unset one of them";
             reader.fault(setting::TLS_SERVER_NAME.name, None, cause);
         }
-        Self { address, tls, proxy, warnings, material }
+        Self { address, tls, proxy, warnings }
     }
 
     /// Reads namespace, login and limits, but for what is decided. Returns `None` only if a fault was recorded.
@@ -127,7 +130,7 @@ impl Server {
         login: Option<Box<dyn Login>>,
         limits: Option<Limits>,
     ) -> Option<Connection> {
-        let Self { address, tls, proxy, mut warnings, material } = self;
+        let Self { address, tls, proxy, mut warnings } = self;
         let namespace = reader.parse(&setting::NAMESPACE, value::segments);
         let login_namespace = reader.parse(&setting::AUTH_NAMESPACE, value::namespace);
         let login = login.or_else(|| login::read(reader, &mut warnings));
@@ -149,7 +152,7 @@ impl Server {
             login: login?,
             limits,
             warnings,
-            material,
+            material: None,
         })
     }
 }
