@@ -6,10 +6,9 @@
 mod alarm;
 mod held;
 mod plan;
+mod state;
 mod thread;
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ use alarm::Alarm;
 pub use held::Held;
 pub use plan::Rules;
 use plan::{Failed, Lease, Plan};
+use state::{Fingerprint, Phase, State};
 
 /// How long the end of a client waits for the revoke.
 const LONGEST_END: Duration = Duration::from_secs(2);
@@ -50,35 +50,6 @@ struct Shared {
     first: Limits,
     state: Mutex<State>,
     alarm: Alarm,
-}
-
-struct State {
-    plan: Plan,
-    held: Option<Arc<Held>>,
-    /// A login is under way in one thread.
-    logging_in: Option<Turn>,
-    /// What a call fails with as long as it is too early for a login.
-    refusal: Option<VaultError>,
-    /// The credential's file as it was when it was refused, or looked at last.
-    seen: Option<Fingerprint>,
-    /// Whether a login has ever succeeded.
-    has_logged_in: bool,
-    /// When a login was tried last beside a token of which no look-up tells anything.
-    doubted: Option<Duration>,
-    /// Look-ups tell nothing of this login's tokens: they are denied to live ones too.
-    blind: bool,
-    phase: Phase,
-}
-
-enum Phase {
-    /// No thread runs.
-    Idle,
-    /// The thread runs.
-    Running,
-    /// The client is at its end, and the thread ends this turn when it has revoked.
-    Ending(Turn),
-    /// It has ended, and this became of the token.
-    Ended(Revoked),
 }
 
 impl Keeper {
@@ -384,48 +355,6 @@ impl Shared {
             Ok(lease) => Event::Kept { act, lease },
             Err((step, fault)) => Event::KeepFailed { act, step, fault },
         });
-    }
-}
-
-impl State {
-    /// The token in hand, unless its lease is over. One that was handed in may live longer: somebody else may renew it.
-    fn live(&self, origin: Origin, now: Duration) -> Option<Arc<Held>> {
-        let is_ours = !matches!(origin, Origin::Token | Origin::TokenFile);
-        let over = is_ours && self.plan.ends().is_some_and(|ends| ends <= now);
-        self.held.clone().filter(|_| !over)
-    }
-
-    /// Looks at the file of a credential: one that has changed is tried again though it was refused.
-    fn look_at(&mut self, file: Option<&Path>) {
-        let now = Fingerprint::of(file);
-        if now != self.seen {
-            self.plan.credential_changed(since_boot());
-            self.seen = now;
-        }
-    }
-
-    fn holds(&self, held: &Arc<Held>) -> bool {
-        self.held.as_ref().is_some_and(|it| Arc::ptr_eq(it, held))
-    }
-
-    /// Begins a login that others wait for.
-    fn begin(&mut self, caller: &Endpoint, login: &dyn Login) -> Result<Turn, VaultError> {
-        let turn = Turn::begin().map_err(|refused| {
-            let fault = What::Forbidden(refused).into();
-            VaultError::new(caller.at(), login.step(), fault, Effort::default())
-        })?;
-        Ok(self.logging_in.insert(turn).clone())
-    }
-}
-
-/// What tells whether a file is another one than before.
-#[derive(PartialEq, Eq)]
-struct Fingerprint(u64, u64, i64, i64, u64);
-
-impl Fingerprint {
-    fn of(path: Option<&Path>) -> Option<Self> {
-        let found = std::fs::metadata(path?).ok()?;
-        Some(Self(found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{Due, Failed};
-use super::{Held, Phase, Shared, spread};
+use super::state::Phase;
+use super::{Held, Shared, spread};
 use crate::fault::ErrorKind;
 use crate::fault::Fault;
 use crate::judge;

@@ -1,0 +1,88 @@
+//! What the keeper's thread and the callers share.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Held;
+use super::plan::Plan;
+use crate::endpoint::Endpoint;
+use crate::error::{Effort, VaultError};
+use crate::fault::What;
+use crate::login::{Login, Origin};
+use crate::time::{Turn, since_boot};
+use crate::token::Revoked;
+
+/// What the keeper's thread and the callers share.
+pub struct State {
+    pub plan: Plan,
+    pub held: Option<Arc<Held>>,
+    /// A login is under way in one thread.
+    pub logging_in: Option<Turn>,
+    /// What a call fails with as long as it is too early for a login.
+    pub refusal: Option<VaultError>,
+    /// The credential's file as it was when it was refused, or looked at last.
+    pub seen: Option<Fingerprint>,
+    /// Whether a login has ever succeeded.
+    pub has_logged_in: bool,
+    /// When a login was tried last beside a token of which no look-up tells anything.
+    pub doubted: Option<Duration>,
+    /// Look-ups tell nothing of this login's tokens: they are denied to live ones too.
+    pub blind: bool,
+    pub phase: Phase,
+}
+
+/// How far the keeping has come.
+pub enum Phase {
+    /// No thread runs.
+    Idle,
+    /// The thread runs.
+    Running,
+    /// The client is at its end, and the thread ends this turn when it has revoked.
+    Ending(Turn),
+    /// It has ended, and this became of the token.
+    Ended(Revoked),
+}
+
+impl State {
+    /// The token in hand, unless its lease is over. One that was handed in may live longer: somebody else may renew it.
+    pub fn live(&self, origin: Origin, now: Duration) -> Option<Arc<Held>> {
+        let is_ours = !matches!(origin, Origin::Token | Origin::TokenFile);
+        let over = is_ours && self.plan.ends().is_some_and(|ends| ends <= now);
+        self.held.clone().filter(|_| !over)
+    }
+
+    /// Looks at the file of a credential: one that has changed is tried again though it was refused.
+    pub fn look_at(&mut self, file: Option<&Path>) {
+        let now = Fingerprint::of(file);
+        if now != self.seen {
+            self.plan.credential_changed(since_boot());
+            self.seen = now;
+        }
+    }
+
+    pub fn holds(&self, held: &Arc<Held>) -> bool {
+        self.held.as_ref().is_some_and(|it| Arc::ptr_eq(it, held))
+    }
+
+    /// Begins a login that others wait for.
+    pub fn begin(&mut self, caller: &Endpoint, login: &dyn Login) -> Result<Turn, VaultError> {
+        let turn = Turn::begin().map_err(|refused| {
+            let fault = What::Forbidden(refused).into();
+            VaultError::new(caller.at(), login.step(), fault, Effort::default())
+        })?;
+        Ok(self.logging_in.insert(turn).clone())
+    }
+}
+
+/// What tells whether a file is another one than before.
+#[derive(PartialEq, Eq)]
+pub struct Fingerprint(u64, u64, i64, i64, u64);
+
+impl Fingerprint {
+    pub fn of(path: Option<&Path>) -> Option<Self> {
+        let found = std::fs::metadata(path?).ok()?;
+        Some(Self(found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
+    }
+}
