@@ -168,6 +168,12 @@ impl Endpoint {
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     pub(crate) fn ask(&self, step: &Step, request: &Request, call: &Call) -> Result<Answer, Fault> {
         let request = self.addressed(step, request);
+        for (what, value) in [("namespace", request.namespace), ("correlation", request.correlation)] {
+            // A line break in it would be a header of its own.
+            if value.is_some_and(|value| !value.bytes().all(|byte| (b' '..=b'~').contains(&byte))) {
+                return Err(What::NoHeader(what).into());
+            }
+        }
         let answer = self.server.http.call(&request, call).map_err(|none| {
             if let Some(failed) = none.tls() {
                 self.note(&Event::Tls(&self.scrubber().clean(&[failed.error.to_string()])));

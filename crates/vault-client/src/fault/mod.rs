@@ -149,6 +149,8 @@ pub enum What {
     Mount(Unsendable),
     /// The path cannot be sent.
     Path(Unsendable),
+    /// This, which is sent as a header, holds what none can carry.
+    NoHeader(&'static str),
     /// A secret was written to a mount of KV version 1, which has stored it below `data/`, without a version.
     StoredInVersion1,
     /// Data have another shape than they have to.
@@ -355,7 +357,9 @@ impl What {
             Self::NotVault(_) | Self::TooManyNodes | Self::Redirected { .. } => ErrorKind::NotVault,
             Self::Answered(answered) => answered.why.kind(),
             Self::WithoutToken | Self::Wrapped { .. } | Self::DeadAgain => ErrorKind::Denied,
-            Self::Version1 | Self::StoredInVersion1 | Self::Mount(_) | Self::Path(_) => ErrorKind::Rejected,
+            Self::Version1 | Self::StoredInVersion1 | Self::Mount(_) | Self::Path(_) | Self::NoHeader(_) => {
+                ErrorKind::Rejected
+            }
             Self::Absent { .. } | Self::Deleted { .. } | Self::Destroyed { .. } | Self::Null { .. } => {
                 ErrorKind::NotFound
             }

@@ -83,6 +83,7 @@ impl fmt::Display for What {
             Self::Unsure(what) => write!(f, "{what}; whether it was done is not known"),
             Self::Mount(why) => write!(f, "the mount {}", why.words()),
             Self::Path(why) => write!(f, "the path {}", why.words()),
+            Self::NoHeader(what) => write!(f, "the {what} holds what no header can carry"),
             Self::StoredInVersion1 => {
                 f.write_str("the mount is KV version 1: it has stored the secret below data/, without a version")
             }

@@ -255,6 +255,26 @@ fn clones_have_a_namespace_and_a_correlation_of_their_own() {
     assert_eq!(said, [(some("team"), None), (some("other"), some("id-7")), (None, None)]);
 }
 
+#[test]
+fn a_line_break_in_a_name_becomes_no_header() {
+    let raw = Raw::start([]);
+    let client = VaultClient::builder().address(&raw.addr()).token("hvs.given").ignore_environment().build().unwrap();
+    client.token().unwrap();
+    let before = raw.requests().len();
+    for hostile in ["a\r\nx-vault-token: hvs.other", "a\nb", "\u{e9}", "a\0b"] {
+        for client in [client.in_namespace(hostile), client.correlated(hostile)] {
+            assert_eq!(client.kv_read("kv", "shop/app").unwrap_err().kind(), ErrorKind::Rejected, "{hostile:?}");
+        }
+        for built in [VaultClient::builder().application_name(hostile), VaultClient::builder().namespace(hostile)] {
+            let built = built.address(&raw.addr()).token("hvs.given").ignore_environment().build();
+            let refused = built.and_then(|client| client.kv_read("kv", "shop/app").map(drop)).unwrap_err();
+            assert!(matches!(refused.kind(), ErrorKind::Settings | ErrorKind::Rejected), "{hostile:?}: {refused}");
+        }
+    }
+    let sent = raw.whole_requests().split_off(before);
+    assert!(sent.iter().all(|it| !it.head.contains("hvs.other")), "{sent:?}");
+}
+
 /// Does nothing with what it is told.
 struct Deaf;
 
