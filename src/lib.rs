@@ -11,6 +11,7 @@
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod ending;
 pub mod error;
 pub mod install;
 pub mod logging;
@@ -20,7 +21,6 @@ pub mod process;
 #[doc(hidden)]
 pub mod properties;
 pub mod remedy;
-pub mod report;
 pub mod run;
 pub mod secrets;
 pub mod sink;

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use crate::cli::{self, Ask};
 use crate::config::{self, Config, Passthrough, Plan};
+use crate::ending::{self, Done, Times};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::process::wait::Waiter;
-use crate::report::{self, Done, Times};
 use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{
@@ -31,7 +31,7 @@ pub fn program(args: Vec<OsString>) -> u8 {
     match run(args, environ) {
         Ok(code) => code,
         Err(error) => {
-            report::error(&error, log.termination_log.as_deref());
+            ending::error(&error, log.termination_log.as_deref());
             error.exit_code()
         }
     }

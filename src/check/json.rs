@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::report::{Failure, Outcome, Report, Row, Step};
+use super::report::{Failure, Outcome, Report, Row, Stage};
 use crate::config::InEffect;
 
 /// The number that says what the members mean.
@@ -62,7 +62,7 @@ fn setting(setting: &InEffect) -> Node {
     ])
 }
 
-fn step(step: &Step) -> Node {
+fn step(step: &Stage) -> Node {
     let elapsed = u64::try_from(step.time.as_millis()).unwrap_or(u64::MAX);
     let mut members = vec![
         leaf("step", json!(step.name)),

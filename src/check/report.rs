@@ -12,7 +12,7 @@ use vault_client::text::without_credentials;
 /// What a dry run found.
 pub(super) struct Report {
     pub settings: Vec<InEffect>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<Stage>,
     pub variables: Vec<Row>,
     /// What is not wrong, but deserves a look.
     pub warnings: Vec<String>,
@@ -23,7 +23,7 @@ pub(super) struct Report {
 }
 
 /// A step, its time, and what came of it.
-pub(super) struct Step {
+pub(super) struct Stage {
     pub name: &'static str,
     pub time: Duration,
     pub outcome: Outcome,
@@ -166,7 +166,7 @@ impl Report {
         debug_assert!(STEPS.iter().any(|(step, _)| *step == name), "the step {name}, which the table does not have");
         let known = |field: &str| FIELDS.iter().any(|(step, it, _)| *step == name && *it == field);
         debug_assert!(facts.iter().all(|(field, _)| known(field)), "a field of {name} that the table does not have");
-        self.steps.push(Step { name, time, outcome, facts });
+        self.steps.push(Stage { name, time, outcome, facts });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Outcome, Report, Step};
+use super::report::{Outcome, Report, Stage};
 use crate::cli::EXIT_CODES;
 use vault_client::Seconds;
 
@@ -51,7 +51,7 @@ impl Outcome {
     }
 }
 
-impl Step {
+impl Stage {
     /// Its time; one that was not made has none.
     fn time(&self) -> String {
         if matches!(self.outcome, Outcome::Skipped(_)) { String::new() } else { Seconds(self.time).to_string() }
@@ -95,7 +95,7 @@ impl Report {
 
     fn write_steps(&self, page: &mut Page) {
         page.heading("Steps");
-        let times: Vec<_> = self.steps.iter().map(Step::time).collect();
+        let times: Vec<_> = self.steps.iter().map(Stage::time).collect();
         let widths = [
             width("OUTCOME", self.steps.iter().map(|it| it.outcome.word())),
             width("STEP", self.steps.iter().map(|it| it.name)),
@@ -266,7 +266,7 @@ mod tests {
             from: Some(from.to_owned()).filter(|from| !from.is_empty()),
         };
         let step =
-            |name, millis, outcome| Step { name, time: Duration::from_millis(millis), outcome, facts: Facts::new() };
+            |name, millis, outcome| Stage { name, time: Duration::from_millis(millis), outcome, facts: Facts::new() };
         let cause = "vault at https://vault.vault.svc:8200: the read of kv/shop/prod was answered with 403";
         let remedy = "check VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token allows the read";
         let failure = Failure {

@@ -1,7 +1,7 @@
 //! Raw settings become one validated [`Config`], or the complete list of what is wrong with them.
 
 mod foreign;
-mod log;
+mod log_settings;
 mod passthrough;
 pub mod setting;
 mod source;
@@ -15,7 +15,7 @@ use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
 use crate::sink::format::UnknownFormat;
-pub use log::{Log, log};
+pub use log_settings::{Log, log};
 pub use passthrough::Passthrough;
 use setting::Setting;
 pub use source::Flags;
@@ -130,7 +130,7 @@ pub struct Inspected {
 pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected {
     let texts = Texts { environ, flags };
     let mut reader = texts.reader();
-    log::read(&mut reader);
+    log_settings::read(&mut reader);
     let required = reader.parse(&setting::REQUIRED, boolean);
     let has_address = reader.find(&setting::ADDR).is_some();
     if required == Some(true) && reader.is_unset(&setting::ADDR) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{VALUE, hides, is_one_line};
 use crate::secrets::shell::special_to;
-use crate::secrets::{self, Carrier, Problem, Rules, Variable, name, value};
+use crate::secrets::{self, Carrier, Problem, Rules, Variable, name, rendered};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::format::Format;
 use vault_client::json::Object;
@@ -46,7 +46,7 @@ fn keeps_its_text(text: &str) {
     let document = format!("{{\"\":{text}}}");
     let again = Object::parse(document.as_bytes()).expect("compact JSON is JSON");
     for (_, member) in again.iter() {
-        assert_eq!(value::text(&member).expose(), text);
+        assert_eq!(rendered::text(&member).expose(), text);
     }
 }
 

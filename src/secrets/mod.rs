@@ -5,8 +5,8 @@ pub mod name;
 mod near;
 mod patterns;
 pub mod reference;
+pub mod rendered;
 pub mod shell;
-pub mod value;
 
 use std::cell::LazyCell;
 use std::fmt;
@@ -158,7 +158,7 @@ pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variabl
         Verdict::Denied => problems.push(Problem::Denied { name: name.to_owned(), kind: value.kind() }),
         Verdict::Bad if in_environment => problems.push(Problem::BadName { name: name.to_owned(), kind: value.kind() }),
         Verdict::Good | Verdict::Bad => {
-            let text = value::text(value);
+            let text = rendered::text(value);
             if in_environment && text.expose().contains('\0') {
                 problems.push(Problem::Nul(name.to_owned()));
             } else {

@@ -53,7 +53,7 @@ impl Session {
         answer: &Object,
         (index, sent): (&str, Duration),
         revoke: bool,
-    ) -> Result<Option<Self>, json::Fault> {
+    ) -> Result<Option<Self>, json::Malformed> {
         let auth = answer.object(&["auth"])?;
         let token = auth.string("client_token")?;
         if token.is_empty() {
@@ -170,7 +170,7 @@ impl Session {
         let (step, sent) = (Step::LookUp, since_boot());
         let request = self.get("auth/token/lookup-self");
         let answer = endpoint.ask(&step, &request, call)?;
-        let broken = |fault: json::Fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
+        let broken = |fault: json::Malformed| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
         let data = answer.document().and_then(|said| said.object(&["data"])).map_err(broken)?;
         TokenInfo::of_look_up(&data, sent, endpoint.scrubber()).map_err(broken)
     }
@@ -181,7 +181,7 @@ impl Session {
         let (step, sent) = (Step::Renew, since_boot());
         let request = self.post("auth/token/renew-self", b"{}");
         let answer = endpoint.ask(&step, &request, call)?;
-        let broken = |fault: json::Fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
+        let broken = |fault: json::Malformed| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
         let auth = answer.document().and_then(|said| said.object(&["auth"])).map_err(broken)?;
         TokenInfo::of_auth(&auth, sent, endpoint.scrubber()).map_err(broken)
     }

@@ -48,7 +48,7 @@ impl Endpoint {
 }
 
 fn judge(asked: &Asked, answer: &Answer) -> Result<String, Fault> {
-    let broken = |fault: json::Fault| judge::of_body(asked, answer, &fault);
+    let broken = |fault: json::Malformed| judge::of_body(asked, answer, &fault);
     let status = answer.document().map_err(broken)?;
     let number = |key| status.number(key).map_err(broken);
     if !status.bool("initialized").map_err(broken)? {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::json::{Fault, Object};
+use crate::json::{Malformed, Object};
 use crate::text::Scrubber;
 use crate::time::{Seconds, since_boot};
 
@@ -36,14 +36,14 @@ impl Default for TokenInfo {
 impl TokenInfo {
     /// Reads the `auth` of an answer to a login or a renewal whose request was sent at `sent`, in time since boot.
     /// [Token API](https://openbao.org/api-docs/auth/token/#renew-a-token-self)
-    pub(crate) fn of_auth(auth: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Fault> {
+    pub(crate) fn of_auth(auth: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Malformed> {
         let lease_duration = Duration::from_secs(auth.number("lease_duration")?);
         Ok(Self::new(lease_duration, auth, sent, scrubber))
     }
 
     /// Reads the `data` of an answer to a look-up.
     /// [Token API](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
-    pub(crate) fn of_look_up(data: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Fault> {
+    pub(crate) fn of_look_up(data: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Malformed> {
         let ttl = Duration::from_secs(data.number("ttl")?);
         // A TTL of zero with a time at which it expires is one of less than a second.
         let ends = data.get("expire_time").is_some();

@@ -106,7 +106,7 @@ pub struct Answer {
 
 impl Answer {
     /// The body as a JSON object; reading it is as bounded in time as receiving it.
-    pub fn document(&self) -> Result<Object, json::Fault> {
+    pub fn document(&self) -> Result<Object, json::Malformed> {
         Object::read(&self.body, || self.call.alive().is_ok())
     }
 }

@@ -39,7 +39,7 @@ struct Document {
 
 /// Why a document was refused.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Malformed {
     /// Not JSON, or it ends too early; where and of which kind.
     Syntax {
         /// The document ended in the middle of a value.
@@ -67,7 +67,7 @@ pub enum Fault {
     },
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax { cut_short, line, column } => {
@@ -94,15 +94,15 @@ impl Object {
     /// # Examples
     ///
     /// ```
-    /// use vault_client::json::{Fault, Object};
+    /// use vault_client::json::{Malformed, Object};
     ///
     /// let object = Object::parse(br#"{"data": {"price": 1.10, "note": null}}"#).unwrap();
     /// let data = object.object(&["data"]).unwrap();
     /// assert!(data.get("note").is_none());
-    /// assert_eq!(data.string("price"), Err(Fault::Shape { member: "price".into(), expected: "a string" }));
-    /// assert_eq!(Object::parse(br#"{"a": 1, "a": 2}"#).err(), Some(Fault::Duplicate(vec!["a".into()])));
+    /// assert_eq!(data.string("price"), Err(Malformed::Shape { member: "price".into(), expected: "a string" }));
+    /// assert_eq!(Object::parse(br#"{"a": 1, "a": 2}"#).err(), Some(Malformed::Duplicate(vec!["a".into()])));
     /// ```
-    pub fn parse(document: &[u8]) -> Result<Self, Fault> {
+    pub fn parse(document: &[u8]) -> Result<Self, Malformed> {
         Self::read(&Arc::new(Zeroizing::new(document.to_vec())), || true)
     }
 
@@ -110,11 +110,11 @@ impl Object {
     ///
     /// # Errors
     ///
-    /// As for [`Object::parse`], and [`Fault::Interrupted`] where `go_on` returned false.
-    pub fn read(bytes: &Bytes, go_on: impl Fn() -> bool) -> Result<Self, Fault> {
+    /// As for [`Object::parse`], and [`Malformed::Interrupted`] where `go_on` returned false.
+    pub fn read(bytes: &Bytes, go_on: impl Fn() -> bool) -> Result<Self, Malformed> {
         let nodes = scan::scan(bytes, go_on)?;
         let top = Json { document: Arc::new(Document { bytes: Arc::clone(bytes), nodes }), at: 0 };
-        top.into_object().ok_or(Fault::Shape { member: String::new(), expected: "an object" })
+        top.into_object().ok_or(Malformed::Shape { member: String::new(), expected: "an object" })
     }
 
     /// The member `key`; `null` counts as absent, as everywhere in Vault's answers.
@@ -133,11 +133,11 @@ impl Object {
     ///
     /// # Errors
     ///
-    /// [`Fault::Shape`] with the part of the path up to the first that is not there or no object.
-    pub fn object(&self, path: &[&str]) -> Result<Self, Fault> {
+    /// [`Malformed::Shape`] with the part of the path up to the first that is not there or no object.
+    pub fn object(&self, path: &[&str]) -> Result<Self, Malformed> {
         path.iter().enumerate().try_fold(self.clone(), |object, (depth, key)| {
             let inner = object.get(key).and_then(Json::into_object);
-            inner.ok_or_else(|| Fault::Shape { member: path[..=depth].join("."), expected: "an object" })
+            inner.ok_or_else(|| Malformed::Shape { member: path[..=depth].join("."), expected: "an object" })
         })
     }
 
@@ -145,12 +145,12 @@ impl Object {
     ///
     /// # Errors
     ///
-    /// [`Fault::Shape`] where it is absent or something else.
-    pub fn bool(&self, key: &str) -> Result<bool, Fault> {
+    /// [`Malformed::Shape`] where it is absent or something else.
+    pub fn bool(&self, key: &str) -> Result<bool, Malformed> {
         match self.get(key).map(|member| member.node().kind) {
             Some(Kind::True) => Ok(true),
             Some(Kind::False) => Ok(false),
-            _ => Err(Fault::Shape { member: key.into(), expected: "a boolean" }),
+            _ => Err(Malformed::Shape { member: key.into(), expected: "a boolean" }),
         }
     }
 
@@ -158,21 +158,21 @@ impl Object {
     ///
     /// # Errors
     ///
-    /// [`Fault::Shape`] where it is something else, below zero or no whole number.
-    pub fn number(&self, key: &str) -> Result<u64, Fault> {
+    /// [`Malformed::Shape`] where it is something else, below zero or no whole number.
+    pub fn number(&self, key: &str) -> Result<u64, Malformed> {
         let Some(member) = self.get(key) else { return Ok(0) };
         let number = (member.node().kind == Kind::Number).then(|| member.raw().parse().ok()).flatten();
-        number.ok_or_else(|| Fault::Shape { member: key.into(), expected: "a whole number" })
+        number.ok_or_else(|| Malformed::Shape { member: key.into(), expected: "a whole number" })
     }
 
     /// The string `key`; absent counts as empty, as Go leaves out what is empty.
     ///
     /// # Errors
     ///
-    /// [`Fault::Shape`] where it is something else.
-    pub fn string(&self, key: &str) -> Result<Zeroizing<String>, Fault> {
+    /// [`Malformed::Shape`] where it is something else.
+    pub fn string(&self, key: &str) -> Result<Zeroizing<String>, Malformed> {
         let Some(member) = self.get(key) else { return Ok(Zeroizing::default()) };
-        member.string().ok_or_else(|| Fault::Shape { member: key.into(), expected: "a string" })
+        member.string().ok_or_else(|| Malformed::Shape { member: key.into(), expected: "a string" })
     }
 
     /// The strings of the array `key`; absent counts as none, other elements are passed over.

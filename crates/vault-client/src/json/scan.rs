@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::Fault;
+use super::Malformed;
 
 /// A larger document is refused: ten times what a secret with ten thousand keys has, so that what a server can make this
 /// program do is bounded by more than the size of its answer.
@@ -52,18 +52,18 @@ impl Node {
 }
 
 /// The nodes of a document, the first of which is the document itself.
-pub fn scan(document: &[u8], go_on: impl Fn() -> bool) -> Result<Vec<Node>, Fault> {
-    let text = std::str::from_utf8(document).map_err(|_| Fault::Text)?;
+pub fn scan(document: &[u8], go_on: impl Fn() -> bool) -> Result<Vec<Node>, Malformed> {
+    let text = std::str::from_utf8(document).map_err(|_| Malformed::Text)?;
     // More would not fit the nodes' offsets; an answer is eight MiB at most.
     if u32::try_from(text.len()).is_err() {
-        return Err(Fault::TooMany);
+        return Err(Malformed::TooMany);
     }
     let mut scanner = Scanner { text, at: 0, nodes: Vec::new(), open: Vec::new() };
     let mut steps = 0_usize;
     while scanner.step()? {
         steps += 1;
         if steps.is_multiple_of(STRETCH) && !go_on() {
-            return Err(Fault::Interrupted);
+            return Err(Malformed::Interrupted);
         }
     }
     Ok(scanner.nodes)
@@ -91,7 +91,7 @@ struct Open<'d> {
 impl<'d> Scanner<'d> {
     /// Reads the next value as far as its first member or element, and whatever ends behind it. Returns false once the
     /// document has ended.
-    fn step(&mut self) -> Result<bool, Fault> {
+    fn step(&mut self) -> Result<bool, Malformed> {
         self.skip_blanks();
         let opened = match self.peek() {
             Some(b'[') => self.open(Kind::Array, None)?,
@@ -131,7 +131,7 @@ impl<'d> Scanner<'d> {
     }
 
     /// Begins an array or object. Returns false where it is empty and has ended.
-    fn open(&mut self, kind: Kind, members: Option<(HashSet<Cow<'d, str>>, Cow<'d, str>)>) -> Result<bool, Fault> {
+    fn open(&mut self, kind: Kind, members: Option<(HashSet<Cow<'d, str>>, Cow<'d, str>)>) -> Result<bool, Malformed> {
         let is_object = members.is_some();
         self.open.push(Open { node: self.nodes.len(), members });
         self.push(kind, self.at, false)?;
@@ -154,7 +154,7 @@ impl<'d> Scanner<'d> {
     }
 
     /// Reads a key and the colon behind it.
-    fn key(&mut self) -> Result<(), Fault> {
+    fn key(&mut self) -> Result<(), Malformed> {
         self.skip_blanks();
         if self.peek() != Some(b'"') {
             return Err(self.syntax());
@@ -164,7 +164,7 @@ impl<'d> Scanner<'d> {
             last.clone_from(&key);
             if !keys.insert(key) {
                 let named = self.open.iter().take(3).filter_map(|open| open.members.as_ref());
-                return Err(Fault::Duplicate(named.map(|(_, key)| key.clone().into_owned()).collect()));
+                return Err(Malformed::Duplicate(named.map(|(_, key)| key.clone().into_owned()).collect()));
             }
         }
         self.skip_blanks();
@@ -176,7 +176,7 @@ impl<'d> Scanner<'d> {
     }
 
     /// Reads a string; returns its text where it is a key, which is no secret.
-    fn string(&mut self, is_key: bool) -> Result<Cow<'d, str>, Fault> {
+    fn string(&mut self, is_key: bool) -> Result<Cow<'d, str>, Malformed> {
         let (text, start) = (self.text, self.at);
         let mut kind = Kind::String;
         self.at += 1;
@@ -194,7 +194,7 @@ impl<'d> Scanner<'d> {
         self.at += 1;
         let raw = &text[start..self.at];
         let decoded = match kind {
-            Kind::Escaped => Some(Zeroizing::new(unescaped(raw).ok_or(Fault::Text)?)),
+            Kind::Escaped => Some(Zeroizing::new(unescaped(raw).ok_or(Malformed::Text)?)),
             _ => None,
         };
         self.push(kind, start, is_key)?;
@@ -205,7 +205,7 @@ impl<'d> Scanner<'d> {
         })
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), Malformed> {
         self.at += 1;
         let digits = match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
@@ -222,7 +222,7 @@ impl<'d> Scanner<'d> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<bool, Fault> {
+    fn number(&mut self) -> Result<bool, Malformed> {
         let start = self.at;
         self.skip(b"-");
         match self.peek() {
@@ -240,7 +240,7 @@ impl<'d> Scanner<'d> {
     }
 
     /// One digit or more.
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), Malformed> {
         let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
         if !is_digit(self.peek()) {
             return Err(self.syntax());
@@ -251,7 +251,7 @@ impl<'d> Scanner<'d> {
         Ok(())
     }
 
-    fn literal(&mut self, word: &str, kind: Kind) -> Result<bool, Fault> {
+    fn literal(&mut self, word: &str, kind: Kind) -> Result<bool, Malformed> {
         let start = self.at;
         for byte in word.bytes() {
             if !self.skip(&[byte]) {
@@ -262,9 +262,9 @@ impl<'d> Scanner<'d> {
     }
 
     /// Notes a node that ends here; an array or object ends later. Returns false: nothing was opened.
-    fn push(&mut self, kind: Kind, start: usize, is_key: bool) -> Result<bool, Fault> {
+    fn push(&mut self, kind: Kind, start: usize, is_key: bool) -> Result<bool, Malformed> {
         if self.nodes.len() == MAX_NODES {
-            return Err(Fault::TooMany);
+            return Err(Malformed::TooMany);
         }
         let next = offset(self.nodes.len() + 1);
         self.nodes.push(Node { kind, is_key, start: offset(start), end: offset(self.at), next });
@@ -287,12 +287,12 @@ impl<'d> Scanner<'d> {
     }
 
     /// The fault of what stands here.
-    fn syntax(&self) -> Fault {
+    fn syntax(&self) -> Malformed {
         let before = &self.text.as_bytes()[..self.at];
         let mut lines = before.split(|byte| *byte == b'\n');
         let column = lines.next_back().unwrap_or_default().len() + 1;
         let line = lines.count() + 1;
-        Fault::Syntax { cut_short: self.at == self.text.len(), line, column }
+        Malformed::Syntax { cut_short: self.at == self.text.len(), line, column }
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn compact(document: &str) -> Result<String, Fault> {
+fn compact(document: &str) -> Result<String, Malformed> {
     Object::parse(document.as_bytes()).map(|object| object.0.compact().to_string())
 }
 
@@ -33,13 +33,13 @@ fn a_member_is_found_and_read_as_what_it_is() {
 
 #[test]
 fn what_is_no_plain_object_is_refused_without_quoting_it() {
-    let duplicate = |names: &[&str]| Fault::Duplicate(names.iter().map(ToString::to_string).collect());
-    let syntax = |cut_short, line, column| Fault::Syntax { cut_short, line, column };
+    let duplicate = |names: &[&str]| Malformed::Duplicate(names.iter().map(ToString::to_string).collect());
+    let syntax = |cut_short, line, column| Malformed::Syntax { cut_short, line, column };
     for (document, fault) in [
         (r#"{"a":1,"a":2}"#, duplicate(&["a"])),
         (r#"{"data":{"data":{"k":1,"\u006b":2}}}"#, duplicate(&["data", "data", "k"])),
         (r#"{"data":{"data":{"k":[{"x":{"y":1,"y":2}}]}}}"#, duplicate(&["data", "data", "k"])),
-        ("[true,false]", Fault::Shape { member: String::new(), expected: "an object" }),
+        ("[true,false]", Malformed::Shape { member: String::new(), expected: "an object" }),
         ("{\"a\":\n 1", syntax(true, 2, 3)),
         ("{\"a\":nope}", syntax(false, 1, 7)),
         ("{\"a\":1}x", syntax(false, 1, 8)),
@@ -54,11 +54,11 @@ fn what_is_no_plain_object_is_refused_without_quoting_it() {
         (r#"{"a":"\u00g0"}"#, syntax(false, 1, 11)),
         ("{", syntax(true, 1, 2)),
         ("", syntax(true, 1, 1)),
-        (r#"{"a":"\ud800"}"#, Fault::Text),
+        (r#"{"a":"\ud800"}"#, Malformed::Text),
     ] {
         assert_eq!(compact(document), Err(fault), "{document}");
     }
-    assert_eq!(Object::parse(b"{\"a\":\"\xff\"}").err(), Some(Fault::Text));
+    assert_eq!(Object::parse(b"{\"a\":\"\xff\"}").err(), Some(Malformed::Text));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn depth_is_no_fault_and_costs_no_stack() {
     assert_eq!(compact(&document), Ok(document));
     assert_eq!(
         compact(&format!("{{\"a\":{}", "[".repeat(1000))),
-        Err(Fault::Syntax { cut_short: true, line: 1, column: 1006 })
+        Err(Malformed::Syntax { cut_short: true, line: 1, column: 1006 })
     );
 }
 
@@ -77,8 +77,8 @@ fn a_document_of_too_many_values_is_refused_as_soon_as_they_are_counted() {
     // The document itself, a key and its array are nodes too.
     let document = |zeroes: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(zeroes - 1));
     assert!(compact(&document(MAX_NODES - 3)).is_ok());
-    assert_eq!(compact(&document(MAX_NODES - 2)), Err(Fault::TooMany));
-    assert_eq!(compact(&format!("{{\"a\":{}", "[".repeat(8 << 20))), Err(Fault::TooMany));
+    assert_eq!(compact(&document(MAX_NODES - 2)), Err(Malformed::TooMany));
+    assert_eq!(compact(&format!("{{\"a\":{}", "[".repeat(8 << 20))), Err(Malformed::TooMany));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn whoever_has_no_time_left_is_not_kept_waiting() {
         asked.set(asked.get() + 1);
         asked.get() < 3
     });
-    assert_eq!((read.err(), asked.get()), (Some(Fault::Interrupted), 3));
+    assert_eq!((read.err(), asked.get()), (Some(Malformed::Interrupted), 3));
 }
 
 /// Documents that are JSON, or nearly.
@@ -136,8 +136,8 @@ proptest! {
         let theirs = serde_json::from_str::<serde_json::Value>(document);
         match compact(document) {
             Ok(ours) => prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&ours).unwrap(), theirs.unwrap()),
-            Err(Fault::Duplicate(_)) => {}
-            Err(Fault::Shape { .. }) => prop_assert!(!theirs.unwrap().is_object()),
+            Err(Malformed::Duplicate(_)) => {}
+            Err(Malformed::Shape { .. }) => prop_assert!(!theirs.unwrap().is_object()),
             Err(_) => prop_assert!(theirs.is_err(), "{}", document),
         }
     }

@@ -110,19 +110,19 @@ fn of_io(error: &io::Error, none: &NoAnswer, scrubber: &Scrubber) -> Fault {
 }
 
 /// Judges a complete answer whose body could not be read as the step needs it.
-pub fn of_body(asked: &Asked, answer: &Answer, fault: &json::Fault) -> Fault {
+pub fn of_body(asked: &Asked, answer: &Answer, fault: &json::Malformed) -> Fault {
     let judged = match fault {
-        json::Fault::Syntax { cut_short: true, .. } if answer.ends_with_connection => {
+        json::Malformed::Syntax { cut_short: true, .. } if answer.ends_with_connection => {
             let what = What::Unreachable { why: Unreachable::CutShort, through_proxy: false };
             return Fault::new(what, Retry::Soon);
         }
-        json::Fault::Interrupted => {
+        json::Malformed::Interrupted => {
             let what = What::Unread { limit: answer.call.limit, length: answer.call.length };
             return Fault::new(what, Retry::Soon);
         }
-        json::Fault::TooMany => What::TooManyNodes,
+        json::Malformed::TooMany => What::TooManyNodes,
         _ => {
-            let said = if let json::Fault::Shape { .. } = fault { answer.document().ok() } else { None };
+            let said = if let json::Malformed::Shape { .. } = fault { answer.document().ok() } else { None };
             said.and_then(|said| read::of_another_shape(asked, &said)).unwrap_or_else(|| {
                 // It can name a key of the answer.
                 let what = asked.scrubber.clean(&[&fault.to_string()]);

@@ -197,7 +197,7 @@ fn a_redirect_is_told_by_where_it_leads() {
 
 #[test]
 fn what_is_vaults_and_no_version_of_a_secret_is_told_as_what_it_is() {
-    let shape = || json::Fault::Shape { member: "data".into(), expected: "an object" };
+    let shape = || json::Malformed::Shape { member: "data".into(), expected: "an object" };
     let version_1 = "the read of kv/shop/prod gave data without a version, as a KV version 1 mount does";
     let wrapped = "the read of kv/shop/prod was answered with a wrapped token instead";
     let wrapped_login = "the login at auth/kubernetes with role shop was answered with a wrapped token instead";
@@ -317,7 +317,7 @@ fn what_comes_through_a_proxy_says_so() {
 
 #[test]
 fn a_body_cut_short_is_tried_again_only_where_the_connection_marked_its_end() {
-    let cut = json::Fault::Syntax { cut_short: true, line: 1, column: 9 };
+    let cut = json::Malformed::Syntax { cut_short: true, line: 1, column: 9 };
     let scrubber = Scrubber::default();
     let asked = Asked { step: &a_read(), at: "", path: "", scrubber: &scrubber };
     let mut answer = answer(200, r#"{"data":"#);
@@ -331,7 +331,7 @@ fn a_body_cut_short_is_tried_again_only_where_the_connection_marked_its_end() {
 fn a_body_that_the_time_limit_leaves_unread_is_late_and_tried_again() {
     let scrubber = Scrubber::default();
     let asked = Asked { step: &a_read(), at: "", path: "", scrubber: &scrubber };
-    let fault = of_body(&asked, &answer(200, "{}"), &json::Fault::Interrupted);
+    let fault = of_body(&asked, &answer(200, "{}"), &json::Malformed::Interrupted);
     assert_eq!((fault.kind(), fault.retry), (ErrorKind::Unreachable, Retry::Soon));
     assert_eq!(fault.to_string(), "no complete answer within 1m");
 }

@@ -302,7 +302,7 @@ impl Kv {
         &self,
         step: &Step,
         url: &str,
-        of: impl Fn(&json::Object) -> Result<T, json::Fault>,
+        of: impl Fn(&json::Object) -> Result<T, json::Malformed>,
     ) -> Result<T, VaultError> {
         let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
             let said = answer.document().and_then(|said| of(&said));

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use crate::json::{Fault, Object};
+use crate::json::{Malformed, Object};
 
 /// A version of a secret. Times are as the server wrote them; they serialise in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,7 +81,7 @@ pub struct KvConfig {
 
 impl KvVersion {
     /// Reads the metadata of a version: the envelope's, or one of a secret's.
-    pub(super) fn of(said: &Object, version: u64, request_id: Option<String>) -> Result<Self, Fault> {
+    pub(super) fn of(said: &Object, version: u64, request_id: Option<String>) -> Result<Self, Malformed> {
         let deletion = said.string("deletion_time")?;
         Ok(Self {
             version,
@@ -95,11 +95,11 @@ impl KvVersion {
 
 impl KvMetadata {
     /// Reads the `data` of an answer.
-    pub(super) fn of(data: &Object, request_id: Option<String>) -> Result<Self, Fault> {
+    pub(super) fn of(data: &Object, request_id: Option<String>) -> Result<Self, Malformed> {
         let mut versions = Vec::new();
         let said = data.object(&["versions"])?;
         for (number, _) in said.iter() {
-            let wrong = Fault::Shape { member: "versions".into(), expected: "an object with numbers as keys" };
+            let wrong = Malformed::Shape { member: "versions".into(), expected: "an object with numbers as keys" };
             let version = number.parse().map_err(|_| wrong)?;
             versions.push(KvVersion::of(&said.object(&[&number])?, version, None)?);
         }
@@ -125,7 +125,7 @@ impl KvMetadata {
 
 impl KvConfig {
     /// Reads the `data` of an answer.
-    pub(super) fn of(data: &Object) -> Result<Self, Fault> {
+    pub(super) fn of(data: &Object) -> Result<Self, Malformed> {
         Ok(Self {
             max_versions: data.number("max_versions")?,
             cas_required: data.get("cas_required").is_some() && data.bool("cas_required")?,
@@ -135,16 +135,17 @@ impl KvConfig {
 }
 
 /// The RFC 3339 time under `key`.
-fn time(said: &Object, key: &str) -> Result<SystemTime, Fault> {
+fn time(said: &Object, key: &str) -> Result<SystemTime, Malformed> {
     let text = said.string(key)?;
-    humantime::parse_rfc3339(&text).map_err(|_| Fault::Shape { member: key.to_owned(), expected: "a time in RFC 3339" })
+    humantime::parse_rfc3339(&text)
+        .map_err(|_| Malformed::Shape { member: key.to_owned(), expected: "a time in RFC 3339" })
 }
 
 /// The duration under `key`, as Go writes it: `1h0m0s`, `90s`, `0s`, `1m0.5s`.
 /// [`Duration.String`](https://pkg.go.dev/time#Duration.String)
-fn duration(said: &Object, key: &str) -> Result<Duration, Fault> {
+fn duration(said: &Object, key: &str) -> Result<Duration, Malformed> {
     let text = said.string(key)?;
-    go_duration(&text).ok_or_else(|| Fault::Shape { member: key.to_owned(), expected: "a duration" })
+    go_duration(&text).ok_or_else(|| Malformed::Shape { member: key.to_owned(), expected: "a duration" })
 }
 
 fn go_duration(text: &str) -> Option<Duration> {

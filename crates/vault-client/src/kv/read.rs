@@ -8,7 +8,7 @@ use crate::error::VaultError;
 use crate::fault::{self, Shape, What};
 use crate::http::path::encode;
 use crate::http::{Answer, Request};
-use crate::json::{Fault, Object};
+use crate::json::{Malformed, Object};
 use crate::judge;
 use crate::session::Session;
 use crate::step::Step;
@@ -65,10 +65,10 @@ impl Session {
             let read = envelope(&answer, endpoint.scrubber());
             // Of a document that is no JSON object as a whole, no value is known.
             let unread =
-                read.as_ref().is_err_and(|it| !matches!(it, Fault::Shape { member, .. } if !member.is_empty()));
+                read.as_ref().is_err_and(|it| !matches!(it, Malformed::Shape { member, .. } if !member.is_empty()));
             let judged = match read {
                 // Around the secret it would be the server's fault.
-                Err(Fault::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
+                Err(Malformed::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
                     Ok(Version { data: Err(path.join(".")), number: 0, created: None })
                 }
                 read => read.map_err(|fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault)),
@@ -98,12 +98,12 @@ pub(super) fn versioned(
         Ok((data, version, id))
     };
     read().map_err(|fault| match fault {
-        Fault::Duplicate(path) if path.len() > 2 && path[..2] == ["data", "data"] => {
+        Malformed::Duplicate(path) if path.len() > 2 && path[..2] == ["data", "data"] => {
             let twice = Shape::Twice(text::name(&path[2..].join(".")));
             fault::Fault { status: Some(answer.status), ..What::Shape(twice).into() }
         }
         fault => {
-            if !matches!(&fault, Fault::Shape { member, .. } if !member.is_empty()) {
+            if !matches!(&fault, Malformed::Shape { member, .. } if !member.is_empty()) {
                 endpoint.scrubber().distrust();
             }
             judge::of_body(&endpoint.asked(step, request), answer, &fault)
@@ -112,13 +112,13 @@ pub(super) fn versioned(
 }
 
 /// The version in an answer to a write.
-pub(super) fn written(answer: &Answer) -> Result<KvVersion, Fault> {
+pub(super) fn written(answer: &Answer) -> Result<KvVersion, Malformed> {
     let said = answer.document()?;
     let data = said.object(&["data"])?;
     KvVersion::of(&data, data.number("version")?, request_id(&said))
 }
 
-fn envelope(answer: &Answer, scrubber: &Scrubber) -> Result<Version, Fault> {
+fn envelope(answer: &Answer, scrubber: &Scrubber) -> Result<Version, Malformed> {
     let answer = answer.document()?;
     learn(&answer, scrubber);
     let data = answer.object(&["data", "data"])?;
