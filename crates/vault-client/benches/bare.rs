@@ -14,8 +14,8 @@ fn main() {
         panic!("usage: bare MOUNT PATH READS THREADS");
     };
     let [reads, threads] = [reads, threads].map(|it| it.parse::<usize>().expect("a number"));
-    let agent = agent(threads);
-    let url = |path: &str| format!("{}/v1/{path}", var("VAULT_ADDR").expect("VAULT_ADDR"));
+    let (agent, address) = (agent(threads), var("VAULT_ADDR").expect("VAULT_ADDR"));
+    let url = |path: &str| format!("{address}/v1/{path}");
 
     let jwt = std::fs::read_to_string(var("VAULT_K8S_TOKEN_PATH").expect("VAULT_K8S_TOKEN_PATH")).expect("a JWT");
     let body = json!({"role": var("VAULT_ROLE").expect("VAULT_ROLE"), "jwt": jwt.trim()}).to_string();
@@ -24,8 +24,9 @@ fn main() {
     let token = login["auth"]["client_token"].as_str().expect("a token");
     let read = || {
         for _ in 0..reads / threads {
-            let answer = agent.get(url(&format!("{mount}/data/{path}"))).header("x-vault-token", token).call();
-            assert!(parsed(answer)["data"]["data"]["API_KEY"].is_string());
+            let request = agent.get(url(&format!("{mount}/data/{path}")));
+            let request = request.header("x-vault-request", "true").header("x-vault-token", token);
+            assert!(parsed(request.call())["data"]["data"]["API_KEY"].is_string());
         }
     };
     std::thread::scope(|scope| {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -50,15 +50,15 @@ const MIN_PART: usize = 16;
 #[derive(Default)]
 pub struct Scrubber(Mutex<Known>);
 
-/// A secret, and its long parts.
-type Pieces = Vec<Zeroizing<String>>;
+/// The texts of one secret, as they came: they are taken apart where there is something to clean, which is seldom.
+type Texts = Vec<Zeroizing<String>>;
 
 #[derive(Default)]
 struct Known {
-    /// The pieces of each secret, the last one last.
-    secrets: VecDeque<Pieces>,
+    /// The last one last.
+    secrets: VecDeque<Texts>,
     /// The same of tokens: the one in hand is not forgotten for what is read with it.
-    tokens: VecDeque<Pieces>,
+    tokens: VecDeque<Texts>,
     /// There may be secrets that are not among them.
     incomplete: bool,
 }
@@ -66,60 +66,64 @@ struct Known {
 impl Scrubber {
     /// Strikes `secret` out from now on, and each long part of it: of a JWT a server may repeat the payload alone.
     pub fn learn(&self, secret: &str) {
-        self.learn_all([secret]);
+        self.learn_all([Zeroizing::new(secret.to_owned())]);
     }
 
-    /// The same of many.
-    pub fn learn_all(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
-        let pieces = pieces(secrets);
-        remember(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).secrets, pieces, MOST_SECRETS);
+    /// The same of the texts of one secret.
+    pub fn learn_all(&self, texts: impl IntoIterator<Item = Zeroizing<String>>) {
+        remember(&mut self.lock().secrets, texts, MOST_SECRETS);
     }
 
     /// Strikes the token in hand out, however much is learned after it.
     pub fn learn_token(&self, token: &str) {
-        remember(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).tokens, pieces([token]), MOST_TOKENS);
+        remember(&mut self.lock().tokens, [Zeroizing::new(token.to_owned())], MOST_TOKENS);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows no text of the server's from now on: it has sent secrets that could not be taken apart.
     pub fn distrust(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).incomplete = true;
+        self.lock().incomplete = true;
     }
 
     /// The server's `texts` as one.
     pub fn clean(&self, texts: &[impl AsRef<str>]) -> String {
         let mut text = texts.iter().map(|text| flat(text.as_ref())).collect::<Vec<_>>().join(", ");
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.lock();
         if text.len() > MAX_BYTES || known.incomplete && !text.is_empty() {
             return format!("a text of {} bytes", text.len());
         }
-        let mut pieces: Vec<&str> =
-            known.secrets.iter().chain(&known.tokens).flatten().map(|piece| piece.as_str()).collect();
+        let mut pieces: Vec<_> =
+            known.secrets.iter().chain(&known.tokens).flatten().flat_map(|it| pieces(it)).collect();
         // The longest first: one may be a part of another.
         pieces.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         pieces.dedup();
         for piece in pieces {
-            text = text.replace(piece, "***");
+            text = text.replace(piece.as_str(), "***");
         }
         cut(&text, MAX_CHARS, push_escaped)
     }
 }
 
-fn pieces(secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Pieces {
-    let mut pieces = Vec::new();
-    for secret in secrets {
-        // What a server says is flattened before it is searched.
-        let flat = Zeroizing::new(flat(secret.as_ref()));
-        let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
-        pieces.extend(parts.map(|part| Zeroizing::new(part.to_owned())));
-        pieces.extend(Some(flat).filter(|flat| flat.len() >= MIN_SECRET));
-    }
+/// A secret and its long parts, as they stand in what a server says once that is flat.
+fn pieces(secret: &str) -> Vec<Zeroizing<String>> {
+    let flat = Zeroizing::new(flat(secret));
+    let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
+    let mut pieces: Vec<_> = parts.map(|part| Zeroizing::new(part.to_owned())).collect();
+    pieces.extend(Some(flat).filter(|flat| flat.len() >= MIN_SECRET));
     pieces
 }
 
-fn remember(known: &mut VecDeque<Pieces>, pieces: Pieces, most: usize) {
+fn remember(known: &mut VecDeque<Texts>, texts: impl IntoIterator<Item = Zeroizing<String>>, most: usize) {
+    let texts: Texts = texts.into_iter().filter(|text| text.len() >= MIN_SECRET).collect();
+    if texts.is_empty() {
+        return;
+    }
     // What is seen again is remembered from now on.
-    known.retain(|before| *before != pieces);
-    known.extend(Some(pieces).filter(|pieces| !pieces.is_empty()));
+    known.retain(|before| *before != texts);
+    known.push_back(texts);
     if known.len() > most {
         known.pop_front();
     }

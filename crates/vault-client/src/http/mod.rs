@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ureq::config::Config;
-use ureq::http::{Response, header};
+use ureq::http::header::{self, HeaderName};
+use ureq::http::{self, Response};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
-use ureq::{Agent, RequestBuilder};
+use ureq::{Agent, SendBody};
 use zeroize::Zeroizing;
 
 use crate::json::{self, Bytes, Object};
@@ -31,11 +32,14 @@ use tls::client;
 /// Larger answers are refused; Vault's own limit for one secret is 1 MiB.
 const MAX_BODY: u64 = 8 << 20;
 
+/// The room for an answer that does not say how long it is.
+const FIRST_ROOM: usize = 4 << 10;
+
 /// Longer headers are refused.
 const MAX_HEADER: usize = 16 << 10;
 
 /// Where a server says how far its state has come.
-const INDEX: header::HeaderName = header::HeaderName::from_static("x-vault-index");
+const INDEX: HeaderName = HeaderName::from_static("x-vault-index");
 
 /// Talks to one server.
 pub struct Http {
@@ -227,38 +231,49 @@ impl Http {
     }
 
     fn exchange(&self, agent: &Agent, request: &Request, call: &Call) -> Result<Answer, ureq::Error> {
-        let url = format!("{}/v1/{}", self.base, request.path);
-        let mut headers = vec![(header::HOST.as_str(), self.host.as_str()), ("x-vault-request", "true")];
-        headers.extend(request.token.map(|token| ("x-vault-token", token.expose())));
-        headers.extend(request.namespace.map(|namespace| ("x-vault-namespace", namespace)));
-        headers.extend(request.correlation.map(|id| ("x-correlation-id", id)));
-        // A node that is behind sends the request on, instead of answering as if what was just made were not there.
-        // https://openbao.org/community/rfcs/index-headers/
-        let inconsistent = ("x-vault-inconsistent", "forward-active-node");
-        headers.extend(request.index.into_iter().flat_map(|index| [("x-vault-index", index), inconsistent]));
+        let head = self.head(request)?;
         let response = match request.method {
-            Method::Get => with(agent.get(url), headers).call(),
-            Method::Delete => with(agent.delete(url), headers).call(),
-            Method::Post => {
-                headers.push((header::CONTENT_TYPE.as_str(), "application/json"));
-                with(agent.post(url), headers).send(request.body)
-            }
-            Method::Patch => {
-                headers.push((header::CONTENT_TYPE.as_str(), "application/merge-patch+json"));
-                with(agent.patch(url), headers).send(request.body)
-            }
+            Method::Get | Method::Delete => agent.run(head.map(|()| SendBody::none())),
+            Method::Post | Method::Patch => agent.run(head.map(|()| request.body)),
         };
         read(response?, call)
     }
-}
 
-/// `builder` with `headers`.
-fn with<B>(builder: RequestBuilder<B>, headers: Vec<(&str, &str)>) -> RequestBuilder<B> {
-    headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value))
+    /// All of `request` but its body.
+    fn head(&self, request: &Request) -> Result<http::Request<()>, http::Error> {
+        let (method, content_type) = match request.method {
+            Method::Get => (http::Method::GET, None),
+            Method::Delete => (http::Method::DELETE, None),
+            Method::Post => (http::Method::POST, Some("application/json")),
+            Method::Patch => (http::Method::PATCH, Some("application/merge-patch+json")),
+        };
+        // A node that is behind sends the request on, instead of answering as if what was just made were not there.
+        // https://openbao.org/community/rfcs/index-headers/
+        let inconsistent = request.index.map(|_| "forward-active-node");
+        let fields = [
+            (header::HOST, Some(self.host.as_str())),
+            (const { HeaderName::from_static("x-vault-request") }, Some("true")),
+            (const { HeaderName::from_static("x-vault-token") }, request.token.map(Secret::expose)),
+            (const { HeaderName::from_static("x-vault-namespace") }, request.namespace),
+            (const { HeaderName::from_static("x-correlation-id") }, request.correlation),
+            (INDEX, request.index),
+            (const { HeaderName::from_static("x-vault-inconsistent") }, inconsistent),
+            (header::CONTENT_TYPE, content_type),
+        ];
+        let mut head = http::Request::new(());
+        *head.method_mut() = method;
+        *head.uri_mut() = [&self.base, "/v1/", request.path].concat().try_into()?;
+        for (name, value) in fields {
+            if let Some(value) = value {
+                head.headers_mut().insert(name, value.try_into()?);
+            }
+        }
+        Ok(head)
+    }
 }
 
 fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq::Error> {
-    let text = |name: header::HeaderName| {
+    let text = |name: HeaderName| {
         response.headers().get(name).map_or(String::new(), |value| text::lossy(value.as_bytes()).into_owned())
     };
     let framed = response.headers().contains_key(header::CONTENT_LENGTH)
@@ -275,7 +290,7 @@ fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq:
         ends_with_connection: !framed && status != 204,
         call: call.clone(),
     };
-    let announced = response.body().content_length().unwrap_or_default();
+    let announced = response.body().content_length();
     answer.body = read_wiping(response.body_mut().with_config().limit(MAX_BODY).reader(), announced)?.into();
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
         return Err(ureq::Error::Other(Box::new(Encoded(encoding))));
@@ -284,10 +299,10 @@ fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq:
 }
 
 /// Reads to the end; a buffer that is outgrown is wiped, which `Vec` would not do. With room for one byte more than is
-/// `announced`, none is.
-fn read_wiping(mut body: impl Read, announced: u64) -> Result<Zeroizing<Vec<u8>>, ureq::Error> {
-    let room = usize::try_from(announced.min(MAX_BODY)).unwrap_or_default() + 1;
-    let mut buffer = Zeroizing::new(vec![0; room.max(16 << 10)]);
+/// `announced`, none is. What is wiped takes time: no buffer is much larger than the answer.
+fn read_wiping(mut body: impl Read, announced: Option<u64>) -> Result<Zeroizing<Vec<u8>>, ureq::Error> {
+    let room = announced.map_or(FIRST_ROOM, |length| usize::try_from(length.min(MAX_BODY)).unwrap_or_default() + 1);
+    let mut buffer = Zeroizing::new(vec![0; room]);
     let mut length = 0;
     loop {
         if length == buffer.len() {

@@ -119,14 +119,13 @@ impl Object {
 
     /// The member `key`; `null` counts as absent, as everywhere in Vault's answers.
     pub fn get(&self, key: &str) -> Option<Json> {
-        let Json { document, .. } = &self.0;
-        let key = self.0.children().find(|at| document.text(*at) == key)?;
+        let key = self.0.children().find(|at| self.0.document.is_text(*at, key))?;
         Some(self.0.at(key + 1)).filter(|member| member.node().kind != Kind::Null)
     }
 
     /// Whether the member `key` is there, `null` included.
     pub fn has(&self, key: &str) -> bool {
-        self.0.children().any(|at| self.0.document.text(at) == key)
+        self.0.children().any(|at| self.0.document.is_text(at, key))
     }
 
     /// The object at `path`, whose last name must be there and an object.
@@ -284,6 +283,17 @@ impl Document {
     fn raw(&self, range: Range<usize>) -> &str {
         // The scan has seen that all of it is UTF-8, and its ranges begin and end at ASCII.
         self.bytes.get(range).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    /// Whether the node at `at` is the string `text`, decoded.
+    fn is_text(&self, at: usize, text: &str) -> bool {
+        let node = &self.nodes[at];
+        let Range { start, end } = node.range();
+        match node.kind {
+            // Its bytes are its text: nothing has to be checked or copied.
+            Kind::String => self.bytes.get(start + 1..end - 1) == Some(text.as_bytes()),
+            _ => self.text(at) == text,
+        }
     }
 
     /// The decoded string, or the text of any other leaf.

@@ -15,6 +15,9 @@ pub const MAX_NODES: usize = 100_000;
 /// How many values are read between two questions whether there is time for more.
 const STRETCH: usize = 256;
 
+/// So many keys of an object are compared one by one.
+const FEW: usize = 16;
+
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -58,7 +61,9 @@ pub fn scan(document: &[u8], go_on: impl Fn() -> bool) -> Result<Vec<Node>, Malf
     if u32::try_from(text.len()).is_err() {
         return Err(Malformed::TooMany);
     }
-    let mut scanner = Scanner { text, at: 0, nodes: Vec::new(), open: Vec::new() };
+    // As many as an answer of this length has, and no more than a small one has.
+    let nodes = Vec::with_capacity((text.len() / 16).min(64));
+    let mut scanner = Scanner { text, at: 0, nodes, open: Vec::new(), keys: Vec::new() };
     let mut steps = 0_usize;
     while scanner.step()? {
         steps += 1;
@@ -80,22 +85,32 @@ struct Scanner<'d> {
     nodes: Vec<Node>,
     /// The arrays and objects that have not ended.
     open: Vec<Open<'d>>,
+    /// The first [`FEW`] keys of each of these objects, those of the innermost last.
+    keys: Vec<Cow<'d, str>>,
 }
 
 struct Open<'d> {
     node: usize,
-    /// Of an object: its keys so far, and the last of them.
-    members: Option<(HashSet<Cow<'d, str>>, Cow<'d, str>)>,
+    /// Of an object.
+    members: Option<Members<'d>>,
+}
+
+/// The keys of an object so far.
+struct Members<'d> {
+    last: Cow<'d, str>,
+    /// Where its first ones stand in the scanner's keys.
+    from: usize,
+    /// Those that come after [`FEW`].
+    more: HashSet<Cow<'d, str>>,
 }
 
 impl<'d> Scanner<'d> {
     /// Reads the next value as far as its first member or element, and whatever ends behind it. Returns false once the
     /// document has ended.
     fn step(&mut self) -> Result<bool, Malformed> {
-        self.skip_blanks();
-        let opened = match self.peek() {
-            Some(b'[') => self.open(Kind::Array, None)?,
-            Some(b'{') => self.open(Kind::Object, Some((HashSet::new(), Cow::Borrowed(""))))?,
+        let opened = match self.next() {
+            Some(b'[') => self.open(Kind::Array)?,
+            Some(b'{') => self.open(Kind::Object)?,
             Some(b'"') => {
                 self.string(false)?;
                 false
@@ -110,13 +125,13 @@ impl<'d> Scanner<'d> {
             return Ok(true);
         }
         loop {
-            self.skip_blanks();
+            let next = self.next();
             let is_object = match self.open.last() {
-                None if self.at == self.text.len() => return Ok(false),
+                None if next.is_none() => return Ok(false),
                 None => return Err(self.syntax()),
                 Some(open) => open.members.is_some(),
             };
-            match (self.peek(), is_object) {
+            match (next, is_object) {
                 (Some(b','), _) => {
                     self.at += 1;
                     if is_object {
@@ -131,13 +146,13 @@ impl<'d> Scanner<'d> {
     }
 
     /// Begins an array or object. Returns false where it is empty and has ended.
-    fn open(&mut self, kind: Kind, members: Option<(HashSet<Cow<'d, str>>, Cow<'d, str>)>) -> Result<bool, Malformed> {
-        let is_object = members.is_some();
-        self.open.push(Open { node: self.nodes.len(), members });
+    fn open(&mut self, kind: Kind) -> Result<bool, Malformed> {
+        let is_object = kind == Kind::Object;
+        let members = || Members { last: Cow::Borrowed(""), from: self.keys.len(), more: HashSet::new() };
+        self.open.push(Open { node: self.nodes.len(), members: is_object.then(members) });
         self.push(kind, self.at, false)?;
         self.at += 1;
-        self.skip_blanks();
-        match self.peek() {
+        match self.next() {
             Some(b']') if !is_object => self.close(),
             Some(b'}') if is_object => self.close(),
             _ if is_object => return self.key().map(|()| true),
@@ -148,31 +163,43 @@ impl<'d> Scanner<'d> {
 
     fn close(&mut self) {
         self.at += 1;
-        if let Some(Open { node, .. }) = self.open.pop() {
+        if let Some(Open { node, members }) = self.open.pop() {
             (self.nodes[node].end, self.nodes[node].next) = (offset(self.at), offset(self.nodes.len()));
+            self.keys.truncate(members.map_or(self.keys.len(), |members| members.from));
         }
     }
 
     /// Reads a key and the colon behind it.
     fn key(&mut self) -> Result<(), Malformed> {
-        self.skip_blanks();
-        if self.peek() != Some(b'"') {
+        if self.next() != Some(b'"') {
             return Err(self.syntax());
         }
         let key = self.string(true)?;
-        if let Some(Open { members: Some((keys, last)), .. }) = self.open.last_mut() {
-            last.clone_from(&key);
-            if !keys.insert(key) {
-                let named = self.open.iter().take(3).filter_map(|open| open.members.as_ref());
-                return Err(Malformed::Duplicate(named.map(|(_, key)| key.clone().into_owned()).collect()));
-            }
+        if !self.is_new(key) {
+            let named = self.open.iter().take(3).filter_map(|open| open.members.as_ref());
+            return Err(Malformed::Duplicate(named.map(|members| members.last.clone().into_owned()).collect()));
         }
-        self.skip_blanks();
-        if self.peek() != Some(b':') {
+        if self.next() != Some(b':') {
             return Err(self.syntax());
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Notes a key of the innermost object; returns whether it is the first of its name there. A few are compared, which
+    /// takes less time and memory than hashes.
+    fn is_new(&mut self, key: Cow<'d, str>) -> bool {
+        let Some(Open { members: Some(members), .. }) = self.open.last_mut() else { return true };
+        members.last.clone_from(&key);
+        let few = &self.keys[members.from..];
+        if few.contains(&key) {
+            return false;
+        }
+        if few.len() < FEW {
+            self.keys.push(key);
+            return true;
+        }
+        members.more.insert(key)
     }
 
     /// Reads a string; returns its text where it is a key, which is no secret.
@@ -181,28 +208,29 @@ impl<'d> Scanner<'d> {
         let mut kind = Kind::String;
         self.at += 1;
         loop {
+            let rest = &text.as_bytes()[self.at..];
+            self.at += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20)).unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     kind = Kind::Escaped;
                     self.escape()?;
                 }
-                Some(0x20..) => self.at += 1,
                 _ => return Err(self.syntax()),
             }
         }
         self.at += 1;
-        let raw = &text[start..self.at];
-        let decoded = match kind {
-            Kind::Escaped => Some(Zeroizing::new(unescaped(raw).ok_or(Malformed::Text)?)),
-            _ => None,
+        // What is no key and has no escape stays where it is.
+        let text = match (kind, is_key) {
+            (Kind::Escaped, _) => {
+                let decoded = Zeroizing::new(unescaped(&text[start..self.at]).ok_or(Malformed::Text)?);
+                if is_key { Cow::Owned((*decoded).clone()) } else { Cow::Borrowed("") }
+            }
+            (_, true) => Cow::Borrowed(&text[start + 1..self.at - 1]),
+            (_, false) => Cow::Borrowed(""),
         };
         self.push(kind, start, is_key)?;
-        Ok(match decoded {
-            _ if !is_key => Cow::Borrowed(""),
-            Some(decoded) => Cow::Owned((*decoded).clone()),
-            None => Cow::Borrowed(&raw[1..raw.len() - 1]),
-        })
+        Ok(text)
     }
 
     fn escape(&mut self) -> Result<(), Malformed> {
@@ -282,8 +310,14 @@ impl<'d> Scanner<'d> {
         found
     }
 
-    fn skip_blanks(&mut self) {
-        while self.skip(b" \n\r\t") {}
+    /// Passes over white space and returns what stands behind it.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                other => return other,
+            }
+        }
     }
 
     /// The fault of what stands here.

@@ -70,8 +70,10 @@ impl Kv {
 
     fn read_one(&self, path: &str, version: Option<u64>) -> Result<KvData, VaultError> {
         let step = Step::Read { mount: self.mount.clone(), path: path.to_owned(), version, handed_in: false };
-        let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
-        let url = format!("{}{query}", self.url("data", path, &step)?);
+        let mut url = self.url("data", path, &step)?;
+        if let Some(version) = version {
+            url.push_str(&format!("?version={version}"));
+        }
         let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
             read::versioned(answer, endpoint, &step, request)
                 .map(|(data, metadata, id)| KvData::new(&data, metadata, id, (endpoint.at(), &step)))
@@ -322,7 +324,7 @@ impl Kv {
     /// `mount/part/path`, encoded.
     fn url(&self, part: &str, path: &str, step: &Step) -> Result<String, VaultError> {
         let path = path::checked(path.trim_matches('/')).map_err(|why| self.failed(step, What::Path(why)))?;
-        Ok(format!("{}/{part}/{path}", self.mount_url(step)?))
+        Ok([&self.mount_url(step)?, part, &path].join("/"))
     }
 
     /// The error of a request that is not sent.
