@@ -134,7 +134,7 @@ pub enum Problem {
 /// # Examples
 ///
 /// ```
-/// use vault_exec::json::Object;
+/// use vault_client::json::Object;
 /// use vault_exec::secrets::{Carrier, Rules, Selected, collect, sentences};
 ///
 /// let secret = Object::parse(br#"{"db-url": "postgres://db/shop", "PORT": 8080, "LD_PRELOAD": "/x.so"}"#).unwrap();

@@ -19,7 +19,7 @@ use crate::support::system::names;
 
 faults! { FAULTS, scripted;
     a_call_that_guards_the_process_is_needed_before_anything_is_asked: "a seccomp profile without `prctl`, `rt_sigaction`, `rt_sigprocmask` or `signalfd4`", Settings, 71, AtOnce;
-    a_call_that_the_network_needs_is_named: "a seccomp profile without `eventfd2`, `clone3`, `socket`, `getsockopt`, `setsockopt` or `poll`", Connect, 71, AtOnce;
+    a_call_that_the_network_needs_is_named: "a seccomp profile without `pipe2`, `clone3`, `socket`, `getsockopt`, `setsockopt` or `poll`", Connect, 71, AtOnce;
     a_profile_without_execve_costs_the_token_and_starts_nothing: "a seccomp profile without `execve`", Handover, 71 | 126, AtOnce;
 }
 
@@ -71,7 +71,7 @@ fn expected(run: Run, call: &str, errno: Errno) -> End {
         // It starts, and `echo` cannot write either.
         "write" => End::Unsaid(1),
         _ if run == Run::Passthrough => End::Well,
-        "prctl" | "rt_sigaction" | "rt_sigprocmask" | "signalfd4" | "eventfd2" | "socket" | "getsockopt"
+        "prctl" | "rt_sigaction" | "rt_sigprocmask" | "signalfd4" | "pipe2" | "socket" | "getsockopt"
         | "setsockopt" | "recvfrom" => refused(call),
         "poll" | "ppoll" => refused("poll or ppoll"),
         // Where there is none at all, the C library makes threads by another.
@@ -178,7 +178,7 @@ fn a_call_that_guards_the_process_is_needed_before_anything_is_asked() {
 
 fn a_call_that_the_network_needs_is_named() {
     denied_one_by_one(&[
-        ("eventfd2", libc::SYS_eventfd2),
+        ("pipe2", libc::SYS_pipe2),
         ("socket", libc::SYS_socket),
         ("poll", libc::SYS_poll),
         ("getsockopt", libc::SYS_getsockopt),
