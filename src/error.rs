@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 pub use vault_client::settings::SettingFault;
-use vault_client::{ErrorKind, Seconds, VaultError};
+use vault_client::{ErrorKind, Seconds, VaultError, What};
 
 use crate::install::InstallError;
 use crate::process::Refused;
@@ -180,6 +180,8 @@ impl Error {
             Self::Late(_) => Code::Unreachable,
             Self::Settings(_) => Code::Config,
             Self::Unread { .. } => Code::Absent,
+            // Whether the mount or the path is not there, something is absent.
+            Self::Vault(error) if matches!(error.fault().what, What::NoMount { .. }) => Code::Absent,
             Self::Vault(error) => Code::of(error.kind()),
             Self::Secrets { code, .. } => *code,
             Self::Command { fault, .. } => match fault {

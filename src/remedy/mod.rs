@@ -96,7 +96,7 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&str>) -> Option<Remedy> {
                 .into()
         }
         What::Version1 => "set VAULT_MOUNT_POINT to a KV version 2 mount, or upgrade this one".into(),
-        What::Absent { .. } => in_namespace(read::absent(step), namespace),
+        What::Absent { .. } | What::NoMount { .. } => in_namespace(read::absent(step), namespace),
         What::Deleted { .. } => in_namespace(
             "undelete it, write a new version, or pin another one with VAULT_SECRET_VERSION".into(),
             namespace,

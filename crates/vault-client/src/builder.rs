@@ -1,5 +1,6 @@
 //! Makes a client, from what a program sets and, below that, from the environment.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,12 @@ pub struct VaultClientBuilder {
     lanes: Option<usize>,
     observer: Arc<dyn Observer>,
     ignores_environment: bool,
+}
+
+impl fmt::Debug for VaultClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VaultClientBuilder")
+    }
 }
 
 impl VaultClient {

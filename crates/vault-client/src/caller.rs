@@ -1,5 +1,6 @@
 //! Requests with the kept token: where a token is dead, it is replaced, and the request is sent once more.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,12 +23,14 @@ struct Shared {
     keeper: Keeper,
     /// The state that the cluster had come to with the last write of this client.
     index: Mutex<Option<Arc<str>>>,
+    /// The mounts that were looked at, by namespace and name, and whether they are KV version 1.
+    mounts: Mutex<BTreeMap<(Option<String>, String), bool>>,
 }
 
 impl Caller {
     /// One that sends to `endpoint` with the tokens of `keeper`.
     pub fn new(endpoint: Endpoint, keeper: Keeper) -> Self {
-        Self { shared: Arc::new(Shared { keeper, index: Mutex::new(None) }), endpoint }
+        Self { shared: Arc::new(Shared { keeper, index: Mutex::new(None), mounts: Mutex::default() }), endpoint }
     }
 
     /// The same token, sent to `endpoint`.
@@ -43,6 +46,28 @@ impl Caller {
     /// What keeps the token alive.
     pub fn keeper(&self) -> &Keeper {
         &self.shared.keeper
+    }
+
+    /// Whether `mount`, encoded as `url`, is KV version 1, as far as the server tells; it is asked once. A write there goes
+    /// well, and stores the secret elsewhere.
+    /// [`GET sys/internal/ui/mounts/{path}`](https://openbao.org/api-docs/system/internal-ui-mounts/)
+    pub fn is_version_1(&self, mount: &str, url: &str) -> Result<bool, VaultError> {
+        let key = (self.endpoint.namespace().map(str::to_owned), mount.to_owned());
+        let known = || self.shared.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(&key) {
+            return Ok(*known);
+        }
+        let held = self.keeper().token(&self.endpoint)?;
+        let path = format!("sys/internal/ui/mounts/{url}");
+        let answer = self.endpoint.try_once(&Step::Preflight, &held.session.get(&path)).ok();
+        let data = answer.and_then(|answer| answer.document().ok()?.object(&["data"]).ok());
+        let is_version_1 = data.is_some_and(|data| {
+            let is_kv = data.string("type").is_ok_and(|kind| matches!(kind.as_str(), "kv" | "generic"));
+            let version = data.object(&["options"]).ok().and_then(|options| options.string("version").ok());
+            is_kv && version.is_none_or(|version| version.as_str() != "2")
+        });
+        known().insert(key, is_version_1);
+        Ok(is_version_1)
     }
 
     /// Runs `step`: sends `request` with the token, and reads the answer. Where a dead token is the

@@ -79,6 +79,9 @@ impl VaultClient {
     /// [`ErrorKind::NotReady`] where it is not initialised or sealed, [`ErrorKind::Unreachable`], [`ErrorKind::Tls`] or
     /// [`ErrorKind::NotVault`] where it cannot be asked.
     pub fn status(&self) -> Result<Status, VaultError> {
+        if self.0.keeper().is_closed() {
+            return Err(VaultError::closed());
+        }
         self.0.endpoint().status().map(|version| Status { version })
     }
 
@@ -88,7 +91,10 @@ impl VaultClient {
     ///
     /// The login's, with any kind.
     pub fn token(&self) -> Result<TokenInfo, VaultError> {
-        Ok(self.0.keeper().token(self.0.endpoint())?.info())
+        let held = self.0.keeper().token(self.0.endpoint())?;
+        let info = held.info();
+        // One that could not be looked up as it came is so now, or it is told why not.
+        if info.is_known() { Ok(info) } else { held.session.look_up_at(self.0.endpoint()) }
     }
 
     /// Renews the token now; where the server refuses that, logs in again. The keeper does it in time by itself.

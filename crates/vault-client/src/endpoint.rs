@@ -60,6 +60,11 @@ impl Endpoint {
         &self.server.at
     }
 
+    /// The namespace that it is asked in.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// How long and how often it tries.
     pub fn limits(&self) -> Limits {
         self.limits

@@ -31,9 +31,9 @@ impl VaultError {
         Self::new("", Step::Credential, What::Settings(faults).into(), Effort::default())
     }
 
-    /// The client was closed before `step`.
-    pub(crate) fn closed(at: &str, step: Step) -> Self {
-        Self::new(at, step, What::Closed.into(), Effort::default())
+    /// The client was closed before.
+    pub(crate) fn closed() -> Self {
+        Self::new("", Step::Credential, What::Closed.into(), Effort::default())
     }
 
     /// The same, asked in this namespace.
@@ -59,7 +59,8 @@ impl VaultError {
 
     /// Whether the same call may succeed later without anybody's act.
     pub fn is_retryable(&self) -> bool {
-        !matches!(self.0.fault.retry, Retry::Never | Retry::InWait)
+        // What may stay as it is was tried often enough.
+        !matches!(self.0.fault.retry, Retry::Never | Retry::InWait | Retry::Again)
     }
 
     /// The server's address, without credentials.
@@ -108,12 +109,11 @@ impl VaultError {
     /// Where it failed, and doing what: the text before [`Fault::told`]. Empty where no server was asked.
     pub fn subject(&self) -> String {
         let Inner { at, step, fault, .. } = &*self.0;
+        let is_placed = fault.kind() == ErrorKind::NotFound || matches!(fault.what, What::NoMount { .. });
         match step {
             None | Some(Step::Credential) => String::new(),
             // What is absent is named by its place, and what is asked first needs no name.
-            Some(step)
-                if *step == Step::Status || fault.kind() == ErrorKind::NotFound || fault.what.verb().is_some() =>
-            {
+            Some(step) if *step == Step::Status || is_placed || fault.what.verb().is_some() => {
                 format!("vault at {at}: ")
             }
             Some(step) => format!("vault at {at}: {}: ", step.subject()),

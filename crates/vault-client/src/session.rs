@@ -162,7 +162,12 @@ impl Session {
     /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) where the token is dead or may not look itself up; as for
     /// [`Endpoint::login`] otherwise.
     pub fn look_up(&self) -> Result<TokenInfo, VaultError> {
-        self.endpoint.step(&Step::LookUp, |call| self.look_up_once(&self.endpoint, call))
+        self.look_up_at(&self.endpoint)
+    }
+
+    /// The same under the limits of `endpoint`.
+    pub(crate) fn look_up_at(&self, endpoint: &Endpoint) -> Result<TokenInfo, VaultError> {
+        endpoint.step(&Step::LookUp, |call| self.look_up_once(endpoint, call))
     }
 
     /// One look-up at `endpoint`.

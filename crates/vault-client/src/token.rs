@@ -7,33 +7,49 @@ use serde::Serialize;
 
 use crate::json::{Malformed, Object};
 use crate::text::Scrubber;
-use crate::time::{Seconds, since_boot};
+use crate::time::{Seconds, serial, since_boot};
 
 /// What is known of a token. The token itself is not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TokenInfo {
     /// How long it lives, counted from [`TokenInfo::obtained_at`]; zero where it has no end.
+    #[serde(serialize_with = "serial::seconds")]
     pub lease_duration: Duration,
     /// Whether it can be renewed.
     pub renewable: bool,
     /// The policies that it has.
     pub policies: Vec<String>,
     /// When it was obtained or renewed last, by the clock of this machine.
+    #[serde(serialize_with = "serial::rfc3339")]
     pub obtained_at: SystemTime,
     /// The same by a clock that nobody sets.
     #[serde(skip)]
     obtained: Duration,
+    /// Whether the server has told it.
+    #[serde(skip)]
+    is_known: bool,
 }
 
 impl Default for TokenInfo {
     /// A token of which nothing is known.
     fn default() -> Self {
         let (lease_duration, policies) = (Duration::ZERO, Vec::new());
-        Self { lease_duration, renewable: false, policies, obtained_at: SystemTime::now(), obtained: since_boot() }
+        let (obtained_at, obtained) = (SystemTime::now(), since_boot());
+        Self { lease_duration, renewable: false, policies, obtained_at, obtained, is_known: true }
     }
 }
 
 impl TokenInfo {
+    /// What is known of a token that was handed in, and may not look itself up or could not.
+    pub(crate) fn unknown() -> Self {
+        Self { is_known: false, ..Self::default() }
+    }
+
+    /// Whether the server has told it.
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
     /// Reads the `auth` of an answer to a login or a renewal whose request was sent at `sent`, in time since boot.
     /// [Token API](https://openbao.org/api-docs/auth/token/#renew-a-token-self)
     pub(crate) fn of_auth(auth: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Malformed> {
@@ -58,6 +74,7 @@ impl TokenInfo {
             policies: said.strings("policies").into_iter().map(|it| scrubber.clean(&[it])).collect(),
             obtained_at: SystemTime::now(),
             obtained: sent,
+            is_known: true,
         }
     }
 

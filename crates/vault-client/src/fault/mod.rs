@@ -118,6 +118,11 @@ pub enum What {
         /// The server's words, if any.
         said: String,
     },
+    /// There is no such mount, or it is of another engine.
+    NoMount {
+        /// The server's words.
+        said: String,
+    },
     /// The version was deleted.
     Deleted {
         /// Its number.
@@ -145,6 +150,8 @@ pub enum What {
     DeadAgain,
     /// This happened after a part of the request was sent: whether it was done is not known.
     Unsure(Box<Self>),
+    /// Versions count from 1 on; 0 is none.
+    NoVersion,
     /// The mount's name cannot be sent.
     Mount(Unsendable),
     /// The path cannot be sent.
@@ -357,9 +364,13 @@ impl What {
             Self::NotVault(_) | Self::TooManyNodes | Self::Redirected { .. } => ErrorKind::NotVault,
             Self::Answered(answered) => answered.why.kind(),
             Self::WithoutToken | Self::Wrapped { .. } | Self::DeadAgain => ErrorKind::Denied,
-            Self::Version1 | Self::StoredInVersion1 | Self::Mount(_) | Self::Path(_) | Self::NoHeader(_) => {
-                ErrorKind::Rejected
-            }
+            Self::NoMount { .. }
+            | Self::NoVersion
+            | Self::Version1
+            | Self::StoredInVersion1
+            | Self::Mount(_)
+            | Self::Path(_)
+            | Self::NoHeader(_) => ErrorKind::Rejected,
             Self::Absent { .. } | Self::Deleted { .. } | Self::Destroyed { .. } | Self::Null { .. } => {
                 ErrorKind::NotFound
             }

@@ -12,8 +12,10 @@ use crate::time::{Limit, Seconds};
 impl Fault {
     /// The cause, told of `step`: with its subject, or its place, where the cause alone does not say what it speaks of.
     pub fn told(&self, step: &Step) -> String {
-        if let Some(place) = step.place().filter(|_| self.kind() == ErrorKind::NotFound) {
+        let is_placed = self.kind() == ErrorKind::NotFound || matches!(self.what, What::NoMount { .. });
+        if let Some(place) = step.place().filter(|_| is_placed) {
             return match &self.what {
+                What::NoMount { said } => format!("nothing at {place}{}", Bracketed(said)),
                 What::Absent { version, said } => format!("{} at {place}{}", nothing(*version), Bracketed(said)),
                 what => format!("{place} {what}"),
             };
@@ -70,6 +72,8 @@ impl fmt::Display for What {
             Self::Wrapped { .. } => f.write_str("answered with a wrapped token instead"),
             Self::Version1 => f.write_str("gave data without a version, as a KV version 1 mount does"),
             Self::Absent { version, said } => write!(f, "{} there{}", nothing(*version), Bracketed(said)),
+            Self::NoMount { said } => write!(f, "there is no such mount{}", Bracketed(said)),
+            Self::NoVersion => f.write_str("version 0 is none; they count from 1 on"),
             Self::Deleted { number, at: None } => write!(f, "version {number} was deleted"),
             Self::Deleted { number, at: Some(at) } => write!(f, "version {number} was deleted at {at}"),
             Self::Destroyed { number } => write!(f, "version {number} was destroyed"),
@@ -121,7 +125,7 @@ impl Unsendable {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(key) => write!(f, "the key {key} is missing"),
+            Self::Missing(key) => write!(f, "the key {} is missing", text::quoted(key)),
             Self::OtherType => f.write_str("a value has another type than the program expects"),
             Self::Twice(key) => write!(f, "the key {key} stands twice in it"),
             Self::NoJson => f.write_str("what is to be written cannot be made JSON"),

@@ -20,8 +20,13 @@ pub(super) fn refused(version: Option<u64>, said: Said) -> Fault {
 
 /// What is not there, as far as the answer tells.
 pub(super) fn absent(version: Option<u64>, said: Said) -> What {
-    // A deleted or destroyed version answers 404 with the whole envelope.
-    let metadata = said.document.as_ref().and_then(|it| it.object(&["data", "metadata"]).ok());
+    if matches!(said.meaning, Some(Meaning::NoMount | Meaning::OtherMethod)) {
+        return What::NoMount { said: said.texts };
+    }
+    // A deleted or destroyed version answers 404 with the whole envelope, a PATCH of one with its metadata alone.
+    let data = said.document.as_ref().and_then(|it| it.object(&["data"]).ok());
+    let metadata = data.map(|data| data.object(&["metadata"]).unwrap_or(data));
+    let metadata = metadata.filter(|it| it.get("version").is_some());
     let Some(metadata) = metadata else { return What::Absent { version, said: said.texts } };
     let number = metadata.number("version").unwrap_or_default();
     if metadata.bool("destroyed").unwrap_or_default() {

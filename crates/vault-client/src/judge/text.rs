@@ -12,6 +12,8 @@ pub enum Meaning {
     Bare,
     /// The token is expired, revoked or another server's; no policy is at fault.
     DeadToken,
+    /// There is no such mount.
+    NoMount,
     /// There is no such namespace.
     NoNamespace,
     /// The namespace is sealed, while the server is not.
@@ -60,6 +62,8 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     // sdk/helper/consts/error.go, ErrNamespaceSealed and ErrAPILocked; Vault has the second as well.
     (&[503], Part("namespace is sealed"), Meaning::SealedNamespace),
     (&[503], Part("API access to this namespace has been locked"), Meaning::LockedNamespace),
+    // internal/vault/router.go, in Vault too.
+    (&[404], Part("no handler for route"), Meaning::NoMount),
     // internal/builtin/credential/kubernetes/path_login.go; jwt/path_login.go leaves out `backend`.
     (&[400, 500], Part("could not load backend configuration"), Meaning::Unconfigured),
     (&[400, 500], Part("could not load configuration"), Meaning::OtherMethod),

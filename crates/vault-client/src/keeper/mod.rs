@@ -137,6 +137,11 @@ impl Keeper {
         }
     }
 
+    /// Whether the keeping has ended.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.shared.lock().phase, Phase::Ending(_) | Phase::Ended(_))
+    }
+
     /// Ends the keeping: revokes the token where that is owed, and waits for it up to two seconds. Calls after it fail.
     pub fn close(&self) -> Revoked {
         self.shared.end(true)
@@ -162,7 +167,7 @@ impl Shared {
                 let mut state = self.lock();
                 let now = since_boot();
                 if let Phase::Ending(_) | Phase::Ended(_) = state.phase {
-                    return Err(VaultError::closed(caller.at(), self.login.step()));
+                    return Err(VaultError::closed());
                 }
                 if let Some(held) = state.live(self.login.origin(), now) {
                     return Ok(held);
@@ -203,7 +208,7 @@ impl Shared {
     /// Looks a token up that was handed in, once.
     fn introduce(&self, session: Session, endpoint: &Endpoint) -> (Session, TokenInfo) {
         let info = if session.is_handed_in() {
-            session.look_up_once(endpoint, &endpoint.call()).unwrap_or_default()
+            session.look_up_once(endpoint, &endpoint.call()).unwrap_or_else(|_| TokenInfo::unknown())
         } else {
             session.info.clone()
         };
@@ -221,7 +226,7 @@ impl Shared {
             Ok(_) if matches!(state.phase, Phase::Ending(_) | Phase::Ended(_)) => {
                 // The session revokes its token as it is dropped.
                 drop(state);
-                Err(VaultError::closed(self.endpoint.at(), self.login.step()))
+                Err(VaultError::closed())
             }
             Ok((session, info)) => {
                 state.plan.obtained(sent, lease(&info), spread());

@@ -19,6 +19,7 @@ use crate::http::{Answer, Method, Request};
 use crate::json;
 use crate::judge;
 use crate::step::{Step, Verb};
+use crate::text::shown;
 pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
@@ -37,7 +38,7 @@ pub enum Cas {
 }
 
 /// A KV version 2 mount. Paths are given without `data/` and are encoded here: everything may stand in them but empty
-/// segments, `.`, `..` and control characters.
+/// segments, `.`, `..` and control characters. Slashes at both ends are left out.
 #[derive(Clone, Debug)]
 pub struct Kv {
     caller: Caller,
@@ -68,8 +69,27 @@ impl Kv {
         self.read_one(path, Some(version))
     }
 
+    /// Refuses version 0, which the server takes for the latest.
+    fn demand_versions(&self, step: &Step, versions: &[u64]) -> Result<(), VaultError> {
+        if versions.contains(&0) { Err(self.failed(step, What::NoVersion)) } else { Ok(()) }
+    }
+
+    /// Refuses to change anything in a mount of KV version 1, where the server would take it for a secret of its own.
+    fn demand_version_2(&self, step: &Step) -> Result<(), VaultError> {
+        let is_version_1 = self.caller.is_version_1(&self.mount, &self.mount_url(step)?)?;
+        if is_version_1 { Err(self.failed(step, What::Version1)) } else { Ok(()) }
+    }
+
+    /// What is not there may be in a mount of KV version 1.
+    fn or_version_1(&self, error: VaultError, step: &Step) -> VaultError {
+        let looks_so = error.kind() == ErrorKind::NotFound && error.version().is_none();
+        let other = if looks_so { self.demand_version_2(step).err() } else { None };
+        other.filter(|it| it.kind() == ErrorKind::Rejected).unwrap_or(error)
+    }
+
     fn read_one(&self, path: &str, version: Option<u64>) -> Result<KvData, VaultError> {
-        let step = Step::Read { mount: self.mount.clone(), path: path.to_owned(), version, handed_in: false };
+        let step = Step::Read { mount: shown(&self.mount), path: shown(path), version, handed_in: false };
+        self.demand_versions(&step, version.as_slice())?;
         let mut url = self.url("data", path, &step)?;
         if let Some(version) = version {
             url.push_str(&format!("?version={version}"));
@@ -78,7 +98,7 @@ impl Kv {
             read::versioned(answer, endpoint, &step, request)
                 .map(|(data, metadata, id)| KvData::new(&data, metadata, id, (endpoint.at(), &step)))
         };
-        self.caller.run(&step, &Request::get(&url), &read)
+        self.caller.run(&step, &Request::get(&url), &read).map_err(|error| self.or_version_1(error, &step))
     }
 
     /// Writes `data`, which must serialise as an object, as a new version of `path`.
@@ -117,6 +137,7 @@ impl Kv {
     ///
     /// As for [`Kv::read_version`] and [`Kv::write`].
     pub fn rollback(&self, path: &str, version: u64) -> Result<KvVersion, VaultError> {
+        self.demand_versions(&self.step(Verb::Write, path), &[version])?;
         self.rollback_if(path, version, Cas::At(self.latest(path)?))
     }
 
@@ -140,6 +161,7 @@ impl Kv {
     }
 
     fn put(&self, step: &Step, method: Method, path: &str, body: &[u8]) -> Result<KvVersion, VaultError> {
+        self.demand_version_2(step)?;
         let url = self.url("data", path, step)?;
         let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
             if answer.status == 204 {
@@ -172,6 +194,7 @@ impl Kv {
     pub fn delete(&self, path: &str) -> Result<(), VaultError> {
         let step = self.step(Verb::Delete, path);
         let url = self.url("data", path, &step)?;
+        self.demand_version_2(&step)?;
         self.caller.run(&step, &Request::delete(&url), &done)
     }
 
@@ -206,12 +229,14 @@ impl Kv {
 
     fn of_versions(&self, verb: Verb, path: &str, versions: &[u64]) -> Result<(), VaultError> {
         let step = self.step(verb, path);
+        self.demand_versions(&step, versions)?;
         let url = self.url(verb.name(), path, &step)?;
         let body = serde_json::json!({ "versions": versions }).to_string();
         self.post(&step, &url, body.as_bytes())
     }
 
     fn post(&self, step: &Step, url: &str, body: &[u8]) -> Result<(), VaultError> {
+        self.demand_version_2(step)?;
         self.caller.run(step, &Request::post(url, body), &done)
     }
 
@@ -249,6 +274,7 @@ impl Kv {
     pub fn delete_all(&self, path: &str) -> Result<(), VaultError> {
         let step = self.step(Verb::DeleteAll, path);
         let url = self.url("metadata", path, &step)?;
+        self.demand_version_2(&step)?;
         self.caller.run(&step, &Request::delete(&url), &done)
     }
 
@@ -314,7 +340,7 @@ impl Kv {
     }
 
     fn step(&self, verb: Verb, path: &str) -> Step {
-        Step::Secret { verb, mount: self.mount.clone(), path: path.to_owned() }
+        Step::Secret { verb, mount: shown(&self.mount), path: shown(path) }
     }
 
     fn mount_url(&self, step: &Step) -> Result<String, VaultError> {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::json::{Malformed, Object};
+use crate::time::serial;
 
 /// A version of a secret. Times are as the server wrote them; they serialise in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,14 +14,15 @@ pub struct KvVersion {
     /// Its number, from 1 on.
     pub version: u64,
     /// When it was written.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "serial::rfc3339")]
     pub created_time: SystemTime,
     /// When it was deleted, or will be, where the mount or the secret has `delete_version_after`.
-    #[serde(serialize_with = "rfc3339_or_null")]
+    #[serde(serialize_with = "serial::rfc3339_or_null")]
     pub deletion_time: Option<SystemTime>,
     /// Whether its data is gone for good.
     pub destroyed: bool,
     /// The server's id of the request that told of it, which its audit log has too.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
@@ -28,10 +30,10 @@ pub struct KvVersion {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KvMetadata {
     /// When its first version was written.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "serial::rfc3339")]
     pub created_time: SystemTime,
     /// When it was changed last.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "serial::rfc3339")]
     pub updated_time: SystemTime,
     /// The number of the latest version; 0 where there is none.
     pub current_version: u64,
@@ -42,12 +44,14 @@ pub struct KvMetadata {
     /// Whether each write must name the version that it goes on top of.
     pub cas_required: bool,
     /// After how long a version is deleted; zero is never.
+    #[serde(serialize_with = "serial::seconds")]
     pub delete_version_after: Duration,
     /// What its owners have noted beside it.
     pub custom_metadata: BTreeMap<String, String>,
     /// The versions, ascending.
     pub versions: Vec<KvVersion>,
     /// The server's id of the request, which its audit log has too.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
@@ -61,7 +65,7 @@ pub struct MetadataOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cas_required: Option<bool>,
     /// After how long a version is deleted; zero is never.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds_or_null")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serial::seconds_or_null")]
     pub delete_version_after: Option<Duration>,
     /// What stands beside it, in place of all that stood there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +80,7 @@ pub struct KvConfig {
     /// Whether each write must name the version that it goes on top of.
     pub cas_required: bool,
     /// After how long a version is deleted; zero is never.
+    #[serde(serialize_with = "serial::seconds")]
     pub delete_version_after: Duration,
 }
 
@@ -169,30 +174,6 @@ fn go_duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339(*time))
-}
-
-#[expect(clippy::ref_option, reason = "serde calls it so")]
-fn rfc3339_or_null<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => rfc3339(time, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// As the server reads a duration. A part of a second is a whole one: zero would be never.
-#[expect(clippy::ref_option, reason = "serde calls it so")]
-fn seconds_or_null<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => {
-            let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-            serializer.collect_str(&format_args!("{whole}s"))
-        }
-        None => serializer.serialize_none(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +205,7 @@ mod tests {
               "10":{"created_time":"2026-01-03T00:00:00Z","deletion_time":"2026-01-04T00:00:00Z","destroyed":false},
               "9":{"created_time":"2026-01-02T03:04:05.5Z","deletion_time":"","destroyed":true}}}"#;
         let metadata = KvMetadata::of(&Object::parse(said).unwrap(), Some("id".into())).unwrap();
-        let expected = r#"{"created_time":"2026-01-02T03:04:05.500000000Z","updated_time":"2026-01-03T00:00:00Z","current_version":10,"oldest_version":9,"max_versions":0,"cas_required":true,"delete_version_after":{"secs":3600,"nanos":0},"custom_metadata":{"owner":"shop"},"versions":[{"version":9,"created_time":"2026-01-02T03:04:05.500000000Z","deletion_time":null,"destroyed":true,"request_id":null},{"version":10,"created_time":"2026-01-03T00:00:00Z","deletion_time":"2026-01-04T00:00:00Z","destroyed":false,"request_id":null}],"request_id":"id"}"#;
+        let expected = r#"{"created_time":"2026-01-02T03:04:05.500000000Z","updated_time":"2026-01-03T00:00:00Z","current_version":10,"oldest_version":9,"max_versions":0,"cas_required":true,"delete_version_after":"3600s","custom_metadata":{"owner":"shop"},"versions":[{"version":9,"created_time":"2026-01-02T03:04:05.500000000Z","deletion_time":null,"destroyed":true},{"version":10,"created_time":"2026-01-03T00:00:00Z","deletion_time":"2026-01-04T00:00:00Z","destroyed":false}],"request_id":"id"}"#;
         assert_eq!(serde_json::to_string(&metadata).unwrap(), expected);
     }
 }

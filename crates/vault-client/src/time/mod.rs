@@ -4,6 +4,7 @@ mod boot;
 mod call;
 mod cancel;
 mod limits;
+pub(crate) mod serial;
 mod span;
 mod turn;
 

@@ -2,6 +2,7 @@
 
 mod pem;
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -20,6 +21,18 @@ pub struct Tls {
     pub server_name: Option<String>,
     /// False switches every check of the server's certificate off.
     pub verify: bool,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (roots, identity) = (self.roots.as_ref().map(Vec::len), self.identity.is_some());
+        f.debug_struct("Tls")
+            .field("roots", &roots)
+            .field("identity", &identity)
+            .field("server_name", &self.server_name)
+            .field("verify", &self.verify)
+            .finish()
+    }
 }
 
 impl Default for Tls {
