@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
-use crate::fault::{ErrorKind, Fault};
+use crate::fault::{ErrorKind, Fault, What};
 use crate::http::{Answer, Request};
 use crate::keeper::{Held, Keeper};
 use crate::step::Step;
@@ -78,6 +78,15 @@ impl Caller {
         request: &Request,
         read: &dyn Fn(&Answer, &Endpoint, &Request) -> Result<T, Fault>,
     ) -> Result<T, VaultError> {
+        self.with(self.endpoint.for_one_operation()).run_within(step, request, read)
+    }
+
+    fn run_within<T>(
+        &self,
+        step: &Step,
+        request: &Request,
+        read: &dyn Fn(&Answer, &Endpoint, &Request) -> Result<T, Fault>,
+    ) -> Result<T, VaultError> {
         let keeper = &self.shared.keeper;
         let held = keeper.token(&self.endpoint)?;
         let sent = Instant::now();
@@ -108,6 +117,10 @@ impl Caller {
         let request = held.session.with(request);
         let request = Request { index: index.as_deref().or(request.index), ..request };
         self.endpoint.step(step, |call| {
+            // A further try must not be one with a token that was revoked meanwhile.
+            if self.keeper().is_closed() {
+                return Err(What::Closed.into());
+            }
             let answer = self.endpoint.ask(step, &request, call)?;
             if !matches!(step, Step::Read { .. }) {
                 self.note_index(&answer.index);

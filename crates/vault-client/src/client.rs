@@ -91,10 +91,11 @@ impl VaultClient {
     ///
     /// The login's, with any kind.
     pub fn token(&self) -> Result<TokenInfo, VaultError> {
-        let held = self.0.keeper().token(self.0.endpoint())?;
+        let endpoint = self.0.endpoint().for_one_operation();
+        let held = self.0.keeper().token(&endpoint)?;
         let info = held.info();
         // One that could not be looked up as it came is so now, or it is told why not.
-        if info.is_known() { Ok(info) } else { held.session.look_up_at(self.0.endpoint()) }
+        if info.is_known() { Ok(info) } else { held.session.look_up_at(&endpoint) }
     }
 
     /// Renews the token now; where the server refuses that, logs in again. The keeper does it in time by itself.
@@ -104,7 +105,7 @@ impl VaultClient {
     ///
     /// The renewal's or the login's, with any kind.
     pub fn renew(&self) -> Result<TokenInfo, VaultError> {
-        self.0.keeper().renew(self.0.endpoint())
+        self.0.keeper().renew(&self.0.endpoint().for_one_operation())
     }
 
     /// The same client under other limits. [`Limits::wait`] has no effect here: it is the first login's.

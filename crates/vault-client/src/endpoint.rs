@@ -12,9 +12,10 @@ use crate::judge::{self, Asked};
 use crate::observe::{Event, Observer};
 use crate::options::{Options, Tls};
 use crate::retry::{GivenUp, Policy};
+use crate::secret::Secret;
 use crate::step::{Step, Verb};
 use crate::text::{Scrubber, shown};
-use crate::time::{Call, Cancel, Ended, Limit, Limits};
+use crate::time::{Call, Cancel, Ended, Limit, Limits, after};
 
 /// A Vault or `OpenBao` server. Clones share its connections.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Endpoint {
     cancel: Cancel,
     namespace: Option<Arc<str>>,
     correlation: Option<Arc<str>>,
+    /// Whether its requests find a connection where all others are in use.
+    has_its_own_lane: bool,
 }
 
 struct Server {
@@ -51,8 +54,16 @@ impl Endpoint {
         let at = shown(&options.address.to_string());
         let server = Server { http, scrubber: Scrubber::default(), observer, at };
         let namespace = options.namespace.as_deref().map(Into::into);
-        let waits_until = Instant::now() + limits.wait;
-        Self { server: Arc::new(server), limits, waits_until, cancel, namespace, correlation: None }
+        let waits_until = after(Instant::now(), limits.wait);
+        Self {
+            server: Arc::new(server),
+            limits,
+            waits_until,
+            cancel,
+            namespace,
+            correlation: None,
+            has_its_own_lane: false,
+        }
     }
 
     /// The address, for messages.
@@ -73,7 +84,7 @@ impl Endpoint {
     /// The same server under other limits.
     #[must_use]
     pub fn within(&self, limits: Limits) -> Self {
-        Self { limits, waits_until: Instant::now() + limits.wait, ..self.clone() }
+        Self { limits, waits_until: after(Instant::now(), limits.wait), ..self.clone() }
     }
 
     /// The same server, asked in another namespace; none is the root namespace.
@@ -150,7 +161,7 @@ impl Endpoint {
     /// One attempt of an operation that ends at `end`, and by which limit.
     fn attempt(&self, (end, of): (Instant, Limit)) -> Call {
         let now = Instant::now();
-        let own = now + self.limits.request;
+        let own = after(now, self.limits.request);
         let (until, limit, length) = if own <= end {
             (own, Limit::Request, self.limits.request)
         } else {
@@ -173,13 +184,15 @@ impl Endpoint {
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     pub(crate) fn ask(&self, step: &Step, request: &Request, call: &Call) -> Result<Answer, Fault> {
         let request = self.addressed(step, request);
-        for (what, value) in [("namespace", request.namespace), ("correlation", request.correlation)] {
+        let token = request.token.map(Secret::expose);
+        for (what, value) in [("namespace", request.namespace), ("correlation", request.correlation), ("token", token)]
+        {
             // A line break in it would be a header of its own.
             if value.is_some_and(|value| !value.bytes().all(|byte| (b' '..=b'~').contains(&byte))) {
                 return Err(What::NoHeader(what).into());
             }
         }
-        let answer = self.server.http.call(&request, call).map_err(|none| {
+        let answer = self.server.http.call(&request, call, self.has_its_own_lane).map_err(|none| {
             if let Some(failed) = none.tls() {
                 self.note(&Event::Tls(&self.scrubber().clean(&[failed.error.to_string()])));
             }
@@ -200,6 +213,22 @@ impl Endpoint {
                 Err(Fault { request_id: said.as_ref().and_then(request_id), ..fault })
             }
         }
+    }
+
+    /// The same server, whose requests find a connection where all others are in use.
+    pub(crate) fn with_lane_of_its_own(&self) -> Self {
+        Self { has_its_own_lane: true, ..self.clone() }
+    }
+
+    /// The same server for one operation that begins now: all its steps end with its limit together.
+    pub(crate) fn for_one_operation(&self) -> Self {
+        let until = Some(self.limits.end(Instant::now()).0);
+        Self { limits: Limits { until, ..self.limits }, ..self.clone() }
+    }
+
+    /// As long as an operation may take that begins now.
+    pub(crate) fn whole(&self) -> Call {
+        Call::until(self.limits.end(Instant::now()).0, self.cancel.clone())
     }
 
     /// One attempt that begins now.
@@ -224,7 +253,7 @@ impl Endpoint {
 
     /// The answer to `request`, whatever its status; `None` where there is none.
     pub(crate) fn ask_once(&self, step: &Step, request: &Request) -> Option<Answer> {
-        self.server.http.call(&self.addressed(step, request), &self.call()).ok()
+        self.server.http.call(&self.addressed(step, request), &self.call(), self.has_its_own_lane).ok()
     }
 
     /// Sends `request` once, as [`Endpoint::ask`] does, without a further try.

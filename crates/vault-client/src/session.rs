@@ -188,7 +188,7 @@ impl Session {
         let answer = endpoint.ask(&step, &request, call)?;
         let broken = |fault: json::Malformed| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
         let auth = answer.document().and_then(|said| said.object(&["auth"])).map_err(broken)?;
-        TokenInfo::of_auth(&auth, sent, endpoint.scrubber()).map_err(broken)
+        TokenInfo::of_renewal(&auth, sent, endpoint.scrubber()).map_err(broken)
     }
 }
 

@@ -53,14 +53,21 @@ impl TokenInfo {
     /// Reads the `auth` of an answer to a login or a renewal whose request was sent at `sent`, in time since boot.
     /// [Token API](https://openbao.org/api-docs/auth/token/#renew-a-token-self)
     pub(crate) fn of_auth(auth: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Malformed> {
-        let lease_duration = Duration::from_secs(auth.number("lease_duration")?);
+        let lease_duration = seconds(auth.number("lease_duration")?);
         Ok(Self::new(lease_duration, auth, sent, scrubber))
+    }
+
+    /// The same of a renewal, after which a token without a lease has less than a second left.
+    pub(crate) fn of_renewal(auth: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Malformed> {
+        let info = Self::of_auth(auth, sent, scrubber)?;
+        let lease_duration = info.lease_duration.max(Duration::from_millis(1));
+        Ok(Self { lease_duration, ..info })
     }
 
     /// Reads the `data` of an answer to a look-up.
     /// [Token API](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
     pub(crate) fn of_look_up(data: &Object, sent: Duration, scrubber: &Scrubber) -> Result<Self, Malformed> {
-        let ttl = Duration::from_secs(data.number("ttl")?);
+        let ttl = seconds(data.number("ttl")?);
         // A TTL of zero with a time at which it expires is one of less than a second.
         let ends = data.get("expire_time").is_some();
         let lease_duration = if ttl.is_zero() && ends { Duration::from_millis(1) } else { ttl };
@@ -112,6 +119,11 @@ impl TokenInfo {
     pub(crate) fn sent(&self) -> Duration {
         self.obtained
     }
+}
+
+/// More seconds than fit into 136 years are as good as so many.
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number.min(u32::MAX.into()))
 }
 
 impl fmt::Display for TokenInfo {

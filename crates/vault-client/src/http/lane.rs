@@ -78,12 +78,14 @@ impl Lanes {
         Self { make: Box::new(make), most: most.max(1), state: Mutex::default() }
     }
 
-    /// Lends a lane for `call`; waits for one where all are lent.
+    /// Lends a lane for `call`; waits for one where all are lent, unless `extra` allows for one more.
     ///
     /// # Errors
     ///
     /// `call` ended first.
-    pub fn lend(&self, call: &Call) -> Result<Lent<'_>, Ended> {
+    pub fn lend(&self, call: &Call, extra: bool) -> Result<Lent<'_>, Ended> {
+        let most = self.most + usize::from(extra);
+        let mut was_first = false;
         loop {
             let turn = {
                 let mut state = self.lock();
@@ -92,7 +94,7 @@ impl Lanes {
                     lane.slot.set(call);
                     return Ok(Lent { lanes: self, lane: Some(lane), generation });
                 }
-                if state.made < self.most {
+                if state.made < most {
                     state.made += 1;
                     drop(state);
                     let lane = (self.make)();
@@ -100,13 +102,19 @@ impl Lanes {
                     return Ok(Lent { lanes: self, lane: Some(lane), generation });
                 }
                 let turn = Turn::begin().map_err(Ended::Refused)?;
-                state.waiting.push_back(turn.clone());
+                // Who came just after another one keeps its place.
+                if was_first {
+                    state.waiting.push_front(turn.clone());
+                } else {
+                    state.waiting.push_back(turn.clone());
+                }
                 turn
             };
             if let Err(ended) = turn.wait(call) {
                 self.give_up(&turn);
                 return Err(ended);
             }
+            was_first = true;
         }
     }
 
@@ -156,7 +164,7 @@ impl std::ops::Deref for Lent<'_> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let mut state = self.lanes.lock();
-        if self.generation == state.generation {
+        if self.generation == state.generation && state.made <= self.lanes.most {
             state.idle.extend(self.lane.take());
         } else {
             state.made -= 1;
@@ -190,22 +198,24 @@ mod tests {
     #[test]
     fn a_lane_that_is_given_back_is_lent_again_and_no_more_are_made_than_there_may_be() {
         let (made, lanes) = lanes(2);
-        drop(lanes.lend(&call()).unwrap());
-        let both = [lanes.lend(&call()).unwrap(), lanes.lend(&call()).unwrap()];
+        drop(lanes.lend(&call(), false).unwrap());
+        let both = [lanes.lend(&call(), false).unwrap(), lanes.lend(&call(), false).unwrap()];
         let short = Call::until(Instant::now() + Duration::from_millis(5), Cancel::never());
-        assert_eq!(lanes.lend(&short).err(), Some(Ended::Deadline));
+        assert_eq!(lanes.lend(&short, false).err(), Some(Ended::Deadline));
+        drop(lanes.lend(&call(), true).unwrap());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| lanes.lend(&call()).map(drop));
+            let waiting = scope.spawn(|| lanes.lend(&call(), false).map(drop));
             drop(both);
             assert_eq!(waiting.join().unwrap(), Ok(()));
         });
-        assert_eq!(made.load(Ordering::Relaxed), 2);
+        // The extra one was made, and not kept.
+        assert_eq!((made.load(Ordering::Relaxed), lanes.lock().made), (3, 2));
     }
 
     #[test]
     fn who_gave_up_in_its_turn_passes_it_on() {
         let (_, lanes) = lanes(1);
-        let lent = lanes.lend(&call()).unwrap();
+        let lent = lanes.lend(&call(), false).unwrap();
         let (first, second) = (Turn::begin().unwrap(), Turn::begin().unwrap());
         lanes.lock().waiting.extend([first.clone(), second.clone()]);
         drop(lent);
@@ -216,11 +226,11 @@ mod tests {
     #[test]
     fn renewed_lanes_are_made_anew_those_in_use_after_their_exchange() {
         let (made, lanes) = lanes(2);
-        let in_use = lanes.lend(&call()).unwrap();
-        drop(lanes.lend(&call()).unwrap());
+        let in_use = lanes.lend(&call(), false).unwrap();
+        drop(lanes.lend(&call(), false).unwrap());
         lanes.renew();
         drop(in_use);
-        drop([lanes.lend(&call()).unwrap(), lanes.lend(&call()).unwrap()]);
+        drop([lanes.lend(&call(), false).unwrap(), lanes.lend(&call(), false).unwrap()]);
         assert_eq!((made.load(Ordering::Relaxed), lanes.lock().made), (4, 2));
     }
 }

@@ -222,11 +222,13 @@ impl Http {
         }
     }
 
-    /// Sends `request` and reads the answer to its end, so that the connection can be kept.
-    pub fn call(&self, request: &Request, call: &Call) -> Result<Answer, NoAnswer> {
+    /// Sends `request` and reads the answer to its end, so that the connection can be kept; with a lane of its own it waits
+    /// for none of the others.
+    pub fn call(&self, request: &Request, call: &Call, has_its_own_lane: bool) -> Result<Answer, NoAnswer> {
         let (limit, length, through_proxy) = (call.limit, call.length, self.through_proxy);
         let none = |error, sent| NoAnswer { error, limit, length, through_proxy, sent };
-        let lane = self.lanes.lend(call).map_err(|ended| none(io::Error::other(ended).into(), false))?;
+        let lane =
+            self.lanes.lend(call, has_its_own_lane).map_err(|ended| none(io::Error::other(ended).into(), false))?;
         self.exchange(&lane.agent, request, call).map_err(|error| none(error, lane.slot.has_sent()))
     }
 

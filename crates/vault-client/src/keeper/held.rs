@@ -74,11 +74,13 @@ impl Held {
                     let looking = Looking { checked: &self.checked, turn };
                     let asked = Instant::now();
                     let said = self.session.look_up_once(endpoint, &call);
-                    let denied = said.is_err_and(|fault| fault.kind() == ErrorKind::Denied);
+                    let kind = said.err().map(|fault| fault.kind());
+                    let denied = kind == Some(ErrorKind::Denied);
+                    // Where this caller had no time for it, the next one asks itself. Any other failure is one for all.
+                    let ended = matches!(kind, Some(ErrorKind::Cancelled | ErrorKind::Unreachable));
                     let mut checked = lock(&self.checked);
                     checked.dead = denied;
-                    // An answer that says nothing counts as one for all who asked for it.
-                    checked.alive_at = Some(asked.max(sent)).filter(|_| !denied);
+                    checked.alive_at = Some(asked.max(sent)).filter(|_| !denied && !ended);
                     drop(checked);
                     drop(looking);
                     return Ok(denied);

@@ -18,9 +18,10 @@ use crate::fault::ErrorKind;
 use crate::fault::{Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
+use crate::refused::Refused;
 use crate::session::Session;
 use crate::step::Step;
-use crate::time::{Call, Cancel, Limits, Turn, since_boot};
+use crate::time::{Call, Cancel, Ended, Limits, Turn, since_boot};
 use crate::token::TokenInfo;
 use crate::token::{Kept, Revoked};
 use alarm::Alarm;
@@ -46,6 +47,9 @@ struct Shared {
     refresh: Box<dyn Fn(&Endpoint) + Send + Sync>,
     /// The server in the login's namespace, under limits of its own; nothing cancels it.
     endpoint: Endpoint,
+    /// The same for the keeper's own renewals and logins, which its end cancels.
+    own: Endpoint,
+    stop: Cancel,
     /// What the first login waits for.
     first: Limits,
     state: Mutex<State>,
@@ -66,10 +70,7 @@ impl Keeper {
     ) -> Result<Self, VaultError> {
         let first = endpoint.limits();
         let plan = Plan::new(rules, login.origin());
-        let alarm = Alarm::new().map_err(|refused| {
-            let fault = What::Forbidden(refused).into();
-            VaultError::new(endpoint.at(), login.step(), fault, Effort::default())
-        })?;
+        let alarm = Alarm::new().map_err(|refused| forbidden(endpoint, &*login, refused))?;
         let (held, logging_in, refusal, doubted) = (None, None, None, None);
         let state = State {
             plan,
@@ -80,11 +81,15 @@ impl Keeper {
             has_logged_in: false,
             doubted,
             blind: false,
+            unusable: None,
             phase: Phase::Idle,
         };
         let single = Limits { retries: 0, wait: Duration::ZERO, whole: first.request, until: None, ..first };
-        let endpoint = endpoint.within(single);
-        Ok(Self { shared: Arc::new(Shared { login, refresh, endpoint, first, state: Mutex::new(state), alarm }) })
+        let endpoint = endpoint.within(single).with_lane_of_its_own();
+        let stop = Cancel::new().map_err(|refused| forbidden(&endpoint, &*login, refused))?;
+        let own = endpoint.cancelled_by(&stop);
+        let state = Mutex::new(state);
+        Ok(Self { shared: Arc::new(Shared { login, refresh, endpoint, own, stop, first, state, alarm }) })
     }
 
     /// The token in hand, or a new one: one thread logs in, under the limits of its call, and the others wait.
@@ -122,16 +127,14 @@ impl Keeper {
     /// As for [`Keeper::token`], and what the renewal failed with, where a login cannot help.
     pub fn renew(&self, caller: &Endpoint) -> Result<TokenInfo, VaultError> {
         let held = self.token(caller)?;
-        let step = Step::Renew;
-        let renewed = caller.step(&step, |call| held.session.renew_once(caller, call));
-        match renewed {
+        match caller.step(&Step::Renew, |call| held.session.renew_once(caller, call)) {
             Ok(info) => {
                 self.shared.renewed(&held, info.clone());
                 Ok(info)
             }
-            Err(error) if error.status().is_some_and(|it| (400..500).contains(&it)) && self.shared.can_log_in() => {
-                self.shared.discard(&held);
-                Ok(self.token(caller)?.info())
+            // The token in hand stays until there is another one.
+            Err(error) if thread::failed(error.fault()) == Failed::Refused && self.shared.can_log_in() => {
+                Ok(self.shared.replace(&held, caller).map_err(|_| error)?.info())
             }
             Err(error) => Err(error),
         }
@@ -175,16 +178,36 @@ impl Shared {
                 if state.refusal.is_some() {
                     state.look_at(self.login.file());
                 }
-                match (&state.logging_in, &state.refusal) {
-                    (Some(turn), _) => Err(turn.clone()),
-                    (None, Some(refusal)) if !state.plan.may_log_in(now) => return Err(refusal.clone()),
-                    (None, _) => Ok(state.begin(caller, &*self.login)?),
+                match &state.logging_in {
+                    Some(turn) => Err(turn.clone()),
+                    None => match state.too_early(now) {
+                        Some(error) => return Err(error),
+                        None => Ok(state.begin(caller, &*self.login)?),
+                    },
                 }
             };
             match turn {
                 Ok(turn) => return self.log_in(caller, turn),
-                Err(turn) => turn.wait(&caller.call()).map_err(|ended| caller.ended(&self.login.step(), ended))?,
+                Err(turn) => turn.wait(&caller.whole()).map_err(|ended| caller.ended(&self.login.step(), ended))?,
             }
+        }
+    }
+
+    /// Another token in the place of `held`, by a login of this thread, or of another one that has begun it.
+    fn replace(self: &Arc<Self>, held: &Arc<Held>, caller: &Endpoint) -> Result<Arc<Held>, VaultError> {
+        let begun = {
+            let mut state = self.lock();
+            if !state.holds(held) || state.logging_in.is_some() {
+                None
+            } else if let Some(error) = state.too_early(since_boot()) {
+                return Err(error);
+            } else {
+                Some(state.begin(caller, &*self.login)?)
+            }
+        };
+        match begun {
+            Some(turn) => self.log_in(caller, turn),
+            None => self.token(caller),
         }
     }
 
@@ -223,9 +246,14 @@ impl Shared {
     ) -> Result<Arc<Held>, VaultError> {
         let mut state = self.lock();
         match made {
-            Ok(_) if matches!(state.phase, Phase::Ending(_) | Phase::Ended(_)) => {
-                // The session revokes its token as it is dropped.
+            Ok((session, _)) if matches!(state.phase, Phase::Ending(_) | Phase::Ended(_)) => {
+                // Who closes the client waits for the end of this login.
                 drop(state);
+                let revoked = session.revoke();
+                let mut state = self.lock();
+                if let Phase::Ended(Revoked::No(Kept::UnderWay)) = state.phase {
+                    state.phase = Phase::Ended(revoked);
+                }
                 Err(VaultError::closed())
             }
             Ok((session, info)) => {
@@ -234,7 +262,7 @@ impl Shared {
                 if let Some(before) = state.held.replace(Arc::clone(&held)) {
                     before.session.leave(Kept::Replaced);
                 }
-                state.refusal = None;
+                (state.refusal, state.unusable) = (None, None);
                 state.has_logged_in = true;
                 self.start(&mut state);
                 self.alarm.ring();
@@ -245,6 +273,8 @@ impl Shared {
                 if let Some(failed) = failed {
                     state.plan.failed(Act::LogIn, failed, since_boot(), spread());
                     state.refusal = Some(error.clone()).filter(|_| failed == Failed::Refused);
+                    let is_answer = failed != Failed::Refused && error.status().is_some();
+                    state.unusable = is_answer.then(|| (since_boot(), error.clone()));
                     state.seen = Fingerprint::of(self.login.file());
                 }
                 self.alarm.ring();
@@ -260,8 +290,10 @@ impl Shared {
         if idle && owed {
             let shared = Arc::clone(self);
             let thread = std::thread::Builder::new().name("vault-keeper".into()).stack_size(512 << 10);
-            if thread.spawn(move || thread::run(&shared)).is_ok() {
-                state.phase = Phase::Running;
+            if let Ok(turn) = Turn::begin()
+                && thread.spawn(move || thread::run(&shared)).is_ok()
+            {
+                state.phase = Phase::Running(turn);
             }
         }
     }
@@ -287,11 +319,14 @@ impl Shared {
                 return Ok(true);
             }
         }
-        let refused = |refused: crate::refused::Refused| {
+        let refused = |refused: Refused| {
             let fault = What::Forbidden(refused).into();
             VaultError::new(caller.at(), Step::LookUp, fault, Effort::default())
         };
         let dead = held.is_dead(caller, sent).map_err(refused)?;
+        if let Err(ended @ Ended::Cancelled) = caller.whole().alive() {
+            return Err(caller.ended(&Step::LookUp, ended));
+        }
         if dead {
             self.discard(held);
         }
@@ -325,27 +360,34 @@ impl Shared {
 
     /// Ends the keeping, and waits for its end if `patient`.
     fn end(&self, patient: bool) -> Revoked {
-        let turn = {
+        let (turn, held) = {
             let mut state = self.lock();
             match &state.phase {
                 Phase::Ended(revoked) => return *revoked,
-                Phase::Ending(turn) => Some(turn.clone()),
-                Phase::Idle => {
-                    let held = state.held.take();
-                    let revoked = held.map_or(Revoked::No(Kept::NoToken), |held| held.session.revoke());
-                    state.phase = Phase::Ended(revoked);
-                    return revoked;
+                Phase::Ending(turn) => (Some(turn.clone()), None),
+                Phase::Running(turn) => {
+                    let turn = turn.clone();
+                    state.phase = Phase::Ending(turn.clone());
+                    (Some(turn), None)
                 }
-                Phase::Running => match Turn::begin() {
-                    Ok(turn) => {
-                        state.phase = Phase::Ending(turn.clone());
-                        Some(turn)
-                    }
-                    Err(_) => None,
-                },
+                // Without a thread it is done here, or by the login that is under way.
+                Phase::Idle => {
+                    let (turn, held) = (state.logging_in.clone(), state.held.take());
+                    state.phase = Phase::Ended(Revoked::No(if turn.is_some() || held.is_some() {
+                        Kept::UnderWay
+                    } else {
+                        Kept::NoToken
+                    }));
+                    (turn, held)
+                }
             }
         };
+        self.stop.cancel();
         self.alarm.ring();
+        if let Some(held) = held {
+            let revoked = held.session.revoke();
+            self.lock().phase = Phase::Ended(revoked);
+        }
         if let (true, Some(turn)) = (patient, turn) {
             let _ = turn.wait(&Call::until(Instant::now() + LONGEST_END, Cancel::never()));
         }
@@ -373,7 +415,13 @@ impl Drop for LoggingIn<'_> {
     fn drop(&mut self) {
         self.shared.lock().logging_in = None;
         self.turn.end();
+        // The thread plans nothing as long as a login is under way.
+        self.shared.alarm.ring();
     }
+}
+
+fn forbidden(endpoint: &Endpoint, login: &dyn Login, refused: Refused) -> VaultError {
+    VaultError::new(endpoint.at(), login.step(), What::Forbidden(refused).into(), Effort::default())
 }
 
 fn lease(info: &TokenInfo) -> Lease {
@@ -389,9 +437,16 @@ fn failed(error: &VaultError) -> Option<Failed> {
     match (error.kind(), error.status()) {
         (ErrorKind::Cancelled, _) => None,
         (ErrorKind::NotReady | ErrorKind::NotVault, Some(status @ 500..)) => Some(Failed::Broken(status)),
-        (ErrorKind::NotReady | ErrorKind::NotVault | ErrorKind::RateLimited | ErrorKind::Unreachable, _) => {
-            Some(Failed::Silent)
-        }
+        // What this process lacks, or the connection, says nothing of the credential.
+        (
+            ErrorKind::NotReady
+            | ErrorKind::NotVault
+            | ErrorKind::RateLimited
+            | ErrorKind::Unreachable
+            | ErrorKind::System
+            | ErrorKind::Tls,
+            _,
+        ) => Some(Failed::Silent),
         _ => Some(Failed::Refused),
     }
 }

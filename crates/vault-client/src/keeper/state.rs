@@ -14,6 +14,9 @@ use crate::login::{Login, Origin};
 use crate::time::{Turn, since_boot};
 use crate::token::Revoked;
 
+/// No two logins are nearer to each other, where the first was answered with what cannot be used.
+const LEAST_GAP: Duration = Duration::from_secs(1);
+
 /// What the keeper's thread and the callers share.
 pub struct State {
     pub plan: Plan,
@@ -22,6 +25,8 @@ pub struct State {
     pub logging_in: Option<Turn>,
     /// What a call fails with as long as it is too early for a login.
     pub refusal: Option<VaultError>,
+    /// When a login was answered last with what is neither a token nor a refusal, and with what.
+    pub unusable: Option<(Duration, VaultError)>,
     /// The credential's file as it was when it was refused, or looked at last.
     pub seen: Option<Fingerprint>,
     /// Whether a login has ever succeeded.
@@ -37,8 +42,9 @@ pub struct State {
 pub enum Phase {
     /// No thread runs.
     Idle,
-    /// The thread runs.
-    Running,
+    /// The thread runs, and ends this turn when it has revoked. It is made before it is needed: at the end there may be no
+    /// descriptor for it.
+    Running(Turn),
     /// The client is at its end, and the thread ends this turn when it has revoked.
     Ending(Turn),
     /// It has ended, and this became of the token.
@@ -64,6 +70,14 @@ impl State {
 
     pub fn holds(&self, held: &Arc<Held>) -> bool {
         self.held.as_ref().is_some_and(|it| Arc::ptr_eq(it, held))
+    }
+
+    /// What a call fails with that needs a token for which it is too early.
+    pub fn too_early(&self, now: Duration) -> Option<VaultError> {
+        let lately = |at: &Duration| now.saturating_sub(*at) < LEAST_GAP;
+        let unusable = self.unusable.as_ref().filter(|(at, _)| lately(at)).map(|(_, error)| error);
+        let refused = self.refusal.as_ref().filter(|_| !self.plan.may_log_in(now));
+        refused.or(unusable).cloned()
     }
 
     /// Begins a login that others wait for.

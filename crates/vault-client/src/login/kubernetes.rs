@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 use super::given::{no_credential, read_file};
 use super::{Inspected, Login};
 use crate::endpoint::Endpoint;
-use crate::error::VaultError;
-use crate::fault::ErrorKind;
-use crate::fault::{Fault, Jwt, Retry, Unusable, Wanted, What};
+use crate::error::{Effort, VaultError};
+
+use crate::fault::{ErrorKind, Fault, Jwt, Retry, Unusable, Wanted, What};
 use crate::http::Request;
-use crate::http::path::encode;
+use crate::http::path;
 use crate::judge;
 use crate::session::Session;
 use crate::step::Step;
-use crate::text;
+use crate::text::{self, shown};
 use crate::time::{Call, since_boot};
 
 /// How much longer a login may take when a signal arrives: an answer that is nearly here holds a token to revoke.
@@ -42,7 +42,7 @@ impl Login for Kubernetes {
     }
 
     fn step(&self) -> Step {
-        Step::Login { mount: self.mount.clone(), role: self.role.clone() }
+        Step::Login { mount: shown(&self.mount), role: shown(&self.role) }
     }
 
     fn file(&self) -> Option<&Path> {
@@ -55,7 +55,9 @@ impl Login for Kubernetes {
 
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
         let step = self.step();
-        let path = format!("auth/{}/login", encode(&self.mount));
+        let mount = path::checked(self.mount.trim_matches('/'))
+            .map_err(|why| VaultError::new(endpoint.at(), step.clone(), What::Mount(why).into(), Effort::default()))?;
+        let path = format!("auth/{mount}/login");
         let mut waited_for = Some(endpoint.await_credential(|| read_jwt(self))?);
         endpoint.step(&step, |call| {
             let jwt = match waited_for.take().map_or_else(|| read_jwt(self), Ok) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Cancel, Limit};
+use super::{Cancel, Limit, after};
 use crate::refused::Refused;
 
 /// Why a wait ended without what it waited for.
@@ -90,7 +90,7 @@ impl Call {
     /// Why there is no more time.
     pub fn alive(&self) -> Result<Instant, Ended> {
         let fired = self.cancel.fired().map_err(Ended::Refused)?;
-        let deadline = fired.map_or(self.until, |at| self.until.min(at + self.grace));
+        let deadline = fired.map_or(self.until, |at| self.until.min(after(at, self.grace)));
         match fired {
             _ if Instant::now() < deadline => Ok(deadline),
             Some(_) => Err(Ended::Cancelled),

@@ -46,12 +46,18 @@ impl Default for Limits {
 impl Limits {
     /// The end of an operation that begins at `begun`, and which limit that is.
     pub(crate) fn end(&self, begun: Instant) -> (Instant, Limit) {
-        let whole = begun + self.whole;
+        let whole = after(begun, self.whole);
         match self.until {
             Some(until) if until <= whole => (until, Limit::Deadline),
             _ => (whole, Limit::Whole),
         }
     }
+}
+
+/// `length` after `instant`; a length that no clock holds is a hundred years.
+pub(crate) fn after(instant: Instant, length: Duration) -> Instant {
+    const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    instant + length.min(LONGEST)
 }
 
 /// The limit that ended a call: who tells of it knows which setting to name.

@@ -11,6 +11,7 @@ mod turn;
 pub(crate) use boot::since_boot;
 pub use call::{Call, Ended};
 pub use cancel::{Cancel, Watch};
+pub(crate) use limits::after;
 pub use limits::{Limit, Limits};
 pub use span::Seconds;
 pub(crate) use turn::Turn;

@@ -195,10 +195,27 @@ fn what_is_no_kv_version_2_is_told_by_each_verb() {
         corner.server.write_policy("", &corner.name, rules);
         let kv = corner.client().kv("kv1");
         let path = &corner.name;
-        // The server takes it, and stores it elsewhere: https://openbao.org/docs/secrets/kv/kv-v1/
-        assert_eq!(outline(kv.write(path, &json!({"K": 1}), Cas::Any)), (ErrorKind::Rejected, Some(204), None));
+        // The server would take each of them, and store what it says as a secret of its own.
+        let refused = [
+            kv.write(path, &json!({"K": 1}), Cas::Any).map(drop),
+            kv.delete(path),
+            kv.delete_versions(path, &[1]),
+            kv.undelete(path, &[1]),
+            kv.destroy(path, &[1]),
+            kv.set_metadata(path, &MetadataOptions::default()),
+            kv.delete_all(path),
+        ];
+        for refused in refused {
+            assert_eq!(outline(refused), (ErrorKind::Rejected, None, None));
+        }
         assert_eq!(outline(kv.patch(path, &json!({"K": 1}), Cas::Any)).0, ErrorKind::Rejected);
         assert_eq!(outline(kv.read(path)).0, ErrorKind::Rejected);
+        let zero = corner.client().kv(&corner.name);
+        for refused in
+            [zero.read_version("a", 0).map(drop), zero.rollback("a", 0).map(drop), zero.destroy("a", &[1, 0])]
+        {
+            assert_eq!(outline(refused), (ErrorKind::Rejected, None, None));
+        }
         let absent = corner.client().kv("absent");
         assert_eq!(outline(absent.read("a")).0, ErrorKind::Denied);
     });
@@ -273,7 +290,7 @@ fn values_are_taken_apart_on_purpose_and_shown_nowhere() {
         let wrong = data.parse::<Wrong>().unwrap_err();
         let missing = data.parse::<Missing>().unwrap_err();
         assert_eq!((wrong.kind(), missing.kind()), (ErrorKind::Shape, ErrorKind::Shape));
-        assert!(missing.to_string().ends_with("the key host is missing"), "{missing}");
+        assert!(missing.to_string().ends_with("the key \"host\" is missing"), "{missing}");
         let shown = format!("{data:?} {wrong:?} {wrong} {missing:?}");
         for secret in ["hunter2", "5432", "shop\""] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
