@@ -79,9 +79,14 @@ miri:
 bench:
     cargo bench --profile dev
 
-# The same, without what depends on the speed of the machine
+# What the library costs, against its goals, bare requests and the program of a peer that VAULTRS_PROGRAM names
+bench-library:
+    cargo bench --profile dev --package vault-client --bench library
+
+# Both without what depends on the speed of the machine
 goals:
     cargo bench --profile dev -- --steady
+    cargo bench --profile dev --package vault-client --bench library -- --steady
 
 # Tries every property with what a fuzzer finds, so many seconds each
 fuzz seconds="600":

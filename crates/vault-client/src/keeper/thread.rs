@@ -75,13 +75,13 @@ fn work(shared: &Shared) -> Option<Work> {
     }
     match state.plan.next(now).filter(|due| due.at <= now)?.act {
         Act::Renew => state.held.clone().map(Work::Renew),
-        Act::LogIn => match state.begin(&shared.own, &*shared.login) {
-            Ok(turn) => Some(Work::LogIn(turn)),
-            Err(_) => {
+        Act::LogIn => {
+            let turn = state.begin(&shared.own, &*shared.login).ok();
+            if turn.is_none() {
                 state.plan.failed(Act::LogIn, Failed::Silent, now, spread());
-                None
             }
-        },
+            turn.map(Work::LogIn)
+        }
     }
 }
 

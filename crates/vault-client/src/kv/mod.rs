@@ -90,10 +90,8 @@ impl Kv {
     fn read_one(&self, path: &str, version: Option<u64>) -> Result<KvData, VaultError> {
         let step = Step::Read { mount: shown(&self.mount), path: shown(path), version, handed_in: false };
         self.demand_versions(&step, version.as_slice())?;
-        let mut url = self.url("data", path, &step)?;
-        if let Some(version) = version {
-            url.push_str(&format!("?version={version}"));
-        }
+        let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
+        let url = self.url("data", path, &step)? + &query;
         let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
             read::versioned(answer, endpoint, &step, request)
                 .map(|(data, metadata, id)| KvData::new(&data, metadata, id, (endpoint.at(), &step)))
