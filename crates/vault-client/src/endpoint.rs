@@ -131,6 +131,13 @@ impl Endpoint {
         step: &Step,
         mut attempt: impl FnMut(&Call) -> Result<T, Fault>,
     ) -> Result<T, VaultError> {
+        let mut done = None;
+        self.drive(step, &mut |call| attempt(call).map(|value| done = Some(value)))?;
+        Ok(done.expect("it is there once an attempt has succeeded"))
+    }
+
+    /// The same of any attempt, once for all types that one brings.
+    fn drive(&self, step: &Step, attempt: &mut dyn FnMut(&Call) -> Result<(), Fault>) -> Result<(), VaultError> {
         let begun = Instant::now();
         let end = self.limits.end(begun);
         let policy = self.policy(begun);

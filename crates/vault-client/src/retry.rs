@@ -120,10 +120,23 @@ impl Policy {
     pub fn run<T>(
         &self,
         step: &Step,
-        clock: &impl Clock,
+        clock: &dyn Clock,
         observer: &dyn Observer,
         mut attempt: impl FnMut() -> Result<T, Fault>,
     ) -> Result<T, GivenUp> {
+        let mut done = None;
+        self.drive(step, clock, observer, &mut || attempt().map(|value| done = Some(value)))?;
+        Ok(done.expect("it is there once an attempt has succeeded"))
+    }
+
+    /// The same of any attempt, once for all types that one brings.
+    fn drive(
+        &self,
+        step: &Step,
+        clock: &dyn Clock,
+        observer: &dyn Observer,
+        attempt: &mut dyn FnMut() -> Result<(), Fault>,
+    ) -> Result<(), GivenUp> {
         let start = clock.now();
         let mut tries = Tries { wait: self.wait_for(step, start), ..Tries::default() };
         let mut last_cause = String::new();
@@ -133,7 +146,7 @@ impl Policy {
                 return Err(GivenUp::Cancelled);
             }
             let fault = match attempt() {
-                Ok(done) => return Ok(done),
+                Ok(()) => return Ok(()),
                 Err(fault) => fault,
             };
             if clock.is_cancelled() {

@@ -90,18 +90,20 @@ impl Verb {
 
     /// It with its object.
     fn subject(self, mount: &str, path: &str) -> String {
-        match self {
-            Self::Write => format!("the write of {mount}/{path}"),
-            Self::Patch => format!("the patch of {mount}/{path}"),
-            Self::Delete => format!("the delete of {mount}/{path}"),
-            Self::Undelete => format!("the undelete of {mount}/{path}"),
-            Self::Destroy => format!("the destroy of {mount}/{path}"),
-            Self::Metadata => format!("the metadata of {mount}/{path}"),
-            Self::SetMetadata => format!("the change of the metadata of {mount}/{path}"),
-            Self::DeleteAll => format!("the delete of {mount}/{path} with all its versions"),
-            Self::List => format!("the list of {mount}/{path}"),
-            Self::Config => format!("the configuration of the mount {mount}"),
-        }
+        let what = match self {
+            Self::Write => "write",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::Undelete => "undelete",
+            Self::Destroy => "destroy",
+            Self::Metadata => "metadata",
+            Self::SetMetadata => "change of the metadata",
+            Self::DeleteAll => "delete of all versions",
+            Self::List => "list",
+            Self::Config => "configuration",
+        };
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("the {what} of {mount}{slash}{path}")
     }
 }
 
