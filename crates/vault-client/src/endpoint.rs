@@ -133,7 +133,8 @@ impl Endpoint {
     ) -> Result<T, VaultError> {
         let mut done = None;
         self.drive(step, &mut |call| attempt(call).map(|value| done = Some(value)))?;
-        Ok(done.expect("it is there once an attempt has succeeded"))
+        // It is there once an attempt has succeeded.
+        done.ok_or_else(|| self.failed(step, GivenUp::Cancelled))
     }
 
     /// The same of any attempt, once for all types that one brings.

@@ -126,7 +126,8 @@ impl Policy {
     ) -> Result<T, GivenUp> {
         let mut done = None;
         self.drive(step, clock, observer, &mut || attempt().map(|value| done = Some(value)))?;
-        Ok(done.expect("it is there once an attempt has succeeded"))
+        // It is there once an attempt has succeeded.
+        done.ok_or(GivenUp::Cancelled)
     }
 
     /// The same of any attempt, once for all types that one brings.
