@@ -103,7 +103,7 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&str>) -> Option<Remedy> {
         ),
         What::Destroyed { .. } => in_namespace(read::ANOTHER_VERSION.into(), namespace),
         What::Null { .. } => read::ANOTHER_VERSION.into(),
-        What::NoHeader(_) => "write VAULT_NAMESPACE in ASCII".into(),
+        What::NoHeader(_) => "write VAULT_NAMESPACE without control characters".into(),
         What::NoCredential(none) => credential::remedy(none).into(),
         _ => return None,
     })

@@ -196,7 +196,7 @@ impl Endpoint {
         for (what, value) in [("namespace", request.namespace), ("correlation", request.correlation), ("token", token)]
         {
             // A line break in it would be a header of its own.
-            if value.is_some_and(|value| !value.bytes().all(|byte| (b' '..=b'~').contains(&byte))) {
+            if value.is_some_and(|value| value.bytes().any(|byte| byte.is_ascii_control())) {
                 return Err(What::NoHeader(what).into());
             }
         }

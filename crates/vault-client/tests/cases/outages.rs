@@ -258,7 +258,7 @@ fn a_line_break_in_a_name_becomes_no_header() {
     let client = VaultClient::builder().address(&raw.addr()).token("hvs.given").ignore_environment().build().unwrap();
     client.kv_read("kv", "shop/app").unwrap();
     let before = raw.requests().len();
-    for hostile in ["a\r\nx-vault-token: hvs.other", "a\nb", "\u{e9}", "a\0b"] {
+    for hostile in ["a\r\nx-vault-token: hvs.other", "a\nb", "a\0b"] {
         for client in [client.in_namespace(hostile), client.correlated(hostile)] {
             assert_eq!(client.kv_read("kv", "shop/app").unwrap_err().kind(), ErrorKind::Rejected, "{hostile:?}");
         }
