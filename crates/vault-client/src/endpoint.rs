@@ -2,7 +2,7 @@
 //! A program that runs on uses [`VaultClient`](crate::VaultClient).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Effort, VaultError};
 use crate::fault::{Fault, Retry, Unreachable, What};
@@ -175,7 +175,7 @@ impl Endpoint {
         } else {
             (end, of, end.saturating_duration_since(now))
         };
-        Call { until, limit, length, grace: std::time::Duration::ZERO, cancel: self.cancel.clone() }
+        Call { until, limit, length, grace: Duration::ZERO, cancel: self.cancel.clone() }
     }
 
     /// The namespace that `step` is asked in. The status check refuses one.
@@ -249,7 +249,7 @@ impl Endpoint {
         Self { namespace: other.namespace.clone(), ..self.clone() }
     }
 
-    /// The error of `step` that waited for another thread, and was ended.
+    /// The error of `step` that ended without a request: cancelled, out of time, or refused something by the kernel.
     pub(crate) fn ended(&self, step: &Step, ended: Ended) -> VaultError {
         let what = match ended {
             Ended::Cancelled => return self.failed(step, GivenUp::Cancelled),

@@ -14,16 +14,13 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
-use crate::fault::ErrorKind;
-use crate::fault::{Fault, What};
+use crate::fault::{ErrorKind, Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
-use crate::refused::Refused;
 use crate::session::Session;
 use crate::step::Step;
 use crate::time::{Call, Cancel, Ended, Limits, Turn, since_boot};
-use crate::token::TokenInfo;
-use crate::token::{Kept, Revoked};
+use crate::token::{Kept, Revoked, TokenInfo};
 use alarm::Alarm;
 pub use held::Held;
 pub use plan::Rules;
@@ -70,7 +67,7 @@ impl Keeper {
     ) -> Result<Self, VaultError> {
         let first = endpoint.limits();
         let plan = Plan::new(rules, login.origin());
-        let alarm = Alarm::new().map_err(|refused| forbidden(endpoint, &*login, refused))?;
+        let alarm = Alarm::new().map_err(|refused| endpoint.ended(&login.step(), Ended::Refused(refused)))?;
         let (held, logging_in, refusal, doubted) = (None, None, None, None);
         let state = State {
             plan,
@@ -86,7 +83,7 @@ impl Keeper {
         };
         let single = Limits { retries: 0, wait: Duration::ZERO, whole: first.request, until: None, ..first };
         let endpoint = endpoint.within(single).with_lane_of_its_own();
-        let stop = Cancel::new().map_err(|refused| forbidden(&endpoint, &*login, refused))?;
+        let stop = Cancel::new().map_err(|refused| endpoint.ended(&login.step(), Ended::Refused(refused)))?;
         let own = endpoint.cancelled_by(&stop);
         let state = Mutex::new(state);
         Ok(Self { shared: Arc::new(Shared { login, refresh, endpoint, own, stop, first, state, alarm }) })
@@ -113,8 +110,7 @@ impl Keeper {
     /// Notes that a token which has just come met 403 too: where its look-up is denied as well, look-ups tell nothing.
     pub fn doubt(&self, held: &Arc<Held>, caller: &Endpoint, sent: Instant) {
         // A file may hold a dead token as well as a live one.
-        let is_fresh = !matches!(self.shared.login.origin(), Origin::Token | Origin::TokenFile);
-        if is_fresh && held.is_dead(caller, sent).unwrap_or(false) {
+        if self.shared.login.origin().is_login() && held.is_dead(caller, sent).unwrap_or(false) {
             held.revive();
             self.shared.lock().blind = true;
         }
@@ -142,7 +138,7 @@ impl Keeper {
 
     /// Whether the keeping has ended.
     pub fn is_closed(&self) -> bool {
-        matches!(self.shared.lock().phase, Phase::Ending(_) | Phase::Ended(_))
+        self.shared.lock().is_closed()
     }
 
     /// Ends the keeping: revokes the token where that is owed, and waits for it up to two seconds. Calls after it fail.
@@ -169,7 +165,7 @@ impl Shared {
             let turn = {
                 let mut state = self.lock();
                 let now = since_boot();
-                if let Phase::Ending(_) | Phase::Ended(_) = state.phase {
+                if state.is_closed() {
                     return Err(VaultError::closed());
                 }
                 if let Some(held) = state.live(self.login.origin(), now) {
@@ -246,7 +242,7 @@ impl Shared {
     ) -> Result<Arc<Held>, VaultError> {
         let mut state = self.lock();
         match made {
-            Ok((session, _)) if matches!(state.phase, Phase::Ending(_) | Phase::Ended(_)) => {
+            Ok((session, _)) if state.is_closed() => {
                 // Who closes the client waits for the end of this login.
                 drop(state);
                 let revoked = session.revoke();
@@ -319,13 +315,10 @@ impl Shared {
                 return Ok(true);
             }
         }
-        let refused = |refused: Refused| {
-            let fault = What::Forbidden(refused).into();
-            VaultError::new(caller.at(), Step::LookUp, fault, Effort::default())
-        };
-        let dead = held.is_dead(caller, sent).map_err(refused)?;
-        if let Err(ended @ Ended::Cancelled) = caller.whole().alive() {
-            return Err(caller.ended(&Step::LookUp, ended));
+        let ended = |ended| caller.ended(&Step::LookUp, ended);
+        let dead = held.is_dead(caller, sent).map_err(|refused| ended(Ended::Refused(refused)))?;
+        if let Err(why @ Ended::Cancelled) = caller.whole().alive() {
+            return Err(ended(why));
         }
         if dead {
             self.discard(held);
@@ -418,10 +411,6 @@ impl Drop for LoggingIn<'_> {
         // The thread plans nothing as long as a login is under way.
         self.shared.alarm.ring();
     }
-}
-
-fn forbidden(endpoint: &Endpoint, login: &dyn Login, refused: Refused) -> VaultError {
-    VaultError::new(endpoint.at(), login.step(), What::Forbidden(refused).into(), Effort::default())
 }
 
 fn lease(info: &TokenInfo) -> Lease {

@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::Held;
 use super::plan::Plan;
 use crate::endpoint::Endpoint;
-use crate::error::{Effort, VaultError};
-use crate::fault::What;
+use crate::error::VaultError;
 use crate::login::{Login, Origin};
-use crate::time::{Turn, since_boot};
+use crate::time::{Ended, Turn, since_boot};
 use crate::token::Revoked;
 
 /// No two logins are nearer to each other, where the first was answered with what cannot be used.
@@ -52,10 +51,14 @@ pub enum Phase {
 }
 
 impl State {
+    /// Whether the keeping has ended, or is about to.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Ending(_) | Phase::Ended(_))
+    }
+
     /// The token in hand, unless its lease is over. One that was handed in may live longer: somebody else may renew it.
     pub fn live(&self, origin: Origin, now: Duration) -> Option<Arc<Held>> {
-        let is_ours = !matches!(origin, Origin::Token | Origin::TokenFile);
-        let over = is_ours && self.plan.ends().is_some_and(|ends| ends <= now);
+        let over = origin.is_login() && self.plan.ends().is_some_and(|ends| ends <= now);
         self.held.clone().filter(|_| !over)
     }
 
@@ -82,10 +85,7 @@ impl State {
 
     /// Begins a login that others wait for.
     pub fn begin(&mut self, caller: &Endpoint, login: &dyn Login) -> Result<Turn, VaultError> {
-        let turn = Turn::begin().map_err(|refused| {
-            let fault = What::Forbidden(refused).into();
-            VaultError::new(caller.at(), login.step(), fault, Effort::default())
-        })?;
+        let turn = Turn::begin().map_err(|refused| caller.ended(&login.step(), Ended::Refused(refused)))?;
         Ok(self.logging_in.insert(turn).clone())
     }
 }

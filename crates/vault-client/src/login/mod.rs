@@ -78,6 +78,13 @@ pub enum Origin {
     Token,
 }
 
+impl Origin {
+    /// Whether a login makes its tokens. The others were made elsewhere, and may be renewed there.
+    pub fn is_login(self) -> bool {
+        !matches!(self, Self::Token | Self::TokenFile)
+    }
+}
+
 /// What a credential is, without what makes it one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspected {
