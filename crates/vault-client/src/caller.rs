@@ -123,7 +123,7 @@ impl Caller {
             }
             let answer = self.endpoint.ask(step, &request, call)?;
             if !matches!(step, Step::Read { .. }) {
-                self.note_index(&answer.index);
+                self.note_index(answer.index.as_deref());
             }
             read(&answer, &self.endpoint, &request)
         })
@@ -133,9 +133,9 @@ impl Caller {
         self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is no index is not sent back, where it could only spoil the request.
-    fn note_index(&self, index: &str) {
-        if !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_graphic()) {
+    /// An answer without an index leaves the last one as it is.
+    fn note_index(&self, index: Option<&str>) {
+        if let Some(index) = index {
             *self.shared.index.lock().unwrap_or_else(PoisonError::into_inner) = Some(index.into());
         }
     }

@@ -51,7 +51,7 @@ impl Session {
     pub(crate) fn from_login(
         endpoint: &Endpoint,
         answer: &Object,
-        (index, sent): (&str, Duration),
+        (index, sent): (Option<&str>, Duration),
         revoke: bool,
     ) -> Result<Option<Self>, json::Malformed> {
         let auth = answer.object(&["auth"])?;
@@ -61,10 +61,7 @@ impl Session {
         }
         endpoint.scrubber().learn_token(&token);
         let token = Secret::from(token);
-        // What is no index is not sent back, where it could only spoil the request.
-        let index =
-            Some(index.to_owned()).filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic()));
-        let (info, revoked) = (TokenInfo::default(), Mutex::new(None));
+        let (index, info, revoked) = (index.map(str::to_owned), TokenInfo::default(), Mutex::new(None));
         let mut session = Self { endpoint: endpoint.clone(), token, handed_in: false, index, info, revoked };
         if !revoke {
             session.leave(Kept::Wanted);
@@ -223,9 +220,7 @@ impl Session {
         let request = self.post("auth/token/revoke-self", b"{}");
         retry::persist(call.until, endpoint.cancel(), || {
             let answer = endpoint.ask(&step, &request, &call)?;
-            // Vault says nothing, or something in JSON. A page in its place means that the request never got there.
-            let said = if answer.status == 204 { Ok(()) } else { answer.document().map(drop) };
-            said.map_err(|fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault))
+            answer.acknowledged().map_err(|fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault))
         })
     }
 }

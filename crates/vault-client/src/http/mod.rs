@@ -100,8 +100,9 @@ pub struct Answer {
     pub content_type: Foreign,
     pub location: Foreign,
     pub retry_after: Option<Duration>,
-    /// How far the cluster's state has come, where the server says so; empty else.
-    pub index: String,
+    /// How far the cluster's state has come, where the server says so. What is no index is left out: sent back, it could
+    /// only spoil a request.
+    pub index: Option<String>,
     /// The body ended with the connection: a cut is not told from its end.
     pub ends_with_connection: bool,
     /// The call that it is the answer to; its time limit holds for reading it too.
@@ -112,6 +113,12 @@ impl Answer {
     /// The body as a JSON object; reading it is as bounded in time as receiving it.
     pub fn document(&self) -> Result<Object, json::Malformed> {
         Object::read(&self.body, || self.call.alive().is_ok())
+    }
+
+    /// Checks an answer that need not say anything: it says nothing, or something in JSON. A page of a proxy in its place
+    /// means that the request never got there.
+    pub fn acknowledged(&self) -> Result<(), json::Malformed> {
+        if self.status == 204 { Ok(()) } else { self.document().map(drop) }
     }
 }
 
@@ -130,7 +137,7 @@ impl Answer {
             content_type: Foreign::new("application/json"),
             location: Foreign::default(),
             retry_after: None,
-            index: String::new(),
+            index: None,
             ends_with_connection: false,
             call: Call { limit: Limit::Request, length: minute, ..call },
         }
@@ -288,7 +295,7 @@ fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq:
         content_type: Foreign::new(text(header::CONTENT_TYPE)),
         location: Foreign::new(text(header::LOCATION)),
         retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
-        index: text(INDEX),
+        index: Some(text(INDEX)).filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic())),
         ends_with_connection: !framed && status != 204,
         call: call.clone(),
     };

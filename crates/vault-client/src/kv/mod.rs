@@ -12,8 +12,7 @@ use serde::Serialize;
 use crate::caller::Caller;
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Effort, VaultError};
-use crate::fault::ErrorKind;
-use crate::fault::{Fault, Shape, What};
+use crate::fault::{ErrorKind, Fault, Shape, What};
 use crate::http::path::{self, encode};
 use crate::http::{Answer, Method, Request};
 use crate::json;
@@ -359,7 +358,5 @@ impl Kv {
 
 /// An answer that need not say anything.
 fn done(answer: &Answer, endpoint: &Endpoint, request: &Request) -> Result<(), Fault> {
-    // A page of a proxy in its place means that the request never got there.
-    let said = if answer.status == 204 { Ok(()) } else { answer.document().map(drop) };
-    said.map_err(|fault| judge::of_body(&endpoint.asked(&Step::Status, request), answer, &fault))
+    answer.acknowledged().map_err(|fault| judge::of_body(&endpoint.asked(&Step::Status, request), answer, &fault))
 }

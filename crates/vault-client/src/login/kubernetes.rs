@@ -81,7 +81,7 @@ impl Kubernetes {
         let session = answer
             .document()
             .inspect_err(|_| drop(Session::salvage(endpoint, &answer.body, self.revoke)))
-            .and_then(|object| Session::from_login(endpoint, &object, (&answer.index, sent), self.revoke));
+            .and_then(|object| Session::from_login(endpoint, &object, (answer.index.as_deref(), sent), self.revoke));
         match session {
             Ok(Some(session)) => Ok(session),
             Ok(None) => Err(Fault { status: Some(answer.status), ..What::WithoutToken.into() }),
