@@ -31,7 +31,7 @@ pub struct TokenInfo {
 }
 
 impl Default for TokenInfo {
-    /// A token of which nothing is known.
+    /// A token without an end, without policies, obtained now.
     fn default() -> Self {
         let (lease_duration, policies) = (Duration::ZERO, Vec::new());
         let (obtained_at, obtained) = (SystemTime::now(), since_boot());

@@ -266,13 +266,13 @@ struct Database {
 
 #[derive(Debug, serde::Deserialize)]
 struct Wrong {
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "the test is about its type")]
     password: u16,
 }
 
 #[derive(Debug, serde::Deserialize)]
 struct Missing {
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "the test is about its type")]
     host: String,
 }
 
