@@ -57,6 +57,9 @@ pub(crate) enum Bound {
 /// What a machine that is busy with other tests may take for what takes a hundredth of it alone.
 const SLACK: Duration = Duration::from_secs(3);
 
+/// And for each request: some runs send thousands.
+const SLACK_OF_A_REQUEST: Duration = Duration::from_millis(10);
+
 impl Step {
     pub(crate) fn text(self) -> &'static str {
         match self {
@@ -143,11 +146,12 @@ pub(crate) fn note(outcome: &Outcome) {
             _ => Some("read"),
         }
     };
+    let slack = SLACK + SLACK_OF_A_REQUEST * u32::try_from(asked.len()).expect("a number of requests");
     let bounds = [Bound::AtOnce, Bound::Pauses, Bound::Tries, Bound::Budget, Bound::Wait, Bound::Revoke];
     let seen = Seen {
         code: outcome.code(),
         last_asked: asked.iter().rev().find_map(word).unwrap_or("nothing"),
-        too_late: bounds.into_iter().filter(|bound| outcome.elapsed > bound.of(outcome) + SLACK).collect(),
+        too_late: bounds.into_iter().filter(|bound| outcome.elapsed > bound.of(outcome) + slack).collect(),
         whole: format!("{:?} {}", outcome.elapsed, outcome.describe()),
     };
     SEEN.with_borrow_mut(|all| all.push(seen));
