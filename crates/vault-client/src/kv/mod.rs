@@ -191,8 +191,7 @@ impl Kv {
     pub fn delete(&self, path: &str) -> Result<(), VaultError> {
         let step = self.step(Verb::Delete, path);
         let url = self.url("data", path, &step)?;
-        self.demand_version_2(&step)?;
-        self.caller.run(&step, &Request::delete(&url), &done)
+        self.change(&step, &Request::delete(&url))
     }
 
     /// Deletes these versions of `path`. [API](https://openbao.org/api-docs/secret/kv/kv-v2/#delete-secret-versions)
@@ -229,12 +228,16 @@ impl Kv {
         self.demand_versions(&step, versions)?;
         let url = self.url(verb.name(), path, &step)?;
         let body = serde_json::json!({ "versions": versions }).to_string();
-        self.post(&step, &url, body.as_bytes())
+        self.change(&step, &Request::post(&url, body.as_bytes()))
     }
 
-    fn post(&self, step: &Step, url: &str, body: &[u8]) -> Result<(), VaultError> {
+    /// Sends what changes something, and whose answer need not say anything.
+    fn change(&self, step: &Step, request: &Request) -> Result<(), VaultError> {
         self.demand_version_2(step)?;
-        self.caller.run(step, &Request::post(url, body), &done)
+        let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
+            answer.acknowledged().map_err(|fault| judge::of_body(&endpoint.asked(step, request), answer, &fault))
+        };
+        self.caller.run(step, request, &read)
     }
 
     /// Reads the metadata of `path`. [API](https://openbao.org/api-docs/secret/kv/kv-v2/#read-secret-metadata)
@@ -259,7 +262,7 @@ impl Kv {
         let step = self.step(Verb::SetMetadata, path);
         let url = self.url("metadata", path, &step)?;
         let body = serde_json::to_vec(options).map_err(|_| self.failed(&step, What::Shape(Shape::NoJson)))?;
-        self.post(&step, &url, &body)
+        self.change(&step, &Request::post(&url, &body))
     }
 
     /// Deletes `path` with its metadata and all its versions, for good.
@@ -271,8 +274,7 @@ impl Kv {
     pub fn delete_all(&self, path: &str) -> Result<(), VaultError> {
         let step = self.step(Verb::DeleteAll, path);
         let url = self.url("metadata", path, &step)?;
-        self.demand_version_2(&step)?;
-        self.caller.run(&step, &Request::delete(&url), &done)
+        self.change(&step, &Request::delete(&url))
     }
 
     /// The names in `folder`, `""` for the mount's root; those of folders end with a slash. A name can be both.
@@ -354,9 +356,4 @@ impl Kv {
     fn failed(&self, step: &Step, what: What) -> VaultError {
         VaultError::new(self.caller.endpoint().at(), step.clone(), what.into(), Effort::default())
     }
-}
-
-/// An answer that need not say anything.
-fn done(answer: &Answer, endpoint: &Endpoint, request: &Request) -> Result<(), Fault> {
-    answer.acknowledged().map_err(|fault| judge::of_body(&endpoint.asked(&Step::Status, request), answer, &fault))
 }
