@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Effort, VaultError};
 use crate::fault::{Fault, Retry, Unreachable, What};
 use crate::http::{Answer, Http, Method, Request};
-use crate::json::{Json, Object};
+use crate::json::{Json, Malformed, Object};
 use crate::judge::{self, Asked};
 use crate::observe::{Event, Observer};
 use crate::options::{Options, Tls};
@@ -272,6 +272,11 @@ impl Endpoint {
     /// What the answer to `request` is judged by.
     pub(crate) fn asked<'a>(&'a self, step: &'a Step, request: &Request<'a>) -> Asked<'a> {
         Asked { step, at: self.at(), path: request.path, scrubber: self.scrubber() }
+    }
+
+    /// What `answer` to `request` comes to, whose body is not what `step` needs.
+    pub(crate) fn judge_body(&self, step: &Step, request: &Request, answer: &Answer, fault: &Malformed) -> Fault {
+        judge::of_body(&self.asked(step, request), answer, fault)
     }
 }
 

@@ -8,7 +8,6 @@ use crate::error::VaultError;
 use crate::fault::Fault;
 use crate::http::Request;
 use crate::json::{self, Object};
-use crate::judge;
 use crate::observe::Event;
 use crate::retry;
 use crate::secret::Secret;
@@ -172,7 +171,7 @@ impl Session {
         let (step, sent) = (Step::LookUp, since_boot());
         let request = self.get("auth/token/lookup-self");
         let answer = endpoint.ask(&step, &request, call)?;
-        let broken = |fault: json::Malformed| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
+        let broken = |fault: json::Malformed| endpoint.judge_body(&step, &request, &answer, &fault);
         let data = answer.document().and_then(|said| said.object(&["data"])).map_err(broken)?;
         TokenInfo::of_look_up(&data, sent, endpoint.scrubber()).map_err(broken)
     }
@@ -183,7 +182,7 @@ impl Session {
         let (step, sent) = (Step::Renew, since_boot());
         let request = self.post("auth/token/renew-self", b"{}");
         let answer = endpoint.ask(&step, &request, call)?;
-        let broken = |fault: json::Malformed| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault);
+        let broken = |fault: json::Malformed| endpoint.judge_body(&step, &request, &answer, &fault);
         let auth = answer.document().and_then(|said| said.object(&["auth"])).map_err(broken)?;
         TokenInfo::of_renewal(&auth, sent, endpoint.scrubber()).map_err(broken)
     }
@@ -220,7 +219,7 @@ impl Session {
         let request = self.post("auth/token/revoke-self", b"{}");
         retry::persist(call.until, endpoint.cancel(), || {
             let answer = endpoint.ask(&step, &request, &call)?;
-            answer.acknowledged().map_err(|fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault))
+            answer.acknowledged().map_err(|fault| endpoint.judge_body(&step, &request, &answer, &fault))
         })
     }
 }

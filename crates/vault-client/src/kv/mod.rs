@@ -16,7 +16,6 @@ use crate::fault::{ErrorKind, Fault, Shape, What};
 use crate::http::path::{self, encode};
 use crate::http::{Answer, Method, Request};
 use crate::json;
-use crate::judge;
 use crate::step::{Step, Verb};
 use crate::text::shown;
 pub use data::{Field, Fields, KvData};
@@ -164,7 +163,7 @@ impl Kv {
             if answer.status == 204 {
                 return Err(Fault { status: Some(204), ..What::StoredInVersion1.into() });
             }
-            read::written(answer).map_err(|fault| judge::of_body(&endpoint.asked(step, request), answer, &fault))
+            read::written(answer).map_err(|fault| endpoint.judge_body(step, request, answer, &fault))
         };
         self.caller
             .run(step, &Request { method, ..Request::post(&url, body) }, &read)
@@ -235,7 +234,7 @@ impl Kv {
     fn change(&self, step: &Step, request: &Request) -> Result<(), VaultError> {
         self.demand_version_2(step)?;
         let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
-            answer.acknowledged().map_err(|fault| judge::of_body(&endpoint.asked(step, request), answer, &fault))
+            answer.acknowledged().map_err(|fault| endpoint.judge_body(step, request, answer, &fault))
         };
         self.caller.run(step, request, &read)
     }
@@ -333,7 +332,7 @@ impl Kv {
     ) -> Result<T, VaultError> {
         let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| {
             let said = answer.document().and_then(|said| of(&said));
-            said.map_err(|fault| judge::of_body(&endpoint.asked(step, request), answer, &fault))
+            said.map_err(|fault| endpoint.judge_body(step, request, answer, &fault))
         };
         self.caller.run(step, &Request::get(url), &read)
     }

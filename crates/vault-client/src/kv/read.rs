@@ -9,7 +9,6 @@ use crate::fault::{self, Shape, What};
 use crate::http::path::encode;
 use crate::http::{Answer, Request};
 use crate::json::{Malformed, Object};
-use crate::judge;
 use crate::session::Session;
 use crate::step::Step;
 use crate::text::{self, Scrubber};
@@ -71,7 +70,7 @@ impl Session {
                 Err(Malformed::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
                     Ok(Version { data: Err(path.join(".")), number: 0, created: None })
                 }
-                read => read.map_err(|fault| judge::of_body(&endpoint.asked(&step, &request), &answer, &fault)),
+                read => read.map_err(|fault| endpoint.judge_body(&step, &request, &answer, &fault)),
             };
             if unread {
                 endpoint.scrubber().distrust();
@@ -106,7 +105,7 @@ pub(super) fn versioned(
             if !matches!(&fault, Malformed::Shape { member, .. } if !member.is_empty()) {
                 endpoint.scrubber().distrust();
             }
-            judge::of_body(&endpoint.asked(step, request), answer, &fault)
+            endpoint.judge_body(step, request, answer, &fault)
         }
     })
 }

@@ -85,7 +85,7 @@ impl Kubernetes {
         match session {
             Ok(Some(session)) => Ok(session),
             Ok(None) => Err(Fault { status: Some(answer.status), ..What::WithoutToken.into() }),
-            Err(fault) => Err(judge::of_body(&endpoint.asked(step, &request), &answer, &fault)),
+            Err(fault) => Err(endpoint.judge_body(step, &request, &answer, &fault)),
         }
     }
 }
