@@ -1,6 +1,7 @@
 //! Every wait of the client: for a descriptor, or for time to pass; each ends at a deadline and at a cancellation.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -70,9 +71,13 @@ impl Call {
     /// Why the wait ended before.
     pub fn ready(&self, descriptors: &[PollFd<'_>], until: Option<Instant>) -> Result<Option<usize>, Ended> {
         loop {
-            let deadline = self.alive()?;
+            // Looked at once: one that fires from here on has to be seen by the poll.
+            let fired = self.fired()?;
+            let deadline = self.deadline(fired)?;
             let next = until.map_or(deadline, |until| until.min(deadline));
-            if let Some(index) = self.poll(descriptors, next)? {
+            // One that has fired is not looked out for again.
+            let cancel = self.cancel.descriptor().filter(|_| fired.is_none());
+            if let Some(index) = poll_until(descriptors, cancel, next)? {
                 return Ok(Some(index));
             }
             let now = Instant::now();
@@ -89,7 +94,15 @@ impl Call {
     ///
     /// Why there is no more time.
     pub fn alive(&self) -> Result<Instant, Ended> {
-        let fired = self.cancel.fired().map_err(Ended::Refused)?;
+        self.deadline(self.fired()?)
+    }
+
+    fn fired(&self) -> Result<Option<Instant>, Ended> {
+        self.cancel.fired().map_err(Ended::Refused)
+    }
+
+    /// The deadline in force of a call that was cancelled at `fired`.
+    fn deadline(&self, fired: Option<Instant>) -> Result<Instant, Ended> {
         let deadline = fired.map_or(self.until, |at| self.until.min(after(at, self.grace)));
         match fired {
             _ if Instant::now() < deadline => Ok(deadline),
@@ -97,31 +110,36 @@ impl Call {
             None => Err(Ended::Deadline),
         }
     }
+}
 
-    /// One poll of `descriptors` and the cancellation until `next`; the index of the first that is ready.
-    fn poll(&self, descriptors: &[PollFd<'_>], next: Instant) -> Result<Option<usize>, Ended> {
-        // One that has fired is not looked out for again.
-        let fired = self.cancel.fired().map_err(Ended::Refused)?.is_some();
-        // Rounded up, else the last millisecond is spent spinning.
-        let timeout = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
-        let mut all = descriptors.to_vec();
-        let cancel = self.cancel.descriptor().filter(|_| !fired);
-        all.extend(cancel.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
-        match poll(&mut all, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
-            Ok(_) => Ok(all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))),
-            // From a process that was stopped and goes on; the caller's loop waits for the rest.
-            Err(Errno::EINTR) => Ok(None),
-            // The C library takes the one that the architecture has.
-            Err(errno) => Err(Ended::Refused(Refused { call: "poll or ppoll", errno })),
-        }
+/// One poll of `descriptors` and `cancel` until `next`; the index of the first of `descriptors` that is ready.
+fn poll_until(
+    descriptors: &[PollFd<'_>],
+    cancel: Option<BorrowedFd<'_>>,
+    next: Instant,
+) -> Result<Option<usize>, Ended> {
+    // Rounded up, else the last millisecond is spent spinning.
+    let timeout = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+    let mut all = descriptors.to_vec();
+    all.extend(cancel.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
+    match poll(&mut all, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
+        Ok(_) => Ok(all.iter().take(descriptors.len()).position(|fd| fd.any().unwrap_or(true))),
+        // From a process that was stopped and goes on; the caller's loop waits for the rest.
+        Err(Errno::EINTR) => Ok(None),
+        // The C library takes the one that the architecture has.
+        Err(errno) => Err(Ended::Refused(Refused { call: "poll or ppoll", errno })),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
+    use super::super::Watch;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
@@ -147,6 +165,32 @@ mod tests {
         assert_eq!(waiting.join().unwrap(), Err(Ended::Cancelled));
     }
 
+    /// What fires right after it was first looked at.
+    #[derive(Debug)]
+    struct FiresAfterALook(OwnedFd, AtomicBool);
+
+    impl Watch for FiresAfterALook {
+        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.0.as_fd())
+        }
+
+        fn has_fired(&self) -> Result<bool, Refused> {
+            Ok(self.1.swap(true, Ordering::Relaxed))
+        }
+    }
+
+    #[test]
+    fn a_cancellation_between_the_look_and_the_poll_ends_a_pause_at_once() {
+        let (readable, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(b"x").unwrap();
+        let watch = FiresAfterALook(readable.into(), AtomicBool::new(false));
+        let start = Instant::now();
+        let limit = Duration::from_secs(20);
+        let call = Call::until(start + limit, Cancel::watching(Arc::new(watch)));
+        assert_eq!(call.pause(start + limit), Err(Ended::Cancelled));
+        assert!(start.elapsed() < limit);
+    }
+
     #[test]
     fn within_its_grace_a_wait_goes_on_and_then_ends() {
         let start = Instant::now();
@@ -161,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_deadline_ends_a_wait_for_a_silent_descriptor() {
-        let (silent, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (silent, mut peer) = UnixStream::pair().unwrap();
         let readable = || PollFd::new(silent.as_fd(), PollFlags::POLLIN);
         let short = Call::until(Instant::now() + Duration::from_millis(5), Cancel::never());
         assert_eq!(short.ready(&[readable()], None), Err(Ended::Deadline));
