@@ -3,8 +3,8 @@
 //! `CHAOS_RESTARTS` says how often.
 
 use serde_json::json;
+use vault_testkit::random;
 use vault_testkit::server::{Kind, Server, on};
-use vault_testkit::{eventually, random};
 
 use crate::support::endings::Endings;
 use crate::support::expect::Expect;
@@ -42,24 +42,24 @@ fn restart_under(server: &Server, endings: &mut Endings) {
 
     for (number, (started, scenario)) in starting.into_iter().zip(&scenarios).enumerate() {
         let outcome = started.finish();
+        // One that was cut off in its very last step is a success too, and says what it leaves. Where the server was
+        // reached, the token may be gone all the same: its answer was lost, or it refuses a token that the restart lost.
+        let left = usize::from(outcome.stderr.contains("the token stays valid for"));
+        let at_least = usize::from(outcome.stderr.contains("revoke: connection refused; the token stays valid for"));
         let expected = match outcome.code() {
             code @ (69 | 75) if number < 2 => Expect::done().code(code),
             _ => Expect::started().env([("A", "a-secret")]),
         };
         let outcome = outcome.expect(expected.any_stderr());
-        // A server that goes away in the last step may have done what it did not answer, and one that goes away in a
-        // login may have made a token that nobody knows: these are the most that may be left.
-        let times = |text| outcome.stderr.matches(text).count();
-        let most = times("the token stays valid for") + times("login: ");
-        // A token that was revoked right before a stop is listed until the started server has tidied up.
-        eventually(&format!("at most {most} tokens are left: {}", outcome.describe()), || {
-            server.live_tokens("", &scenario.name) <= most
-        });
+        // A login whose answer was cut off may have made a token that nobody knows.
+        let unknown = outcome.stderr.matches("login: the connection was closed before the answer").count();
+        let alive = server.live_tokens("", &scenario.name);
+        assert!((at_least..=left + unknown).contains(&alive), "{alive} left: {}", outcome.describe());
         endings.note(outcome.code());
     }
 }
 
 fn scenario(server: &Server) -> Scenario<'_> {
     let scenario = Scenario::new(server).secret(&json!({"A": "a-secret"})).kubernetes().unobserved();
-    scenario.options(["--wait=50s"])
+    scenario.options(["--wait=18s"])
 }

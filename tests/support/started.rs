@@ -17,7 +17,7 @@ use super::outcome::Outcome;
 use super::scenario::Scenario;
 
 /// How long a run may take before it is killed and the test fails.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A program under way.
 pub(crate) struct Started<'a> {
