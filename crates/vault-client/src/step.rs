@@ -91,16 +91,10 @@ impl Verb {
     /// It with its object.
     fn subject(self, mount: &str, path: &str) -> String {
         let what = match self {
-            Self::Write => "write",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
-            Self::Undelete => "undelete",
-            Self::Destroy => "destroy",
-            Self::Metadata => "metadata",
             Self::SetMetadata => "change of the metadata",
             Self::DeleteAll => "delete of all versions",
-            Self::List => "list",
             Self::Config => "configuration",
+            _ => self.name(),
         };
         let slash = if path.is_empty() { "" } else { "/" };
         format!("the {what} of {mount}{slash}{path}")
