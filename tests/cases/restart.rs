@@ -43,7 +43,7 @@ fn restart_under(server: &Server, endings: &mut Endings) {
     for (number, (started, scenario)) in starting.into_iter().zip(&scenarios).enumerate() {
         let outcome = started.finish();
         // One that was cut off in its very last step is a success too, and says what it leaves. Where the server was
-        // reached, the token may be gone all the same: its answer was lost, or it refuses a token that the restart lost.
+        // reached, the token may be gone all the same: its answer was lost, or it has lost the token soon after it started.
         let left = usize::from(outcome.stderr.contains("the token stays valid for"));
         let at_least = usize::from(outcome.stderr.contains("revoke: connection refused; the token stays valid for"));
         let expected = match outcome.code() {
