@@ -38,6 +38,8 @@ struct Server {
     scrubber: Scrubber,
     observer: Arc<dyn Observer>,
     at: String,
+    /// Whether the connection is in TLS, or does not leave this machine.
+    is_private: bool,
 }
 
 impl Endpoint {
@@ -54,7 +56,8 @@ impl Endpoint {
 
     fn with(http: Http, options: &Options, limits: Limits, cancel: Cancel, observer: Arc<dyn Observer>) -> Self {
         let at = shown(&options.address.to_string());
-        let server = Server { http, scrubber: Scrubber::default(), observer, at };
+        let is_private = options.address.is_https() || options.address.is_loopback();
+        let server = Server { http, scrubber: Scrubber::default(), observer, at, is_private };
         let namespace = options.namespace.as_deref().map(Into::into);
         let auth_namespace = options.auth_namespace.as_deref().map(Into::into);
         let waits_until = after(Instant::now(), limits.wait);
@@ -205,6 +208,15 @@ impl Endpoint {
 
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     pub(crate) fn ask(&self, step: &Step, request: &Request, call: &Call) -> Result<Answer, Fault> {
+        let answer = self.send(step, request, call)?;
+        match answer.status {
+            200 | 204 => Ok(answer),
+            _ => Err(self.refusal(step, request, &answer)),
+        }
+    }
+
+    /// Sends `request` and returns the answer whatever its status is, or what it comes to that there is none.
+    pub(crate) fn send(&self, step: &Step, request: &Request, call: &Call) -> Result<Answer, Fault> {
         let request = self.addressed(step, request);
         let token = request.token.map(Secret::expose);
         for (what, value) in [("namespace", request.namespace), ("correlation", request.correlation), ("token", token)]
@@ -214,27 +226,37 @@ impl Endpoint {
                 return Err(What::NoHeader(what).into());
             }
         }
-        let answer = self.server.http.call(&request, call, self.has_its_own_lane).map_err(|none| {
+        self.server.http.call(&request, call, self.has_its_own_lane).map_err(|none| {
             if let Some(failed) = none.tls() {
                 self.note(&Event::Tls(&self.scrubber().clean(&[failed.error.to_string()])));
             }
             let fault = judge::of_transport(&none, self.scrubber());
             if none.sent { outcome_unknown(step, request.method, fault) } else { fault }
-        })?;
-        match answer.status {
-            200 | 204 => Ok(answer),
-            _ => {
-                let said = answer.document().ok();
-                if let (Step::Read { .. }, Some(said)) = (step, &said) {
-                    learn(said, self.scrubber());
-                }
-                let fault = judge::of_status(&self.asked(step, &request), &answer);
-                // A proxy that got no answer says nothing of what the server has done.
-                let unknown = matches!(answer.status, 408 | 502 | 504);
-                let fault = if unknown { outcome_unknown(step, request.method, fault) } else { fault };
-                Err(Fault { request_id: said.as_ref().and_then(request_id), ..fault })
-            }
+        })
+    }
+
+    /// What `answer` to `request` comes to, whose status is not the one wanted.
+    pub(crate) fn refusal(&self, step: &Step, request: &Request, answer: &Answer) -> Fault {
+        let said = answer.document().ok();
+        if let (Step::Read { .. }, Some(said)) = (step, &said) {
+            learn(said, self.scrubber());
         }
+        let fault = judge::of_status(&self.asked(step, request), answer);
+        // A proxy that got no answer says nothing of what the server has done.
+        let unknown = matches!(answer.status, 408 | 502 | 504);
+        let fault = if unknown { outcome_unknown(step, request.method, fault) } else { fault };
+        Fault { request_id: said.as_ref().and_then(request_id), ..fault }
+    }
+
+    /// The namespace of a login that is sent along with a request for a secret, where it is another.
+    pub(crate) fn auth_namespace_beside(&self) -> Option<&str> {
+        let is_other = self.auth_namespace != self.namespace;
+        is_other.then(|| self.auth_namespace.as_deref().unwrap_or("root"))
+    }
+
+    /// Whether nobody in between can read along.
+    pub(crate) fn is_private(&self) -> bool {
+        self.server.is_private
     }
 
     /// The same server, whose requests find a connection where all others are in use.

@@ -109,6 +109,11 @@ pub enum What {
         /// [Control groups](https://developer.hashicorp.com/vault/docs/enterprise/control-groups)
         control_group: bool,
     },
+    /// The server does not take a login along with a read, or cannot serve this role so.
+    NotInline {
+        /// The status that says so.
+        status: u16,
+    },
     /// The wrapping token is used up, expired or unknown.
     SpentWrapping,
     /// The wrapping token does not hold the credential that it was given out as.
@@ -385,6 +390,7 @@ impl What {
             | Self::DeadAgain => ErrorKind::Denied,
             Self::NoMount { .. }
             | Self::NoVersion
+            | Self::NotInline { .. }
             | Self::Version1
             | Self::StoredInVersion1
             | Self::Mount(_)

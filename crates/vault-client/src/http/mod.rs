@@ -13,8 +13,10 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ureq::config::Config;
-use ureq::http::header::{self, HeaderName};
+use ureq::http::header::{self, HeaderName, HeaderValue};
 use ureq::http::{self, Response};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, SendBody};
@@ -40,6 +42,9 @@ const MAX_HEADER: usize = 16 << 10;
 
 /// Where a server says how far its state has come.
 const INDEX: HeaderName = HeaderName::from_static("x-vault-index");
+
+/// Where a server says that a login which came along was refused.
+const INLINE_FAILED: HeaderName = HeaderName::from_static("x-vault-inline-auth-failed");
 
 /// Talks to one server.
 pub struct Http {
@@ -74,12 +79,65 @@ pub struct Request<'a> {
     pub index: Option<&'a str>,
     /// What the server's audit log can join it to the caller's own by.
     pub correlation: Option<&'a str>,
+    /// A login that is sent along.
+    pub inline: Option<&'a InlineLogin>,
+}
+
+/// A login that is sent along with a request, in headers.
+/// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
+pub struct InlineLogin {
+    path: String,
+    namespace: Option<String>,
+    /// Each member of the login's request, as it is encoded.
+    parameters: Vec<Zeroizing<String>>,
+}
+
+impl InlineLogin {
+    /// The login at `path`, in `namespace` where that is not the request's, with `members`.
+    pub fn new<'m>(
+        path: String,
+        namespace: Option<&str>,
+        members: impl Iterator<Item = (&'static str, &'m Secret)>,
+    ) -> Self {
+        let parameter = |(name, value): (&str, &Secret)| {
+            let value = Zeroizing::new(serde_json::to_string(value.expose()).unwrap_or_default());
+            let json = Zeroizing::new([r#"{"key":""#, name, r#"","value":"#, &value, "}"].concat());
+            Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(json.as_bytes()))
+        };
+        Self { path, namespace: namespace.map(str::to_owned), parameters: members.map(parameter).collect() }
+    }
+
+    /// The headers.
+    fn fields(&self) -> Result<Vec<(HeaderName, HeaderValue)>, http::Error> {
+        let (path, namespace) = (Some(self.path.as_str()), self.namespace.as_deref());
+        let named = [("x-vault-inline-auth-path", path), ("x-vault-inline-auth-namespace", namespace)];
+        let named = named.into_iter().filter_map(|(name, value)| Some((HeaderName::from_static(name), value?)));
+        let mut fields = Vec::new();
+        for (name, value) in named {
+            fields.push((name, value.try_into()?));
+        }
+        for (n, parameter) in self.parameters.iter().enumerate() {
+            let mut value: HeaderValue = parameter.as_str().try_into()?;
+            value.set_sensitive(true);
+            fields.push((format!("x-vault-inline-auth-parameter-{n}").try_into()?, value));
+        }
+        Ok(fields)
+    }
 }
 
 impl<'a> Request<'a> {
     /// A GET of `path` in the root namespace, without a token.
     pub fn get(path: &'a str) -> Self {
-        Self { method: Method::Get, path, token: None, body: &[], namespace: None, index: None, correlation: None }
+        Self {
+            method: Method::Get,
+            path,
+            token: None,
+            body: &[],
+            namespace: None,
+            index: None,
+            correlation: None,
+            inline: None,
+        }
     }
 
     /// A DELETE of `path` in the root namespace, without a token.
@@ -103,6 +161,8 @@ pub struct Answer {
     /// How far the cluster's state has come, where the server says so. What is no index is left out: sent back, it could
     /// only spoil a request.
     pub index: Option<String>,
+    /// Whether a login that was sent along was refused, as far as the server says so.
+    pub inline_failed: bool,
     /// The body ended with the connection: a cut is not told from its end.
     pub ends_with_connection: bool,
     /// The call that it is the answer to; its time limit holds for reading it too.
@@ -138,6 +198,7 @@ impl Answer {
             location: Foreign::default(),
             retry_after: None,
             index: None,
+            inline_failed: false,
             ends_with_connection: false,
             call: Call { limit: Limit::Request, length: minute, ..call },
         }
@@ -277,6 +338,9 @@ impl Http {
                 head.headers_mut().insert(name, value.try_into()?);
             }
         }
+        for (name, value) in request.inline.map_or_else(|| Ok(Vec::new()), InlineLogin::fields)? {
+            head.headers_mut().insert(name, value);
+        }
         Ok(head)
     }
 }
@@ -296,6 +360,7 @@ fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq:
         location: Foreign::new(text(header::LOCATION)),
         retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
         index: Some(text(INDEX)).filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic())),
+        inline_failed: text(INLINE_FAILED) == "true",
         ends_with_connection: !framed && status != 204,
         call: call.clone(),
     };

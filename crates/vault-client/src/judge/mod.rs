@@ -22,6 +22,10 @@ use crate::step::Step;
 use crate::text::{Scrubber, escaped};
 use crate::time::Ended;
 
+/// How a text begins that tells of a login that came along with a read. Some refusals have it and no header.
+/// (`internal/vault/request_handling.go` of `OpenBao`)
+pub const INLINE_FAILED: &str = "failed to perform inline authentication: ";
+
 /// A request, as far as its answer is judged by it.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {

@@ -41,10 +41,35 @@ pub struct Connection {
     pub login: Box<dyn Login>,
     /// How long and how often it is tried.
     pub limits: Limits,
+    /// Whether the login is sent along with a read.
+    pub inline: InlineAuth,
     /// What is not wrong but deserves a warning, a line each.
     pub warnings: Vec<String>,
     /// The settings of TLS, whose files may change; `None` where the program has decided, or reads its settings itself.
     pub material: Option<Material>,
+}
+
+/// Whether a login is sent along with a read, so that no token is made.
+/// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InlineAuth {
+    /// Never.
+    No,
+    /// Where the server is known to take it.
+    WhereKnown,
+    /// Wherever the login can be sent so.
+    Yes,
+}
+
+impl InlineAuth {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match value::boolean(text) {
+            Ok(true) => Ok(Self::Yes),
+            Ok(false) => Ok(Self::No),
+            Err(_) if text == "auto" => Ok(Self::WhereKnown),
+            Err(_) => Err("unknown; write false, auto or true"),
+        }
+    }
 }
 
 /// What a program decides itself. The settings of it are not read.
@@ -134,6 +159,7 @@ impl Server {
         let auth_namespace = reader.parse(&setting::AUTH_NAMESPACE, value::namespace);
         let beside = Beside { https: address.as_ref().map(Address::is_https), has_identity: tls.identity.is_some() };
         let login = login.or_else(|| login::read(reader, &beside, &mut warnings));
+        let inline = reader.value(&setting::INLINE_AUTH, InlineAuth::parse);
         let limits = limits.unwrap_or_else(|| read_limits(reader));
         let address = address?;
         if !tls.verify {
@@ -152,6 +178,7 @@ impl Server {
             options: Options { address, namespace, auth_namespace, tls, proxy, user_agent, lanes: LANES },
             login: login?,
             limits,
+            inline,
             warnings,
             material: None,
         })
