@@ -7,9 +7,11 @@ pub mod path;
 mod resolver;
 pub mod tls;
 mod transport;
+mod unix;
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +22,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, SendBody};
 use zeroize::Zeroizing;
 
+use crate::fault::Way;
 use crate::json::{self, Bytes, Object};
 use crate::options::{Options, Tls};
 use crate::secret::Secret;
@@ -48,7 +51,7 @@ pub struct Http {
     tls: Arc<Mutex<(Tls, client::Client)>>,
     base: String,
     host: String,
-    through_proxy: bool,
+    way: Way,
 }
 
 /// What a request does.
@@ -150,8 +153,8 @@ pub struct NoAnswer {
     pub limit: Limit,
     /// How long that is in all.
     pub length: Duration,
-    /// Whether it went through a proxy, which is nearer than Vault and suspected first.
-    pub through_proxy: bool,
+    /// What leads to the server.
+    pub way: Way,
     /// Whether a part of the request was on its way, so that the server may have done what it asks for.
     pub sent: bool,
 }
@@ -185,6 +188,10 @@ impl Http {
     pub fn new(options: &Options) -> Self {
         let config = agent_config(options);
         let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
+        if let Some(path) = options.address.socket() {
+            let path = path.to_owned();
+            return Self::with(Lanes::new(options.lanes, move || socket_lane(&config, &path)), tls, options);
+        }
         let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
         let names = Arc::new(resolver::Names::default());
         let current = Arc::clone(&tls);
@@ -200,7 +207,7 @@ impl Http {
     pub fn canned(options: &Options, answer: &[u8]) -> Self {
         let (config, answer): (_, Arc<[u8]>) = (agent_config(options), answer.into());
         let lane = move || {
-            let agent = Agent::with_parts(config.clone(), canned::Canned(Arc::clone(&answer)), canned::Nowhere);
+            let agent = Agent::with_parts(config.clone(), canned::Canned(Arc::clone(&answer)), resolver::Nowhere);
             Lane { agent, slot: Slot::empty() }
         };
         let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
@@ -208,14 +215,13 @@ impl Http {
     }
 
     fn with(lanes: Lanes, tls: Arc<Mutex<(Tls, client::Client)>>, options: &Options) -> Self {
-        let server_name = options.tls.server_name.as_deref();
-        Self {
-            lanes,
-            tls,
-            base: server_name.map_or_else(|| options.address.to_string(), |name| options.address.with_host(name)),
-            host: options.address.authority(),
-            through_proxy: options.proxy.is_some(),
-        }
+        let (address, way) = (&options.address, way(options));
+        let base = match options.tls.server_name.as_deref() {
+            _ if way == Way::Socket => format!("http://{}", address.authority()),
+            Some(name) => address.with_host(name),
+            None => address.to_string(),
+        };
+        Self { lanes, tls, base, host: address.authority(), way }
     }
 
     /// Trusts and shows what `tls` says from now on, on new connections; the old ones end where that is something else.
@@ -232,8 +238,8 @@ impl Http {
     /// Sends `request` and reads the answer to its end, so that the connection can be kept; with a lane of its own it waits
     /// for none of the others.
     pub fn call(&self, request: &Request, call: &Call, has_its_own_lane: bool) -> Result<Answer, NoAnswer> {
-        let (limit, length, through_proxy) = (call.limit, call.length, self.through_proxy);
-        let none = |error, sent| NoAnswer { error, limit, length, through_proxy, sent };
+        let (limit, length, way) = (call.limit, call.length, self.way);
+        let none = |error, sent| NoAnswer { error, limit, length, way, sent };
         let lane =
             self.lanes.lend(call, has_its_own_lane).map_err(|ended| none(io::Error::other(ended).into(), false))?;
         self.exchange(&lane.agent, request, call).map_err(|error| none(error, lane.slot.has_sent()))
@@ -350,6 +356,22 @@ fn lane(config: &Config, tls: client::Client, names: &Arc<resolver::Names>, conn
     Lane { agent: Agent::with_parts(config.clone(), connector, resolver), slot }
 }
 
+/// The same to the unix socket at `path`: without a name, a proxy or TLS.
+fn socket_lane(config: &Config, path: &Path) -> Lane {
+    let slot = Slot::empty();
+    let connector = ().chain(unix::SocketConnector { slot: slot.clone(), path: path.to_owned() });
+    Lane { agent: Agent::with_parts(config.clone(), connector, resolver::Nowhere), slot }
+}
+
+/// What leads to the server.
+fn way(options: &Options) -> Way {
+    match options.proxy {
+        _ if options.address.socket().is_some() => Way::Socket,
+        Some(_) => Way::Proxy,
+        None => Way::Network,
+    }
+}
+
 /// The one place where the HTTP client is set up; what is a default of `ureq` is written out all the same, because a
 /// default may change and none of these may.
 fn agent_config(options: &Options) -> Config {
@@ -361,7 +383,7 @@ fn agent_config(options: &Options) -> Config {
         .max_redirects_will_error(false)
         .save_redirect_history(false)
         // Never from the environment.
-        .proxy(options.proxy.as_ref().map(|proxy| proxy.0.clone()))
+        .proxy(options.proxy.as_ref().filter(|_| way(options) == Way::Proxy).map(|proxy| proxy.0.clone()))
         .https_only(false)
         .no_delay(true)
         .user_agent(&options.user_agent)
