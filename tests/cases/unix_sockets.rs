@@ -139,7 +139,7 @@ fn a_unix_socket_without_a_listener_refuses() {
 fn a_unix_socket_may_be_forbidden() {
     let (scenario, path) = scripted(&Raw::start([]));
     let _listener = UnixListener::bind(&path).expect("a socket");
-    fs::set_permissions(path, Permissions::from_mode(0)).expect("a mode is set");
+    fs::set_permissions(path, Permissions::from_mode(0o000)).expect("a mode is set");
     let remedy = "let this user write to the socket and pass through the folders above it";
     cannot_connect(&scenario.inherit([Inherit::Unprivileged]), "connecting is not permitted", remedy);
 }

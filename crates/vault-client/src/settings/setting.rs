@@ -102,7 +102,7 @@ pub const TABLE: Table = Table { rows: ALL, foreign: |_| None };
 /// Where the server is.
 pub const ADDR: Setting = Setting::new(
     "VAULT_ADDR",
-    "https:// or http:// URL of Vault, or unix:///path for its socket, or an agent's. Required.",
+    "https:// or http:// URL of Vault, or unix:///PATH of a socket on which it or an agent listens. Required.",
 )
 .aliases(&["VAULT_ADDRESS"]);
 
