@@ -1,5 +1,6 @@
 //! One request and its answer: the only place that talks to `ureq`.
 
+mod agent;
 #[cfg(any(test, feature = "canned"))]
 mod canned;
 mod lane;
@@ -11,14 +12,11 @@ mod unix;
 
 use std::fmt;
 use std::io::{self, Read};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ureq::config::Config;
 use ureq::http::header::{self, HeaderName};
 use ureq::http::{self, Response};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, SendBody};
 use zeroize::Zeroizing;
 
@@ -28,7 +26,7 @@ use crate::options::{Options, Tls};
 use crate::secret::Secret;
 use crate::text::{self, Foreign};
 use crate::time::{Call, Limit};
-use lane::{Lane, Lanes, Slot};
+use lane::Lanes;
 pub use resolver::Unresolved;
 use tls::client;
 
@@ -37,9 +35,6 @@ const MAX_BODY: u64 = 8 << 20;
 
 /// The room for an answer that does not say how long it is.
 const FIRST_ROOM: usize = 4 << 10;
-
-/// Longer headers are refused.
-const MAX_HEADER: usize = 16 << 10;
 
 /// Where a server says how far its state has come.
 const INDEX: HeaderName = HeaderName::from_static("x-vault-index");
@@ -186,18 +181,18 @@ impl std::error::Error for Encoded {}
 impl Http {
     /// Prepares the connections; nothing is sent.
     pub fn new(options: &Options) -> Self {
-        let config = agent_config(options);
+        let config = agent::config(options);
         let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
         if let Some(path) = options.address.socket() {
             let path = path.to_owned();
-            return Self::with(Lanes::new(options.lanes, move || socket_lane(&config, &path)), tls, options);
+            return Self::with(Lanes::new(options.lanes, move || agent::socket_lane(&config, &path)), tls, options);
         }
         let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
         let names = Arc::new(resolver::Names::default());
         let current = Arc::clone(&tls);
         let lane = move || {
             let tls = current.lock().unwrap_or_else(PoisonError::into_inner).1.for_lane();
-            lane(&config, tls, &names, connect_to.as_deref())
+            agent::lane(&config, tls, &names, connect_to.as_deref())
         };
         Self::with(Lanes::new(options.lanes, lane), tls, options)
     }
@@ -205,17 +200,17 @@ impl Http {
     /// The same, with each connection giving `answer` and nothing sent anywhere.
     #[cfg(any(test, feature = "canned"))]
     pub fn canned(options: &Options, answer: &[u8]) -> Self {
-        let (config, answer): (_, Arc<[u8]>) = (agent_config(options), answer.into());
+        let (config, answer): (_, Arc<[u8]>) = (agent::config(options), answer.into());
         let lane = move || {
             let agent = Agent::with_parts(config.clone(), canned::Canned(Arc::clone(&answer)), resolver::Nowhere);
-            Lane { agent, slot: Slot::empty() }
+            lane::Lane { agent, slot: lane::Slot::empty() }
         };
         let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
         Self::with(Lanes::new(1, lane), tls, options)
     }
 
     fn with(lanes: Lanes, tls: Arc<Mutex<(Tls, client::Client)>>, options: &Options) -> Self {
-        let (address, way) = (&options.address, way(options));
+        let (address, way) = (&options.address, agent::way(options));
         let base = match options.tls.server_name.as_deref() {
             _ if way == Way::Socket => format!("http://{}", address.authority()),
             Some(name) => address.with_host(name),
@@ -343,64 +338,6 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-fn lane(config: &Config, tls: client::Client, names: &Arc<resolver::Names>, connect_to: Option<&str>) -> Lane {
-    let slot = Slot::empty();
-    let connector =
-        ().chain(ConnectProxyConnector::default())
-            .chain(transport::TcpConnector { slot: slot.clone(), names: Arc::clone(names) })
-            .chain(tls::TlsConnector { client: Arc::new(tls), slot: slot.clone() });
-    let connect_to = connect_to.map(str::to_owned);
-    let resolver = resolver::Lookup { slot: slot.clone(), names: Arc::clone(names), connect_to };
-    Lane { agent: Agent::with_parts(config.clone(), connector, resolver), slot }
-}
-
-/// The same to the unix socket at `path`: without a name, a proxy or TLS.
-fn socket_lane(config: &Config, path: &Path) -> Lane {
-    let slot = Slot::empty();
-    let connector = ().chain(unix::SocketConnector { slot: slot.clone(), path: path.to_owned() });
-    Lane { agent: Agent::with_parts(config.clone(), connector, resolver::Nowhere), slot }
-}
-
-/// What leads to the server.
-fn way(options: &Options) -> Way {
-    match options.proxy {
-        _ if options.address.socket().is_some() => Way::Socket,
-        Some(_) => Way::Proxy,
-        None => Way::Network,
-    }
-}
-
-/// The one place where the HTTP client is set up; what is a default of `ureq` is written out all the same, because a
-/// default may change and none of these may.
-fn agent_config(options: &Options) -> Config {
-    Agent::config_builder()
-        // Headers and the body of an error are needed, and an unread body costs the connection.
-        .http_status_as_error(false)
-        // ureq sends X-Vault-Token on to another host.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .save_redirect_history(false)
-        // Never from the environment.
-        .proxy(options.proxy.as_ref().filter(|_| way(options) == Way::Proxy).map(|proxy| proxy.0.clone()))
-        .https_only(false)
-        .no_delay(true)
-        .user_agent(&options.user_agent)
-        .accept("application/json")
-        .accept_encoding("identity")
-        .allow_non_standard_methods(false)
-        .max_response_header_size(MAX_HEADER)
-        // One byte more: a full buffer without a whole header looks like the end of the connection to ureq.
-        .input_buffer_size(MAX_HEADER + 1)
-        .output_buffer_size(16 << 10)
-        .max_idle_connections(1)
-        .max_idle_connections_per_host(1)
-        .max_idle_age(Duration::from_secs(15))
-        // The call's deadline holds for every phase; ureq's own limits would be counted per phase beside it.
-        .timeout_global(None)
-        .timeout_await_100(None)
-        .build()
 }
 
 #[cfg(test)]
