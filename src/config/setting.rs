@@ -16,8 +16,8 @@ pub const TABLE: Table = Table { rows: ALL, foreign: foreign::reference };
 
 /// Where Vault is; without it nothing is read.
 pub const ADDR: Setting = client::ADDR.meaning(
-    "https:// or http:// URL of Vault. Unset: nothing is read, and COMMAND starts with its environment as it is; see \
-     VAULT_REQUIRED and VAULT_REQUIRED_KEYS.",
+    "https:// or http:// URL of Vault, or unix:///PATH of a socket on which it or an agent listens. Unset: nothing is \
+     read, and COMMAND starts with its environment as it is; see VAULT_REQUIRED and VAULT_REQUIRED_KEYS.",
 );
 
 /// Whether there is a passthrough.

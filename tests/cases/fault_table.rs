@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{
     addresses, credentials, env_file_faults, exec, faults, limits, names, patience, readiness, refusals, seccomp,
-    signals, tls, tls_certificates, tls_clients, tls_files, values, wire,
+    signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -15,6 +15,7 @@ const TABLES: &[&[Fault]] = &[
     limits::FAULTS,
     names::FAULTS,
     addresses::FAULTS,
+    unix_sockets::FAULTS,
     tls::FAULTS,
     tls::FAULTS_ON_BOTH,
     tls_certificates::FAULTS_ON_BOTH,

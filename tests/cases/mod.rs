@@ -48,6 +48,7 @@ mod tls_certificates;
 mod tls_clients;
 mod tls_files;
 mod traces;
+mod unix_sockets;
 mod usage;
 mod values;
 mod wire;

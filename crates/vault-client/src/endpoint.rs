@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{AskedIn, Effort, VaultError};
-use crate::fault::{Fault, Retry, Unreachable, What};
+use crate::fault::{Fault, Retry, Unreachable, Way, What};
 use crate::http::{Answer, Http, Method, Request};
 use crate::json::{Json, Malformed, Object};
 use crate::judge::{self, Asked};
@@ -284,7 +284,7 @@ impl Endpoint {
     pub(crate) fn ended(&self, step: &Step, ended: Ended) -> VaultError {
         let what = match ended {
             Ended::Cancelled => return self.failed(step, GivenUp::Cancelled),
-            Ended::Deadline => What::Unreachable { why: Unreachable::NoTokenInTime, through_proxy: false },
+            Ended::Deadline => What::Unreachable { why: Unreachable::NoTokenInTime, way: Way::Network },
             Ended::Refused(refused) => What::Forbidden(refused),
         };
         VaultError::new(self.at(), step.clone(), what.into(), Effort::default())

@@ -28,6 +28,7 @@ use crate::support::seccomp::{self, Denied};
 pub(super) type Told = (i32, String);
 
 pub(super) const ADDR: &str = "https://vault.vault.svc:8200";
+const SOCKET: &str = "unix:///run/vault/agent.sock";
 pub(super) const JWT_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// Each line that this run said.
@@ -38,8 +39,10 @@ fn told(outcome: &Outcome) -> Vec<Told> {
 /// The text in the names of the example.
 fn example(scenario: &Scenario, text: &str) -> String {
     let file = |name: &str| scenario.file(name).display().to_string();
+    let addr = scenario.expand("{addr}");
+    let known_as = if addr.starts_with("unix:") { SOCKET } else { ADDR };
     let names = [
-        (scenario.expand("{addr}"), ADDR),
+        (addr, known_as),
         (scenario.path(), "shop/prod"),
         (scenario.name.clone(), "shop"),
         (file("jwt"), JWT_FILE),
@@ -319,6 +322,7 @@ fn unreachable() -> Vec<Told> {
             .env("VAULT_RETRY_DELAY", "10s")
             .env("VAULT_STARTUP_TIMEOUT", "1s")),
         run(&nobody(&silent).env("VAULT_WAIT", "1s")),
+        run(&at(&silent).at("unix:///nowhere/agent.sock")),
     ]
     .concat()
 }

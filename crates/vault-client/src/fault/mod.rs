@@ -59,8 +59,8 @@ pub enum What {
     Unreachable {
         /// Why not.
         why: Unreachable,
-        /// Whether a proxy stands in between, which is nearer than the server.
-        through_proxy: bool,
+        /// What leads to the server.
+        way: Way,
     },
     /// The answer was there, and the limit was over before all of it was read.
     Unread {
@@ -202,6 +202,18 @@ pub enum Shape {
     NoObject,
 }
 
+/// What leads to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Way {
+    /// The network, without a proxy.
+    Network,
+    /// A proxy, which is nearer than the server.
+    Proxy,
+    /// A unix socket on this machine.
+    Socket,
+}
+
 /// Why there is no complete answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -222,6 +234,8 @@ pub enum Unreachable {
     },
     /// Something here forbids the connection.
     NotPermitted,
+    /// No file is at the unix socket's path.
+    NoSocket,
     /// Nothing listens there.
     ConnectionRefused,
     /// The peer ended the connection.

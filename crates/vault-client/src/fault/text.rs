@@ -109,6 +109,7 @@ impl fmt::Display for Unreachable {
             Self::Late { limit, length } => late(*limit, *length, f),
             Self::Unresolved { host, reason } => write!(f, "{host} does not resolve ({reason})"),
             Self::NotPermitted => f.write_str("connecting is not permitted"),
+            Self::NoSocket => f.write_str("no such socket"),
             Self::ConnectionRefused => f.write_str("connection refused"),
             Self::ConnectionReset => f.write_str("connection reset"),
             Self::CutShort => f.write_str("the connection was closed before the answer was complete"),

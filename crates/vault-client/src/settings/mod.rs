@@ -138,9 +138,12 @@ impl Server {
         warnings.extend(foreign::without_effect(reader));
         let address = read_address(reader);
         let https = address.as_ref().is_some_and(Address::is_https);
+        let is_decided = tls.is_some();
         let tls = tls.unwrap_or_else(|| tls::read(reader, https));
         let proxy = reader.parse(&setting::PROXY_ADDR, Proxy::parse);
-        if proxy.is_some() && tls.server_name.is_some() {
+        if address.as_ref().is_some_and(|address| address.socket().is_some()) {
+            refuse_beside_socket(reader, Some(&tls).filter(|_| is_decided));
+        } else if proxy.is_some() && tls.server_name.is_some() {
             let cause = "does not work through VAULT_PROXY_ADDR, which connects by the URL's host; unset one of them";
             reader.fault(setting::TLS_SERVER_NAME.name, None, cause);
         }
@@ -193,6 +196,26 @@ fn read_address(reader: &mut Reader) -> Option<Address> {
         Err(cause) => {
             reader.fault(name, None, cause);
             None
+        }
+    }
+}
+
+/// Records what cannot be meant where the address is a unix socket; `decided` is what the program has set of TLS.
+fn refuse_beside_socket(reader: &mut Reader, decided: Option<&Tls>) {
+    let no_proxy = "no proxy leads to the unix socket in VAULT_ADDR; unset it, or give Vault's https:// URL there";
+    let no_tls = "no TLS is spoken on the unix socket in VAULT_ADDR; unset it, or give Vault's https:// URL there";
+    let mut refused = vec![(&setting::PROXY_ADDR, no_proxy)];
+    match decided {
+        Some(tls) if tls.server_name.is_some() || tls.identity.is_some() => reader.fault("tls", None, no_tls),
+        Some(_) => {}
+        None => {
+            let of_tls = [&setting::TLS_SERVER_NAME, &setting::CLIENT_CERT, &setting::CLIENT_KEY];
+            refused.extend(of_tls.map(|setting| (setting, no_tls)));
+        }
+    }
+    for (setting, cause) in refused {
+        if let Some(Found { name, .. }) = reader.find(setting) {
+            reader.fault(name, None, cause);
         }
     }
 }

@@ -100,8 +100,11 @@ pub struct Table {
 pub const TABLE: Table = Table { rows: ALL, foreign: |_| None };
 
 /// Where the server is.
-pub const ADDR: Setting =
-    Setting::new("VAULT_ADDR", "https:// or http:// URL of Vault. Required.").aliases(&["VAULT_ADDRESS"]);
+pub const ADDR: Setting = Setting::new(
+    "VAULT_ADDR",
+    "https:// or http:// URL of Vault, or unix:///PATH of a socket on which it or an agent listens. Required.",
+)
+.aliases(&["VAULT_ADDRESS"]);
 
 /// The role of the login.
 pub const ROLE: Setting =

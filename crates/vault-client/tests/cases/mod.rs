@@ -1,4 +1,5 @@
 mod examples;
 mod life;
 mod outages;
+mod unix_sockets;
 mod verbs;
