@@ -3,6 +3,7 @@
 mod agent;
 #[cfg(any(test, feature = "canned"))]
 mod canned;
+mod inline;
 mod lane;
 pub mod path;
 mod resolver;
@@ -15,9 +16,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ureq::http::header::{self, HeaderName, HeaderValue};
+use ureq::http::header::{self, HeaderName};
 use ureq::http::{self, Response};
 use ureq::{Agent, SendBody};
 use zeroize::Zeroizing;
@@ -28,6 +27,7 @@ use crate::options::{Options, Tls};
 use crate::secret::Secret;
 use crate::text::{self, Foreign};
 use crate::time::{Call, Limit};
+pub use inline::InlineLogin;
 use lane::Lanes;
 pub use resolver::Unresolved;
 use tls::client;
@@ -79,48 +79,6 @@ pub struct Request<'a> {
     pub correlation: Option<&'a str>,
     /// A login that is sent along.
     pub inline: Option<&'a InlineLogin>,
-}
-
-/// A login that is sent along with a request, in headers.
-/// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
-pub struct InlineLogin {
-    path: String,
-    namespace: Option<String>,
-    /// Each member of the login's request, as it is encoded.
-    parameters: Vec<Zeroizing<String>>,
-}
-
-impl InlineLogin {
-    /// The login at `path`, in `namespace` where that is not the request's, with `members`.
-    pub fn new<'m>(
-        path: String,
-        namespace: Option<&str>,
-        members: impl Iterator<Item = (&'static str, &'m Secret)>,
-    ) -> Self {
-        let parameter = |(name, value): (&str, &Secret)| {
-            let value = Zeroizing::new(serde_json::to_string(value.expose()).unwrap_or_default());
-            let json = Zeroizing::new([r#"{"key":""#, name, r#"","value":"#, &value, "}"].concat());
-            Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(json.as_bytes()))
-        };
-        Self { path, namespace: namespace.map(str::to_owned), parameters: members.map(parameter).collect() }
-    }
-
-    /// The headers.
-    fn fields(&self) -> Result<Vec<(HeaderName, HeaderValue)>, http::Error> {
-        let (path, namespace) = (Some(self.path.as_str()), self.namespace.as_deref());
-        let named = [("x-vault-inline-auth-path", path), ("x-vault-inline-auth-namespace", namespace)];
-        let named = named.into_iter().filter_map(|(name, value)| Some((HeaderName::from_static(name), value?)));
-        let mut fields = Vec::new();
-        for (name, value) in named {
-            fields.push((name, value.try_into()?));
-        }
-        for (n, parameter) in self.parameters.iter().enumerate() {
-            let mut value: HeaderValue = parameter.as_str().try_into()?;
-            value.set_sensitive(true);
-            fields.push((format!("x-vault-inline-auth-parameter-{n}").try_into()?, value));
-        }
-        Ok(fields)
-    }
 }
 
 impl<'a> Request<'a> {
