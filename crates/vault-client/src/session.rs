@@ -1,5 +1,6 @@
 //! Tokens: a session owns one, and revokes it at its end if a login made it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,14 +34,24 @@ pub struct Session {
     pub info: TokenInfo,
     /// `None` as long as a revoke is owed.
     revoked: Mutex<Option<Revoked>>,
+    uses: Uses,
+}
+
+/// How often a token can be used.
+#[derive(Default)]
+struct Uses {
+    /// `None`: as often as one likes, or it is not known.
+    limit: Option<u64>,
+    /// How many answers to reads it has got.
+    spent: AtomicU64,
 }
 
 impl Session {
     /// A session with a token that was handed in, which is its owner's to revoke.
     pub(crate) fn handed_in(endpoint: &Endpoint, token: Secret) -> Self {
         endpoint.scrubber().learn_token(token.expose());
-        let revoked = Mutex::new(Some(Revoked::No(Kept::HandedIn)));
-        Self { endpoint: endpoint.clone(), token, handed_in: true, index: None, info: TokenInfo::default(), revoked }
+        let (info, revoked) = (TokenInfo::default(), Mutex::new(Some(Revoked::No(Kept::HandedIn))));
+        Self { endpoint: endpoint.clone(), token, handed_in: true, index: None, info, revoked, uses: Uses::default() }
     }
 
     /// The session that a login's answer opens; none if it holds no token, as a login that needs MFA. `index` is the
@@ -61,7 +72,8 @@ impl Session {
         endpoint.scrubber().learn_token(&token);
         let token = Secret::from(token);
         let (index, info, revoked) = (index.map(str::to_owned), TokenInfo::default(), Mutex::new(None));
-        let mut session = Self { endpoint: endpoint.clone(), token, handed_in: false, index, info, revoked };
+        let (endpoint, uses) = (endpoint.clone(), Uses::default());
+        let mut session = Self { endpoint, token, handed_in: false, index, info, revoked, uses };
         if !revoke {
             session.leave(Kept::Wanted);
         } else if auth.string("token_type")?.as_str() == "batch" {
@@ -69,7 +81,8 @@ impl Session {
         } else if auth.number("num_uses")? == 1 {
             session.leave(Kept::OneUse);
         }
-        session.info = TokenInfo::of_auth(&auth, sent, endpoint.scrubber())?;
+        session.uses.limit = Some(auth.number("num_uses")?).filter(|uses| *uses > 0);
+        session.info = TokenInfo::of_auth(&auth, sent, session.endpoint.scrubber())?;
         Ok(Some(session))
     }
 
@@ -79,8 +92,8 @@ impl Session {
         let token = Secret::new(token_in(answer)?);
         endpoint.scrubber().learn_token(token.expose());
         let revoked = Mutex::new(Some(Revoked::No(Kept::Wanted)).filter(|_| !revoke));
-        let endpoint = endpoint.clone();
-        Some(Self { endpoint, token, handed_in: false, index: None, info: TokenInfo::default(), revoked })
+        let (endpoint, info, uses) = (endpoint.clone(), TokenInfo::default(), Uses::default());
+        Some(Self { endpoint, token, handed_in: false, index: None, info, revoked, uses })
     }
 
     /// The same session, whose revoke is one of `endpoint`: the one that opened it may be cancelled by then.
@@ -112,6 +125,10 @@ impl Session {
             }
             return revoked;
         }
+        if self.uses.limit.is_some_and(|uses| uses <= self.uses.spent.load(Ordering::Relaxed)) {
+            self.leave(Kept::Spent);
+            return self.revoke();
+        }
         let revoked = match self.revoke_self() {
             Ok(()) => Revoked::Yes,
             Err(fault) => {
@@ -128,6 +145,16 @@ impl Session {
     /// The server that it is a session with.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How many uses the login gave the token; `None` where they are not limited, or it is not known.
+    pub fn uses(&self) -> Option<u64> {
+        self.uses.limit
+    }
+
+    /// Notes that a read got an answer, which has cost the token a use.
+    pub(crate) fn has_read(&self) {
+        self.uses.spent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether the token was handed in, and no login has made it.

@@ -61,6 +61,7 @@ impl Session {
         let request = self.get(&url);
         endpoint.step(&step, |call| {
             let answer = endpoint.ask(&step, &request, call)?;
+            self.has_read();
             let read = envelope(&answer, endpoint.scrubber());
             // Of a document that is no JSON object as a whole, no value is known.
             let unread =
