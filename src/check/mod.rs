@@ -238,7 +238,7 @@ impl Report {
         if problems.is_empty() {
             let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
             let (read, all) = (fetched.len(), config.locations.count());
-            let said = format!("{count} variable{s} of the {read} of {all} paths that were read");
+            let said = format!("{count} variable{s} from {read} of {all} paths");
             self.note("secrets", begun, Found::saying(said));
         } else {
             self.step::<()>("secrets", begun, Err(steps::refused(fetched, &problems)))?;
