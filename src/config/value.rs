@@ -29,10 +29,7 @@ pub struct PathFault<'a> {
 /// # Errors
 ///
 /// Every fault of every entry, an entry that stands there before included.
-pub fn paths<'a>(
-    text: &'a str,
-    refused: impl Fn(&str) -> Option<&'static str>,
-) -> Result<Vec<String>, Vec<PathFault<'a>>> {
+pub fn paths(text: &str, refused: impl Fn(&str) -> Option<&'static str>) -> Result<Vec<String>, Vec<PathFault<'_>>> {
     let (mut paths, mut faults) = (Vec::new(), Vec::new());
     for held in text.split(',').map(str::trim) {
         let read = match refused(held) {

@@ -257,7 +257,7 @@ mod tests {
     /// at all was not read.
     fn collected_of(secrets: &[Option<&'static str>], rules: &Rules) -> (Vec<String>, String) {
         let parsed: Vec<_> = secrets.iter().map(|it| it.and_then(|it| Object::parse(it.as_bytes()).ok())).collect();
-        let source = |(n, secret): (usize, &Option<&'static str>)| Source {
+        let source = |(n, secret): (usize, Option<&'static str>)| Source {
             place: format!("kv/{n}"),
             members: match (&parsed[n], secret) {
                 (Some(object), _) => Members::All(object),
@@ -265,7 +265,7 @@ mod tests {
                 (None, None) => Members::Unread,
             },
         };
-        let sources: Vec<_> = secrets.iter().enumerate().map(source).collect();
+        let sources: Vec<_> = secrets.iter().copied().enumerate().map(source).collect();
         told(collect(&sources, rules, Carrier::Environment))
     }
 
