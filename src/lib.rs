@@ -1,4 +1,4 @@
-//! Starts an application with the secrets of one Vault path or several in its environment; the library under `vault-exec`.
+//! Starts an application with the secrets of one Vault path or several; the library under `vault-exec`.
 //!
 //! The program is [`run::program`]: it reads the command line ([`cli`]) and the settings ([`config`]), asks Vault for its
 //! status, logs in, reads the secrets and revokes the login's token ([`vault_client`]), makes variables of them
