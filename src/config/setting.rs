@@ -28,14 +28,19 @@ pub const REQUIRED: Setting = Setting::new(
 )
 .default("false");
 
-/// The secret.
-pub const PATH: Setting = Setting::new("VAULT_PATH", "Path of the secret, e.g. myapp/prod. Required.");
+/// The secrets.
+pub const PATH: Setting = Setting::new(
+    "VAULT_PATH",
+    "Path of the secret, e.g. myapp/prod. Required. Several, comma-separated, are read one after the other, all or \
+     nothing; no two may give a variable different values.",
+);
 
 /// The secret's mount.
 pub const MOUNT_POINT: Setting = Setting::new("VAULT_MOUNT_POINT", "Mount of the KV version 2 engine.").default("kv");
 
 /// The secret's version.
-pub const SECRET_VERSION: Setting = Setting::new("VAULT_SECRET_VERSION", "Version of the secret.").default("latest");
+pub const SECRET_VERSION: Setting =
+    Setting::new("VAULT_SECRET_VERSION", "Version of the secret, with one path only.").default("latest");
 
 /// The keys that are taken.
 pub const KEYS: Setting =

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, limits, names, patience, readiness, refusals, seccomp,
-    signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
+    addresses, credentials, env_file_faults, exec, faults, limits, names, paths, patience, readiness, refusals,
+    seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -22,6 +22,8 @@ const TABLES: &[&[Fault]] = &[
     tls_clients::FAULTS,
     tls_clients::FAULTS_ON_BOTH,
     tls_files::FAULTS,
+    paths::FAULTS,
+    paths::FAULTS_ON_BOTH,
     patience::FAULTS,
     readiness::FAULTS,
     readiness::FAULTS_ON_BOTH,

@@ -34,6 +34,7 @@ mod misplaced;
 mod names;
 mod parents;
 mod passthrough;
+mod paths;
 mod patience;
 mod readiness;
 mod refusals;

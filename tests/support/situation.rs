@@ -23,7 +23,11 @@ const SETTINGS: &[Setting] = &[
     ),
     ("VAULT_REQUIRED", &["true", "false"], &["yes"]),
     ("VAULT_ROLE", &["other"], &["", "../x"]),
-    ("VAULT_PATH", &["/shop/app/", "data/shop/app", "shop/none"], &["", "../x"]),
+    (
+        "VAULT_PATH",
+        &["/shop/app/", "data/shop/app", "shop/none", "shop/app,shop/none", "shop/none, shop/app"],
+        &["", "../x", "shop/app,,shop/none", "shop/app,/shop/app/"],
+    ),
     ("VAULT_MOUNT_POINT", &["kv", "nowhere", "kv/data"], &["a/../b"]),
     ("VAULT_SECRET_VERSION", &["latest", "7"], &["0", "x"]),
     ("VAULT_KEYS", &["A", "A:RENAMED,B", "NONE", "A:CLASSPATH", "A:a b"], &["A:", "A;B", "A:X,B:X"]),

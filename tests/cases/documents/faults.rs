@@ -83,6 +83,11 @@ fn shop(server: &Server) -> Scenario<'_> {
     with(server, &json!({"DATABASE_URL": "postgres://db/shop", "API_KEY": "a-secret-key"}))
 }
 
+/// The same, with a second path that holds this.
+fn with_shared<'a>(server: &'a Server, shared: &Value) -> Scenario<'a> {
+    shop(server).secret_at("shared", shared).env("VAULT_PATH", "{path},{name}/shared")
+}
+
 /// Lets the role read this instead.
 fn allowed<'a>(server: &Server, scenario: Scenario<'a>, path: &str) -> Scenario<'a> {
     let policy = format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
@@ -102,6 +107,8 @@ type Make = fn(&Server) -> Scenario<'_>;
 /// The secret, and how it is asked for.
 const SECRETS: &[Make] = &[
     shop,
+    |server| with_shared(server, &json!({"LOG_TOPIC": "shop"})),
+    |server| with_shared(server, &json!({"API_KEY": "another-secret-key"})),
     |server| with(server, &json!({"DATABASE_URL": "a", "LD_PRELOAD": "b", "db=host": "c"})),
     |server| with(server, &json!({"API_KEY": "a\0b"})),
     |server| with(server, &json!({"DATABASE_URL": "x".repeat(200_000)})),
@@ -374,6 +381,9 @@ fn settings() -> Vec<Told> {
         run(&at("VAULT_PATH", "shop/prod")),
         run(&Scenario::offline().env("VAULT_REQUIRED_KEYS", "DATABASE_URL,API_KEY")),
         run(&at("VAULT_PATH", "shop/prod#DATABASE_URL").env("VAULT_TOKEN", "hvs.not-looked-at")),
+        run(&at("VAULT_PATH", "shop/prod,,shop/prod")
+            .env("VAULT_TOKEN", "hvs.not-looked-at")
+            .env("VAULT_SECRET_VERSION", "3")),
         run(&at("VAULT_KEYS", "DATABASE_URL;API_KEY")
             .env("VAULT_PATH", "shop/prod")
             .env("VAULT_TOKEN", "hvs.not-looked-at")),

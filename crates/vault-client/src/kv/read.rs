@@ -60,6 +60,7 @@ impl Session {
         let request = self.get(&url);
         endpoint.step(&step, |call| {
             let answer = endpoint.ask(&step, &request, call)?;
+            self.has_read();
             endpoint.version_in(&step, &request, &answer)
         })
     }
