@@ -71,8 +71,13 @@ fn along(
 ) -> Result<Option<Version>, VaultError> {
     match vault.read_inline((&*config.auth, insist), location).transpose()? {
         Some(Inline::Done(secret)) => Ok(Some(secret)),
+        Some(Inline::LogIn(status)) if insist == Insist::Yes => {
+            let why = "which a role with token_num_uses comes to";
+            without_effect(&format!("the server answered with {status}, {why}"));
+            Ok(None)
+        }
         Some(Inline::LogIn(status)) => {
-            log::debug!("inline: the server answered with {status}, an ordinary login is made");
+            log::debug!("inline: the server answered with {status}; an ordinary login is made");
             Ok(None)
         }
         None => {

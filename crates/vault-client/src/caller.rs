@@ -101,18 +101,21 @@ impl Caller {
         if !self.shared.inline || !matches!(step, Step::Read { .. }) {
             return None;
         }
-        let keeper = self.keeper();
-        if let Some(error) = keeper.refuses() {
-            return Some(Err(error));
-        }
+        let along = match self.keeper().along(&self.endpoint) {
+            Ok(along) => along,
+            Err(error) => return Some(Err(error)),
+        };
         let index = self.index();
         let request = Request { index: index.as_deref(), ..*request };
         let read = |answer: &Answer, request: &Request| read(answer, &self.endpoint, request);
-        match self.endpoint.ask_inline((keeper.login(), Insist::Yes), step, &request, &read)? {
-            Ok(Inline::Done(done)) => Some(Ok(done)),
+        match along.endpoint().ask_inline((along.login(), Insist::Yes), step, &request, &read)? {
+            Ok(Inline::Done(done)) => {
+                along.taken();
+                Some(Ok(done))
+            }
             Ok(Inline::LogIn(_)) => None,
             Err(error) => {
-                keeper.note_refusal(&error);
+                along.failed(&error);
                 Some(Err(error))
             }
         }

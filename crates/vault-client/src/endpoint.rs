@@ -133,7 +133,18 @@ impl Endpoint {
     }
 
     /// Runs one step, with as many tries as the limits allow.
-    pub(crate) fn step<T>(
+    pub(crate) fn step<T>(&self, step: &Step, attempt: impl FnMut(&Call) -> Result<T, Fault>) -> Result<T, VaultError> {
+        let begun = Instant::now();
+        let done = self.tries(step, attempt)?;
+        // A file that was read is no news.
+        if *step != Step::Credential {
+            self.note(&Event::Done { step, elapsed: begun.elapsed() });
+        }
+        Ok(done)
+    }
+
+    /// The same; whether the step is done is for the caller to say.
+    pub(crate) fn tries<T>(
         &self,
         step: &Step,
         mut attempt: impl FnMut(&Call) -> Result<T, Fault>,
@@ -150,10 +161,6 @@ impl Endpoint {
         let end = self.limits.end(begun);
         let policy = self.policy(begun);
         let done = policy.run(step, &self.cancel, &*self.server.observer, || attempt(&self.attempt(end)));
-        // A file that was read is no news.
-        if done.is_ok() && *step != Step::Credential {
-            self.note(&Event::Done { step, elapsed: begun.elapsed() });
-        }
         done.map_err(|given_up| self.failed(step, given_up))
     }
 
@@ -164,6 +171,11 @@ impl Endpoint {
             GivenUp::Cancelled => (What::Cancelled.into(), Effort::default()),
         };
         VaultError::new(self.at(), step.clone(), fault, effort).asked_in(self.asked_in(step))
+    }
+
+    /// Whether [`Limits::wait`] is waited still.
+    pub(crate) fn waits(&self) -> bool {
+        !self.limits.wait.is_zero() && Instant::now() < self.waits_until
     }
 
     /// How long and how often a step tries that begins at `begun`.

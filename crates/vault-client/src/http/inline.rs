@@ -7,6 +7,7 @@ use ureq::http::header::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+use crate::text::Scrubber;
 
 /// A login that is sent along with a request, in headers.
 /// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
@@ -30,6 +31,11 @@ impl InlineLogin {
             Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(json.as_bytes()))
         };
         Self { path, namespace: namespace.map(str::to_owned), parameters: members.map(parameter).collect() }
+    }
+
+    /// Strikes the parameters out of what the server says, as they are encoded.
+    pub fn teach(&self, scrubber: &Scrubber) {
+        self.parameters.iter().for_each(|parameter| scrubber.learn(parameter));
     }
 
     /// The headers.
