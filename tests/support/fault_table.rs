@@ -141,6 +141,7 @@ pub(crate) fn note(outcome: &Outcome) {
         let path = request.split(' ').nth(1).unwrap_or_default();
         match path {
             "sys/seal-status" => Some("status"),
+            _ if path.starts_with("sys/health") => Some("status"),
             _ if path.contains("revoke") => None,
             _ if path.starts_with("auth/") => Some("login"),
             _ => Some("read"),

@@ -40,6 +40,10 @@ impl Login for Cert {
         Ok(Inspected { said: "the client certificate of the TLS connection".into(), ..Inspected::default() })
     }
 
+    fn can_come_along(&self) -> bool {
+        true
+    }
+
     fn proof(&self) -> Option<Result<Proof, Fault>> {
         Some(Ok(self.prove()))
     }

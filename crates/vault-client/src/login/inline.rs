@@ -56,6 +56,11 @@ struct Exchange<'a, T> {
 }
 
 impl Endpoint {
+    /// Whether `login` can be sent along with a read here: what it proves may not cross a network in plain text.
+    pub fn takes_along(&self, login: &dyn Login) -> bool {
+        self.is_private() && login.can_come_along()
+    }
+
     /// Sends `request` of `step` with `login` along and gives what `read` makes of the answer. Returns `None` where `login`
     /// cannot be sent so, or its proof would cross a network in plain text.
     ///
@@ -70,10 +75,7 @@ impl Endpoint {
         request: &Request,
         read: &dyn Fn(&Answer, &Request) -> Result<T, Fault>,
     ) -> Option<Result<Inline<T>, VaultError>> {
-        if !self.is_private() {
-            return None;
-        }
-        let first = login.proof()?;
+        let first = login.proof().filter(|_| self.takes_along(login))?;
         let done = Exchange { endpoint: self, login, step, request, read }.run(first);
         Some(done.and_then(|done| match done {
             Inline::LogIn(status) if insist == Insist::Yes && status != 500 => {
