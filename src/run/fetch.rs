@@ -83,6 +83,7 @@ fn along(
         Some(Inline::LogIn(status)) => {
             log::debug!("inline: the server answered with {status}; an ordinary login is made");
         }
+        None if insist == Insist::Yes => without_effect("the credential is too long for a header"),
         None => {}
     }
     Ok(None)

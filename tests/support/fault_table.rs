@@ -27,6 +27,8 @@ pub(crate) enum Step {
     /// The JWT or token file, after the status check.
     Credential,
     Login,
+    /// The login, whether it comes along with the read or not.
+    Along,
     Read,
     /// The read went well, what it brought did not.
     Secret,
@@ -68,6 +70,7 @@ impl Step {
             Self::Status => "status",
             Self::Credential => "credential",
             Self::Login => "login",
+            Self::Along => "login or read",
             Self::Read => "read",
             Self::Secret => "secret",
             Self::Handover => "hand-over",
@@ -83,6 +86,7 @@ impl Step {
             Self::Status | Self::Credential => ["nothing", "status"].into(),
             // A real server does not log what is asked in a namespace that is none.
             Self::Login => ["nothing", "login"].into(),
+            Self::Along => ["login", "read"].into(),
             Self::Read | Self::Secret | Self::Handover | Self::Revoke => ["read"].into(),
             Self::Each => ["status", "login", "read"].into(),
         }

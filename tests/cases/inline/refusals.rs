@@ -12,9 +12,9 @@ use crate::support::fault_table::faults;
 use crate::support::scenario::Scenario;
 
 faults! { FAULTS, scripted;
-    a_refused_login_of_a_pod_is_told_as_that_login: "inline: a login of kubernetes that is refused, or cannot be judged now", Login, 75 | 76 | 77 | 78, Pauses;
-    a_refused_login_with_a_jwt_is_told_with_its_claims: "inline: the same of jwt", Login, 75 | 77 | 78, Pauses;
-    a_refused_login_with_a_secret_id_is_told_and_sent_once: "inline with `true`: the same of approle, which is sent once", Login, 77 | 78, AtOnce;
+    a_refused_login_of_a_pod_is_told_as_that_login: "inline: a login of kubernetes that is refused, or cannot be judged now", Along, 75 | 77 | 78, Pauses;
+    a_refused_login_with_a_jwt_is_told_with_its_claims: "inline: the same of jwt", Along, 75 | 77 | 78, Pauses;
+    a_refused_login_with_a_secret_id_is_told_and_sent_once: "inline with `true`: the same of approle, which is sent once", Along, 77 | 78, AtOnce;
 }
 
 const JWT: &str = "auth/jwt/login";
@@ -65,7 +65,6 @@ fn a_refused_login_of_a_pod_is_told_as_that_login() {
     let as_it_is = |scenario| scenario;
     for (status, text, tries) in [
         (400, "invalid role name \"shop\"", 1),
-        (400, "cannot write to readonly storage", 8),
         (403, "namespace not authorized", 1),
         // The cause can be one that passes: twice more.
         (403, "permission denied", 3),

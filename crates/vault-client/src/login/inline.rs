@@ -62,7 +62,7 @@ impl Endpoint {
     }
 
     /// Sends `request` of `step` with `login` along and gives what `read` makes of the answer. Returns `None` where `login`
-    /// cannot be sent so, or its proof would cross a network in plain text.
+    /// cannot be sent so, is too long for it, or would cross a network in plain text.
     ///
     /// # Errors
     ///
@@ -76,6 +76,9 @@ impl Endpoint {
         read: &dyn Fn(&Answer, &Request) -> Result<T, Fault>,
     ) -> Option<Result<Inline<T>, VaultError>> {
         let first = login.proof().filter(|_| self.takes_along(login))?;
+        if first.as_ref().is_ok_and(|proof| !InlineLogin::new(String::new(), None, proof.members()).fits()) {
+            return None;
+        }
         let done = Exchange { endpoint: self, login, step, request, read }.run(first);
         Some(done.and_then(|done| match done {
             Inline::LogIn(status) if insist == Insist::Yes && status != 500 => {
