@@ -8,6 +8,7 @@ use super::state::{Fingerprint, Phase};
 use super::{Keeper, LoggingIn, Shared, spread};
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
+use crate::fault::What;
 use crate::login::{Login, Origin};
 use crate::observe::Act;
 use crate::step::Step;
@@ -27,6 +28,11 @@ pub struct Along<'a> {
 }
 
 impl Keeper {
+    /// The login whose tokens are kept.
+    pub fn login(&self) -> &dyn Login {
+        &*self.shared.login
+    }
+
     /// Waits until the login may be sent along with a request of `caller`.
     ///
     /// # Errors
@@ -72,11 +78,6 @@ impl Keeper {
 }
 
 impl Along<'_> {
-    /// The login that may be sent along.
-    pub fn login(&self) -> &dyn Login {
-        &*self.shared.login
-    }
-
     /// The server, under the limits of a login: the wait is for the first one alone.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -91,9 +92,11 @@ impl Along<'_> {
         }
     }
 
-    /// Notes that it was refused, if that is what `error` tells.
+    /// Notes that it was refused, if that is what `error` tells. A server that takes no notice of it has not judged it.
     pub fn failed(&self, error: &VaultError) {
-        let is_refused = matches!(error.step(), Some(Step::Login { .. })) && failed(error) == Some(Failed::Refused);
+        let is_judged =
+            matches!(error.step(), Some(Step::Login { .. })) && !matches!(error.fault().what, What::NotInline { .. });
+        let is_refused = is_judged && failed(error) == Some(Failed::Refused);
         if is_refused {
             let mut state = self.shared.lock();
             state.plan.failed(Act::LogIn, Failed::Refused, since_boot(), spread());
