@@ -195,8 +195,8 @@ fn an_answer_to_a_request_with_its_login_is_about_one_of_the_two_or_neither() {
 fn a_login_that_came_along_is_told_as_any_other() {
     let begins = |text: &str| format!(r#"{{"errors":["failed to perform inline authentication: {text}"]}}"#);
     let told = |status, text: &str| judged(&a_login(), &answer(status, &begins(text)));
-    let (alone, along) = (r#"{"errors":["permission denied"]}"#, told(403, "permission denied"));
-    assert_eq!(along, judged(&a_login(), &answer(403, alone)));
+    let alone = judged(&a_login(), &answer(403, r#"{"errors":["permission denied"]}"#));
+    assert_eq!(told(403, "permission denied"), alone);
     assert_eq!(told(500, "inline auth namespace was not found").kind(), ErrorKind::Rejected);
     let mfa = "unable to perform inline authentication with login MFA; use the X-Vault-MFA header";
     let mfa = told(500, mfa);
