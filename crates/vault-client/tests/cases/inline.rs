@@ -206,3 +206,32 @@ fn a_server_that_takes_no_notice_is_an_error_and_one_that_cannot_is_asked_for_a_
     let read = "GET kv/data/shop/app";
     raw.expect_requests([read, read, "POST auth/kubernetes/login", read, "POST auth/token/revoke-self"]);
 }
+
+#[test]
+fn what_a_server_repeats_of_a_login_that_came_along_is_in_no_error() {
+    const NAME: &str = "what_a_server_repeats_of_a_login_that_came_along_is_in_no_error";
+    let parameter = |jwt: &str| BASE64_URL_SAFE_NO_PAD.encode(json!({"key": "jwt", "value": jwt}).to_string());
+    if std::env::var(CHILD).is_ok() {
+        let jwt = std::fs::read_to_string(std::env::var("VAULT_K8S_TOKEN_PATH").unwrap()).unwrap();
+        let error = VaultClient::from_env().unwrap().kv_read("kv", "shop/app").unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Rejected, Some(400)));
+        for secret in [jwt.as_str(), &parameter(&jwt)[..60]] {
+            assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        }
+        return;
+    }
+    let jwt = vault_testkit::jwt::Jwt::default().encode();
+    let file = scratch(&unique()).join("jwt");
+    std::fs::write(&file, &jwt).unwrap();
+    let body = json!({"errors": [format!("no {jwt} in {}", parameter(&jwt))]}).to_string();
+    let refused = Reply::with(400, "X-Vault-Inline-Auth-Failed: true\r\n", body.as_bytes());
+    let raw = Raw::start([(READ, vec![refused])]);
+    let settings = [
+        ("VAULT_ADDR", raw.addr()),
+        ("VAULT_ROLE", "shop".to_owned()),
+        ("VAULT_K8S_TOKEN_PATH", file.to_str().unwrap().to_owned()),
+        ("VAULT_INLINE_AUTH", "true".to_owned()),
+    ];
+    run_again(NAME, "kv", &settings.each_ref().map(|(name, text)| (*name, text.as_str())));
+    raw.expect_requests(["GET kv/data/shop/app"]);
+}
