@@ -2,6 +2,7 @@
 
 mod given;
 mod kubernetes;
+mod oidc;
 
 use std::fmt;
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::session::Session;
 use crate::step::Step;
 pub use given::{Token, TokenSource, json_is};
 pub use kubernetes::Kubernetes;
+pub use oidc::{Listen, cache_folder};
 
 /// A way to come by a token.
 ///
