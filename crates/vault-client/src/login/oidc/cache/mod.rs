@@ -31,18 +31,22 @@ pub fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathB
     Some(caches.join("vault-client"))
 }
 
-/// Which login a token is of.
+/// Which login a cached token is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Key {
+pub struct CachedLogin {
+    /// The server's address.
     pub address: String,
+    /// The namespace of the login; `None` is the root namespace.
     pub namespace: Option<String>,
+    /// The mount of the method.
     pub mount: String,
+    /// The role; `None` is the mount's default role.
     pub role: Option<String>,
 }
 
-impl Key {
+impl CachedLogin {
     /// The name of its file. It tells nobody who looks at the folder which server it is.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let absent_or = |text: &Option<String>| text.as_ref().map_or("-".to_owned(), |text| format!("+{text}"));
         // No part can hold the separator, so that no two keys come to one text.
         let parts = [self.address.clone(), absent_or(&self.namespace), self.mount.clone(), absent_or(&self.role)];
@@ -58,7 +62,7 @@ impl Key {
 /// A cached token.
 #[derive(Debug)]
 pub struct Entry {
-    pub key: Key,
+    pub key: CachedLogin,
     pub token: Secret,
     /// In seconds since 1970.
     pub expires_at: u64,
@@ -70,7 +74,7 @@ pub struct Entry {
 #[derive(Serialize)]
 struct Written<'a> {
     #[serde(flatten)]
-    key: &'a Key,
+    key: &'a CachedLogin,
     token: &'a str,
     expires_at: u64,
     renewable: bool,
@@ -103,7 +107,7 @@ impl Entry {
         let object = Object::parse(text).map_err(damaged)?;
         let text = |name: &str| object.string(name).map(|text| text.to_string()).map_err(damaged);
         let optional = |name: &str| if object.get(name).is_some() { text(name).map(Some) } else { Ok(None) };
-        let key = Key {
+        let key = CachedLogin {
             address: text("address")?,
             namespace: optional("namespace")?,
             mount: text("mount")?,
@@ -121,7 +125,7 @@ impl Entry {
 }
 
 /// The token of `key` in `folder`; `None` where there is none.
-pub fn read(folder: &Folder, key: &Key) -> Result<Option<Entry>, Flaw> {
+pub fn read(folder: &Folder, key: &CachedLogin) -> Result<Option<Entry>, Flaw> {
     let Some(text) = folder.read(&key.name())? else { return Ok(None) };
     let entry = Entry::decode(&text)?;
     // A token that came here under the name of another login would be sent to another server.

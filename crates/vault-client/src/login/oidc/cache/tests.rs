@@ -8,9 +8,9 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn key() -> Key {
+fn key() -> CachedLogin {
     let (address, mount) = ("https://vault.example:8200".into(), "oidc".into());
-    Key { address, namespace: Some("team".into()), mount, role: None }
+    CachedLogin { address, namespace: Some("team".into()), mount, role: None }
 }
 
 fn entry(token: &str) -> Entry {
@@ -64,15 +64,15 @@ fn an_entry_is_read_as_it_was_written_and_nobody_else_can_read_it() {
 fn each_login_has_a_file_of_its_own() {
     let keys = [
         key(),
-        Key { address: "https://vault.example:8201".into(), ..key() },
-        Key { namespace: None, ..key() },
-        Key { namespace: Some("-".into()), ..key() },
-        Key { mount: "oidc2".into(), ..key() },
-        Key { role: Some(String::new()), ..key() },
-        Key { role: Some("shop".into()), ..key() },
-        Key { namespace: Some("team/oidc".into()), mount: String::new(), ..key() },
+        CachedLogin { address: "https://vault.example:8201".into(), ..key() },
+        CachedLogin { namespace: None, ..key() },
+        CachedLogin { namespace: Some("-".into()), ..key() },
+        CachedLogin { mount: "oidc2".into(), ..key() },
+        CachedLogin { role: Some(String::new()), ..key() },
+        CachedLogin { role: Some("shop".into()), ..key() },
+        CachedLogin { namespace: Some("team/oidc".into()), mount: String::new(), ..key() },
     ];
-    let mut names: Vec<_> = keys.iter().map(Key::name).collect();
+    let mut names: Vec<_> = keys.iter().map(CachedLogin::name).collect();
     assert!(names.iter().all(|name| name.len() == 69 && !name.contains("vault")), "{names:?}");
     names.sort_unstable();
     names.dedup();
@@ -81,7 +81,7 @@ fn each_login_has_a_file_of_its_own() {
 
 #[test]
 fn what_is_no_entry_of_ours_is_told_and_not_used() {
-    let other = Entry { key: Key { address: "https://evil.example".into(), ..key() }, ..entry("hvs.other") };
+    let other = Entry { key: CachedLogin { address: "https://evil.example".into(), ..key() }, ..entry("hvs.other") };
     let text = |change: &dyn Fn(&str) -> String| change(std::str::from_utf8(&entry("hvs.cached").encode()).unwrap());
     for (content, flaw) in [
         (String::new(), "damaged"),
