@@ -16,6 +16,8 @@ pub struct Call {
     pub token: Option<String>,
     /// `X-Vault-Namespace`.
     pub namespace: Option<String>,
+    /// `X-Vault-Wrap-TTL`, in seconds.
+    pub wrap_ttl: Option<u64>,
     /// JSON, or anything else.
     pub body: Option<String>,
 }
@@ -38,6 +40,20 @@ impl Answer {
     }
 }
 
+/// What sends all requests: no status is an error, and no redirect is followed.
+pub(crate) fn agent() -> &'static ureq::Agent {
+    static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(30)));
+        config.build().into()
+    });
+    &AGENT
+}
+
 impl Call {
     /// A request without token, namespace and body.
     pub fn new(method: &str, path: &str) -> Self {
@@ -46,28 +62,21 @@ impl Call {
 
     /// Sends it to `address`, e.g. `http://127.0.0.1:8200`.
     pub fn send(&self, address: &str) -> Answer {
-        static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
-            let config = ureq::Agent::config_builder()
-                .http_status_as_error(false)
-                .allow_non_standard_methods(true)
-                .max_redirects(0)
-                .proxy(None)
-                .timeout_global(Some(Duration::from_secs(30)));
-            config.build().into()
-        });
         let mut request = ureq::http::Request::builder()
             .method(self.method.as_str())
             .uri(format!("{address}/v1/{}", self.path))
             .header("X-Vault-Request", "true");
-        let headers = [("X-Vault-Token", &self.token), ("X-Vault-Namespace", &self.namespace)];
+        let wrap_ttl = self.wrap_ttl.map(|it| it.to_string());
+        let headers =
+            [("X-Vault-Token", &self.token), ("X-Vault-Namespace", &self.namespace), ("X-Vault-Wrap-TTL", &wrap_ttl)];
         for (name, value) in headers {
             if let Some(value) = value {
                 request = request.header(name, value);
             }
         }
         let sent = match &self.body {
-            None => AGENT.run(request.body(()).expect("a request")),
-            Some(body) => AGENT.run(request.body(body.clone()).expect("a request")),
+            None => agent().run(request.body(()).expect("a request")),
+            Some(body) => agent().run(request.body(body.clone()).expect("a request")),
         };
         let mut response = sent.unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path));
         let location = response.headers().get("location").and_then(|value| value.to_str().ok());

@@ -9,6 +9,7 @@
 //!
 //! Servers that do what a test says:
 //!
+//! - [`openid`]: a real OpenID provider, started from `target/tools`.
 //! - [`raw`]: answers byte for byte what its script says.
 //! - [`dns`]: a DNS server with one answer.
 //! - `token_review`: the part of the Kubernetes API that a real server's Kubernetes auth asks.
@@ -19,10 +20,15 @@
 //! - [`chaos`]: cuts, delays, forges and refuses what passes through it, at random.
 //! - [`tls_front`]: TLS in front of a server that has none.
 //!
+//! Browsers, for logins that ask for one:
+//!
+//! - [`browser`]: follows redirects and answers forms; quick, and without scripts.
+//! - [`chromium`]: the real one, without a window.
+//!
 //! Material:
 //!
 //! - [`certs`]: a CA, good and bad certificates; [`odd_certs`]: those that are refused for what is in them.
-//! - [`jwt`]: tokens of Kubernetes service accounts.
+//! - [`jwt`]: tokens of Kubernetes service accounts, and JWTs of a key made here.
 //! - [`http`]: a request to a server, of which any status is an answer.
 //! - [`random`]: random numbers that their seed brings back.
 //!
@@ -32,8 +38,10 @@
 
 #![allow(clippy::missing_panics_doc, reason = "whatever goes wrong here ends the test with a panic")]
 
+pub mod browser;
 pub mod certs;
 pub mod chaos;
+pub mod chromium;
 pub mod dns;
 pub mod embedded;
 pub mod http;
@@ -41,6 +49,7 @@ pub mod jwt;
 pub mod measure;
 pub mod odd_certs;
 pub mod openbao;
+pub mod openid;
 pub mod random;
 pub mod raw;
 pub mod sample;
@@ -52,6 +61,7 @@ pub mod unshare;
 
 mod clock;
 mod folders;
+mod loopback;
 mod parts;
 mod token_review;
 

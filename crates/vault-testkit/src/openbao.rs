@@ -216,5 +216,5 @@ pub fn spawn_bound(mut command: Command) -> Child {
             std::thread::park();
         }
     });
-    receiver.recv().expect("the thread answers").expect("OpenBao starts")
+    receiver.recv().expect("the thread answers").expect("the program starts")
 }

@@ -1,12 +1,15 @@
 //! One surface for both servers, the embedded one and the real one: started, sealed, asked with the root token.
 
 mod asked;
+mod logins;
 mod setup;
+mod wrapping;
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, OnceLock};
 
 pub use asked::Asked;
+pub use logins::{CallbackMode, Keys, LOOPBACK_CALLBACK, Lockout};
 use serde_json::{Value, json};
 
 use crate::certs::{Tls, certs};

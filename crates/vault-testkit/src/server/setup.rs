@@ -8,11 +8,24 @@ use super::Server;
 use crate::clock::eventually;
 use crate::token_review;
 
+/// These fields, with those of `changes` in place of their own or beside them.
+pub(super) fn changed(mut fields: Value, changes: &Value) -> Value {
+    for (field, value) in changes.as_object().into_iter().flatten() {
+        fields[field] = value.clone();
+    }
+    fields
+}
+
 impl Server {
     /// Creates a namespace with the same mounts as the root's.
     pub fn create_namespace(&self, namespace: &str) {
-        self.must("POST", &format!("sys/namespaces/{namespace}"), &json!({}));
+        self.create_empty_namespace(namespace);
         self.prepare(namespace);
+    }
+
+    /// Creates a namespace without mounts of ours.
+    pub fn create_empty_namespace(&self, namespace: &str) {
+        self.must("POST", &format!("sys/namespaces/{namespace}"), &json!({}));
     }
 
     /// The mounts that all scenarios count on.
@@ -52,14 +65,11 @@ impl Server {
     /// Writes a role of Kubernetes auth that gives `policy` to the account of [`Jwt::default`](crate::jwt::Jwt), with
     /// these fields changed.
     pub fn write_kubernetes_role(&self, namespace: &str, mount: &str, role: &str, policy: &str, changes: &Value) {
-        let mut fields = json!({
+        let fields = json!({
             "bound_service_account_names": "app", "bound_service_account_namespaces": "default",
             "token_policies": policy,
         });
-        for (field, value) in changes.as_object().into_iter().flatten() {
-            fields[field] = value.clone();
-        }
-        self.must_in(namespace, "POST", &format!("auth/{mount}/role/{role}"), &fields);
+        self.must_in(namespace, "POST", &format!("auth/{mount}/role/{role}"), &changed(fields, changes));
     }
 
     /// Writes an ACL policy.

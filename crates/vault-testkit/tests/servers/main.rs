@@ -1,8 +1,10 @@
 //! The servers do what tests rely on.
 
+mod browsers;
+mod logins;
+
 use serde_json::{Value, json};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
-use vault_testkit::certs::certs;
+use vault_testkit::certs::{Pair, certs};
 use vault_testkit::http::Call;
 use vault_testkit::jwt::Jwt;
 use vault_testkit::raw::{Raw, Reply};
@@ -36,22 +38,12 @@ fn a_role_gives_its_policy_to_the_usual_service_account(server: &Server) {
 }
 
 fn each_listener_shows_its_certificate(server: &Server) {
-    let ca = Certificate::from_pem(certs().ca.certificate.as_bytes()).expect("a CA");
-    let reaches = |listener: Listener, client: Option<ClientCert>| {
-        let roots = RootCerts::new_with_certs(std::slice::from_ref(&ca));
-        let tls = TlsConfig::builder().root_certs(roots).client_cert(client).build();
-        let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(tls).proxy(None).build().into();
-        agent.get(format!("{}/v1/sys/seal-status", server.addr(listener))).call().is_ok()
-    };
-    let client = || {
-        let pair = &certs().client;
-        let certificate = Certificate::from_pem(pair.certificate.as_bytes()).expect("a certificate");
-        let key = PrivateKey::from_pem(pair.key.as_bytes()).expect("a key");
-        ClientCert::new_with_certs(&[certificate], key)
+    let reaches = |listener: Listener, client: Option<&Pair>| {
+        logins::agent(client).get(format!("{}/v1/sys/seal-status", server.addr(listener))).call().is_ok()
     };
     assert!(reaches(Listener::Plain, None));
     assert!(reaches(Listener::Tls, None));
-    assert!(reaches(Listener::MutualTls, Some(client())));
+    assert!(reaches(Listener::MutualTls, Some(&certs().client)));
     assert!(!reaches(Listener::MutualTls, None));
     for bad in [
         Listener::Expired,
