@@ -24,7 +24,7 @@ use crate::sink::{Payload, Sink};
 use crate::steps;
 use vault_client::kv::{Explained, Mount, Version};
 use vault_client::login;
-use vault_client::{Revoked, Session, TokenInfo};
+use vault_client::{AuthMethod, Revoked, Session, TokenInfo, TokenOf};
 
 pub use report::{FIELDS, STEPS};
 use report::{Facts, Found, Report};
@@ -137,10 +137,20 @@ impl Report {
                     .into(),
             );
         }
+        if let Some(why) = config.auth.left_to_the_run() {
+            self.skip("login", why);
+            return Ok(None);
+        }
         let begun = Instant::now();
         let session = match vault.login(&*config.auth).map_err(&ended) {
             // Nothing was asked: what the token is good for shows below.
-            Ok(session) if session.is_handed_in() => Some(session),
+            Ok(session) if session.token_of() == TokenOf::Caller => Some(session),
+            Ok(session) if session.token_of() == TokenOf::Agent => {
+                let facts = vec![("method", json!(config.auth.name()))];
+                let said = "method none; no token is sent, an agent or a proxy has to add one".to_owned();
+                self.note("login", begun, Found { said, facts, value: () });
+                Some(session)
+            }
             login => self.step("login", begun, login.map(|session| logged_in(config, session)))?,
         };
         let Some(session) = session else {
@@ -149,7 +159,8 @@ impl Report {
         };
         let place = self.steps.len();
         let (secret, refused) = self.read(config, &session, waiter)?;
-        let good = !session.is_handed_in() || self.judge_token(place, config, &session, refused, waiter)?;
+        let good =
+            session.token_of() != TokenOf::Caller || self.judge_token(place, config, &session, refused, waiter)?;
         if let Some(code @ (ABSENT | DENIED)) = refused.filter(|_| good) {
             let begun = Instant::now();
             let explained = session.explain(&config.location, code == DENIED);
@@ -351,8 +362,12 @@ fn inspected(credential: login::Inspected) -> Found<()> {
 
 /// The session of a login. Of the token of an answer that was refused as a whole nothing is known.
 fn logged_in(config: &Config, session: Session) -> Found<Session> {
-    let info = session.info.clone();
-    of_token(config.auth.name(), &info, session)
+    let (info, name) = (session.info.clone(), config.auth.name());
+    let found = of_token(name, &info, session);
+    // How many it has is not told before it is used.
+    let spent =
+        if name == AuthMethod::AppRole.name() { "; as any login, this one spent a use of the secret id" } else { "" };
+    Found { said: found.said + spent, ..found }
 }
 
 /// What is known of a token.

@@ -135,19 +135,23 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     let pod = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
     let default_jwt = setting::K8S_TOKEN_PATH.default.unwrap();
     let nothing = format!(
-        "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a \
-         service-account token at {default_jwt}, or log in with the official client ($HOME/.vault-token)"
+        "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or VAULT_APPROLE_ROLE_ID, or VAULT_JWT \
+         or VAULT_JWT_FILE, or run in a pod with a service-account token at {default_jwt}, or log in with the official \
+         client ($HOME/.vault-token), or set VAULT_AUTH_METHOD to cert or none"
     );
     let kubernetes = Kubernetes { mount: "kubernetes".into(), role: "r".into(), jwt: default_jwt.into(), revoke: true };
     let kubernetes = format!("{kubernetes:?}");
     assert_eq!(chosen(&[]), nothing);
     assert_eq!(chosen(&[pod]), kubernetes);
-    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t")]), "Token(File(\"/t\"))");
-    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t"), ("VAULT_TOKEN", " x\n")]), "Token(Given(Secret(***)))");
+    assert_eq!(chosen(&[pod, ("VAULT_TOKEN_FILE", "/t")]), "Token { token: Credential(/t), revoke: true }");
+    assert_eq!(
+        chosen(&[pod, ("VAULT_TOKEN_FILE", "/t"), ("VAULT_TOKEN", " x\n")]),
+        "Token { token: Credential(given), revoke: true }"
+    );
     assert_eq!(chosen(&[("VAULT_AUTH_METHOD", "kubernetes"), ("VAULT_TOKEN", "x")]), kubernetes);
     assert_eq!(
         chosen(&[("VAULT_AUTH_METHOD", "token"), pod]),
-        "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or log in with the official client \
+        "VAULT_AUTH_METHOD: no token: set VAULT_TOKEN or VAULT_TOKEN_FILE, or log in with the official client \
          ($HOME/.vault-token)"
     );
     assert_eq!(
@@ -168,7 +172,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     ];
     assert_eq!(chosen(&settings), at);
     std::fs::write(home.path().join(".vault-token"), "x").unwrap();
-    assert_eq!(chosen(&[]), format!("Token(File(\"{home_path}/.vault-token\"))"));
+    assert_eq!(chosen(&[]), format!("Token {{ token: Credential({home_path}/.vault-token), revoke: true }}"));
 }
 
 #[test]

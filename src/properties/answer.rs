@@ -10,11 +10,10 @@ use crate::process::wait::Waiter;
 use crate::remedy;
 use crate::secrets::{self, Carrier, Rules};
 use vault_client::Address;
-use vault_client::Secret;
 use vault_client::Tls;
 use vault_client::json::Object;
 use vault_client::kv::Location;
-use vault_client::{Endpoint, Kubernetes, Limits, Login, Options, Token, TokenSource, VaultError};
+use vault_client::{Endpoint, Kubernetes, Limits, Login, Options, Token, VaultError};
 
 /// A service account's token; its claims may be shown, the whole may not.
 const JWT: &str = include_str!("jwt.txt");
@@ -40,7 +39,7 @@ pub fn answer(bytes: &[u8]) {
         assert!([66, 69, 75, 76, 77, 78].contains(&code), "{code}: {error}");
     };
     // Before the login, so that the client knows the token as well as the JWT from here on.
-    let given = Token(TokenSource::Given(Secret::new(TOKEN)));
+    let given = Token::given(TOKEN);
     let session = client.login(&given).unwrap_or_else(|error| panic!("{error}"));
     match client.login(&kubernetes()) {
         Ok(session) => said(&session.info.to_string()),
@@ -71,6 +70,7 @@ fn client(answer: &[u8]) -> Endpoint {
     let options = Options {
         address: Address::parse("http://vault.example:8200").expect("an address"),
         namespace: None,
+        auth_namespace: None,
         tls: Tls::default(),
         proxy: None,
         user_agent: "vault-exec".into(),
@@ -179,7 +179,7 @@ mod tests {
             let mut body = READ.as_bytes().to_vec();
             if cut { body.truncate(at) } else { body[at] = byte }
             let client = client(&[b"HTTP/1.1 200 OK\r\n\r\n", &body[..]].concat());
-            let session = client.login(&Token(TokenSource::Given(Secret::new(TOKEN)))).unwrap();
+            let session = client.login(&Token::given(TOKEN)).unwrap();
             let location = Location { mount: "kv".into(), path: "shop/prod".into(), version: None };
             if let Err(error) = session.read(&location) {
                 hides(&[VALUE], &remedy::sentence(&error));

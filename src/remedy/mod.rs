@@ -2,12 +2,13 @@
 
 mod answered;
 mod credential;
+mod login;
 mod read;
 mod tls;
 
 use std::borrow::Cow;
 
-use vault_client::fault::{Onward, Unreachable};
+use vault_client::fault::{Onward, Unreachable, Wanted};
 use vault_client::text::shown;
 use vault_client::{Effort, Fault, Kept, Limit, Seconds, Step, Stop, VaultError, What};
 
@@ -70,11 +71,19 @@ fn effort(effort: Effort) -> String {
 }
 
 fn remedy(error: &VaultError) -> Option<Remedy> {
-    of(error.fault(), error.step()?, error.namespace())
+    let setting = if error.is_in_auth_namespace() { "VAULT_AUTH_NAMESPACE" } else { "VAULT_NAMESPACE" };
+    let namespace = error.namespace().map(|name| Namespace { name: shown(name), setting });
+    of(error.fault(), error.step()?, namespace.as_ref())
+}
+
+/// The namespace that was asked in, and the setting that it comes from.
+struct Namespace {
+    name: String,
+    setting: &'static str,
 }
 
 /// What to do about a fault in `step`, which was asked in `namespace`; `None` where nothing is to be done.
-fn of(fault: &Fault, step: &Step, namespace: Option<&str>) -> Option<Remedy> {
+fn of(fault: &Fault, step: &Step, namespace: Option<&Namespace>) -> Option<Remedy> {
     Some(match &fault.what {
         What::Unreachable { why, through_proxy } => of_unreachable(why, *through_proxy).into(),
         What::Unread { .. } => "raise the time limit, or the CPU limit of the container".into(),
@@ -94,6 +103,11 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&str>) -> Option<Remedy> {
         What::Wrapped { .. } => {
             "take the control group off this path, or X-Vault-Wrap-TTL out of the proxy in between: nobody unwraps it here"
                 .into()
+        }
+        What::SpentWrapping => "make a new one, and look into the audit log: somebody else may have used it".into(),
+        What::OtherWrapping { wanted, .. } => of_other_wrapping(*wanted).into(),
+        What::Unsure(_) if *step == Step::Unwrap => {
+            "the wrapping token may be spent, and is not sent again: make a new one".into()
         }
         What::Version1 => "set VAULT_MOUNT_POINT to a KV version 2 mount, or upgrade this one".into(),
         What::Absent { .. } | What::NoMount { .. } => in_namespace(read::absent(step), namespace),
@@ -120,6 +134,21 @@ fn of_unreachable(why: &Unreachable, through_proxy: bool) -> &'static str {
     }
 }
 
+/// It was not spent.
+fn of_other_wrapping(wanted: Wanted) -> &'static str {
+    match wanted {
+        Wanted::SecretId => {
+            "it was not unwrapped, and may be forged: give one of auth/MOUNT/role/ROLE/secret-id, or unset VAULT_UNWRAP"
+        }
+        Wanted::Jwt | Wanted::PodJwt => {
+            "it was not unwrapped, and may be forged: give one of identity/oidc/token/ROLE, or unset VAULT_UNWRAP"
+        }
+        Wanted::Token => {
+            "it was not unwrapped, and may be forged: give one of auth/token/create or of a login, or unset VAULT_UNWRAP"
+        }
+    }
+}
+
 fn of_redirect(onward: Onward) -> &'static str {
     match onward {
         Onward::ToTheLeader => {
@@ -134,9 +163,9 @@ fn of_redirect(onward: Onward) -> &'static str {
 }
 
 /// The same, with the namespace that was asked in, which may be the wrong one.
-fn in_namespace(remedy: Remedy, namespace: Option<&str>) -> Remedy {
+fn in_namespace(remedy: Remedy, namespace: Option<&Namespace>) -> Remedy {
     match namespace {
-        Some(namespace) => format!("{remedy}; VAULT_NAMESPACE is {}", shown(namespace)).into(),
+        Some(Namespace { name, setting }) => format!("{remedy}; {setting} is {name}").into(),
         None => remedy,
     }
 }

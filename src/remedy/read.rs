@@ -1,18 +1,18 @@
 //! What to do about a read that was refused or found nothing, and what a dry run tells of it.
 
-use vault_client::Step;
 use vault_client::fault::{Answered, Why};
 use vault_client::kv::{Explained, Location, Mount};
+use vault_client::{Step, TokenOf};
 
 use super::{Remedy, cause};
 
 pub(super) const ANOTHER_VERSION: &str = "write a new version, or pin another one with VAULT_SECRET_VERSION";
 
-/// What to do about a read of `mount` and `path` that was denied, or cannot be fulfilled as it is; with a token that was
-/// `handed_in`, which can be any.
-pub(super) fn refused(answered: &Answered, (mount, path): (&str, &str), handed_in: bool) -> Remedy {
+/// What to do about a read of `mount` and `path` that was denied, or cannot be fulfilled as it is; with a token that is
+/// the caller's, which can be any, or an agent's.
+pub(super) fn refused(answered: &Answered, (mount, path): (&str, &str), token: TokenOf) -> Remedy {
     match answered.why {
-        Why::DeadToken if handed_in => {
+        Why::DeadToken if token != TokenOf::Login => {
             "the token has expired, was revoked or is another server's; hand in one that is alive".into()
         }
         Why::DeadToken => {
@@ -21,7 +21,11 @@ pub(super) fn refused(answered: &Answered, (mount, path): (&str, &str), handed_i
         }
         Why::Denied => {
             let doubled = doubled(mount, path).map(|hint| format!("{hint}; else ")).unwrap_or_default();
-            let token = if handed_in { "that the token is right and not expired, " } else { "" };
+            let token = match token {
+                TokenOf::Login => "",
+                TokenOf::Caller => "that the token is right and not expired, ",
+                TokenOf::Agent => "that an agent or proxy adds a token (VAULT_AUTH_METHOD is none), ",
+            };
             let rule = rule(mount, path);
             format!("{doubled}check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}")
                 .into()

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vault_client::fault::{Answered, Claims, Jwt, NotVault, Why};
+use vault_client::fault::{Answered, Claims, JwtClaims, NotVault, Why};
 use vault_client::kv::Location;
-use vault_client::{Address, Endpoint, Limits, Options, Retry, Secret, Tls, ToLog, Token, TokenSource};
+use vault_client::{Address, AuthMethod, Endpoint, Limits, Options, Retry, Tls, ToLog, Token, TokenOf};
 
 use super::*;
 
 fn a_login() -> Step {
-    Step::Login { mount: "kubernetes".into(), role: "shop".into() }
+    Step::Login { method: AuthMethod::Kubernetes, mount: "kubernetes".into(), role: Some("shop".into()) }
 }
 
 fn a_read(path: &str, handed_in: bool) -> Step {
-    Step::Read { mount: "kv".into(), path: path.into(), version: None, handed_in }
+    let token = if handed_in { TokenOf::Caller } else { TokenOf::Login };
+    Step::Read { mount: "kv".into(), path: path.into(), version: None, token }
 }
 
 fn answered(why: Why, status: u16) -> Answered {
@@ -24,7 +25,8 @@ fn answered(why: Why, status: u16) -> Answered {
 /// What to do about `what`.
 fn remedy_of(what: What, step: &Step, namespace: Option<&str>) -> Option<String> {
     let fault = Fault { what, retry: Retry::Never, status: None, request_id: None };
-    of(&fault, step, namespace).map(Cow::into_owned)
+    let namespace = namespace.map(|name| Namespace { name: name.into(), setting: "VAULT_NAMESPACE" });
+    of(&fault, step, namespace.as_ref()).map(Cow::into_owned)
 }
 
 const TOO_LONG: &str = "the request is longer than Vault, or a proxy before it, takes: look at its limits, and at how long \
@@ -178,7 +180,7 @@ fn another_step_that_is_refused_has_a_remedy_of_its_own() {
 fn a_refused_login_tells_what_the_jwt_claims_and_first_that_it_has_expired() {
     let claims = |exp| Claims { audience: vec!["vault".into()], subject: "sa".into(), exp, ..Claims::default() };
     let refused = |why, exp| {
-        let jwt = Some(Jwt { claims: Some(claims(exp)), now: Duration::from_secs(1000), young: false });
+        let jwt = Some(JwtClaims { claims: Some(claims(exp)), now: Duration::from_secs(1000), young: false });
         let answered = Answered { jwt, ..answered(why, 403) };
         remedy_of(What::Answered(Box::new(answered)), &a_login(), None).unwrap()
     };
@@ -306,6 +308,7 @@ fn sentence_of_read(path: &str, namespace: Option<&str>, answer: &str) -> String
     let options = Options {
         address: Address::parse("http://vault.example:8200").unwrap(),
         namespace: namespace.map(str::to_owned),
+        auth_namespace: namespace.map(str::to_owned),
         tls: Tls::default(),
         proxy: None,
         user_agent: "vault-exec".into(),
@@ -313,7 +316,7 @@ fn sentence_of_read(path: &str, namespace: Option<&str>, answer: &str) -> String
     };
     let limits = Limits { retries: 0, whole: Duration::from_secs(1), ..Limits::default() };
     let client = Endpoint::canned(&options, limits, Arc::new(ToLog), answer.as_bytes());
-    let session = client.login(&Token(TokenSource::Given(Secret::new("hvs.example")))).unwrap();
+    let session = client.login(&Token::given("hvs.example")).unwrap();
     let location = Location { mount: "kv".into(), path: path.into(), version: Some(2) };
     sentence(&session.read(&location).err().expect("it fails"))
 }

@@ -88,8 +88,7 @@ fn a_file_without_a_token_is_named_with_the_setting() {
     }
 }
 
-const WRAPPED: &str = "holds a wrapped token in JSON, which is not unwrapped here; \
-                       unwrap it first, or have the agent write it without wrap_ttl";
+const WRAPPED: &str = "holds a wrapped token in JSON; set VAULT_UNWRAP=true, or unwrap it first";
 
 /// What agents and clients write, and what it is.
 const JSON: [(&str, &str); 7] = [

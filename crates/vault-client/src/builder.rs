@@ -114,11 +114,15 @@ impl VaultClientBuilder {
         self.hide(&[&setting::TOKEN, &setting::AUTH_METHOD]).give(&setting::TOKEN_FILE, "token_file", path)
     }
 
-    /// The file with the JWT of the login; it is read anew at each login. `VAULT_K8S_TOKEN_PATH`
+    /// The file with the JWT of the login; it is read anew at each login. `VAULT_K8S_TOKEN_PATH`, and `VAULT_JWT_FILE` after
+    /// [`auth_method`](Self::auth_method)`("jwt")`
     #[must_use]
     pub fn jwt_file(self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().as_os_str().as_encoded_bytes().to_vec();
-        self.give(&setting::K8S_TOKEN_PATH, "jwt_file", path)
+        let is_jwt =
+            self.given.iter().any(|(setting, _, value)| setting.name == setting::AUTH_METHOD.name && value == b"jwt");
+        let setting = if is_jwt { &setting::JWT_FILE } else { &setting::K8S_TOKEN_PATH };
+        self.give(setting, "jwt_file", path)
     }
 
     /// The role of the login. `VAULT_ROLE`
@@ -134,7 +138,7 @@ impl VaultClientBuilder {
         self
     }
 
-    /// The method of the login: `token`, `kubernetes` or `auto`. `VAULT_AUTH_METHOD`
+    /// The method of the login: `token`, `kubernetes`, `approle`, `jwt`, `cert`, `none` or `auto`. `VAULT_AUTH_METHOD`
     #[must_use]
     pub fn auth_method(self, method: &str) -> Self {
         self.give(&setting::AUTH_METHOD, "auth_method", method)
@@ -248,14 +252,13 @@ impl VaultClientBuilder {
         }
         options.lanes = self.lanes.unwrap_or(options.lanes);
         let endpoint = Endpoint::new(options, connection.limits, Cancel::never(), self.observer);
-        let logins = endpoint.in_namespace(connection.login_namespace.as_deref());
         let material = connection.material;
         let refresh = move |endpoint: &Endpoint| {
             if let Some(tls) = material.as_ref().and_then(Material::read) {
                 endpoint.trust(tls);
             }
         };
-        let keeper = Keeper::new(connection.login, Box::new(refresh), &logins, self.rules)?;
+        let keeper = Keeper::new(connection.login, Box::new(refresh), &endpoint, self.rules)?;
         Ok(VaultClient::new(&endpoint, keeper))
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Effort, VaultError};
+use crate::error::{AskedIn, Effort, VaultError};
 use crate::fault::{Fault, Retry, Unreachable, What};
 use crate::http::{Answer, Http, Method, Request};
 use crate::json::{Json, Malformed, Object};
@@ -26,6 +26,8 @@ pub struct Endpoint {
     waits_until: Instant,
     cancel: Cancel,
     namespace: Option<Arc<str>>,
+    /// That of the login and its token.
+    auth_namespace: Option<Arc<str>>,
     correlation: Option<Arc<str>>,
     /// Whether its requests find a connection where all others are in use.
     has_its_own_lane: bool,
@@ -54,6 +56,7 @@ impl Endpoint {
         let at = shown(&options.address.to_string());
         let server = Server { http, scrubber: Scrubber::default(), observer, at };
         let namespace = options.namespace.as_deref().map(Into::into);
+        let auth_namespace = options.auth_namespace.as_deref().map(Into::into);
         let waits_until = after(Instant::now(), limits.wait);
         Self {
             server: Arc::new(server),
@@ -61,6 +64,7 @@ impl Endpoint {
             waits_until,
             cancel,
             namespace,
+            auth_namespace,
             correlation: None,
             has_its_own_lane: false,
         }
@@ -87,7 +91,7 @@ impl Endpoint {
         Self { limits, waits_until: after(Instant::now(), limits.wait), ..self.clone() }
     }
 
-    /// The same server, asked in another namespace; none is the root namespace.
+    /// The same server, asked for secrets in another namespace; none is the root namespace. The login keeps its own.
     #[must_use]
     pub fn in_namespace(&self, namespace: Option<&str>) -> Self {
         Self { namespace: namespace.map(Into::into), ..self.clone() }
@@ -156,7 +160,7 @@ impl Endpoint {
             GivenUp::Fault(fault, effort) => (fault, effort),
             GivenUp::Cancelled => (What::Cancelled.into(), Effort::default()),
         };
-        VaultError::new(self.at(), step.clone(), fault, effort).in_namespace(self.namespace_of(step))
+        VaultError::new(self.at(), step.clone(), fault, effort).asked_in(self.asked_in(step))
     }
 
     /// How long and how often a step tries that begins at `begun`.
@@ -178,9 +182,19 @@ impl Endpoint {
         Call { until, limit, length, grace: Duration::ZERO, cancel: self.cancel.clone() }
     }
 
-    /// The namespace that `step` is asked in. The status check refuses one.
+    /// The namespace that `step` is asked in. The status check refuses one. A wrapping token names its own.
     fn namespace_of(&self, step: &Step) -> Option<&str> {
-        self.namespace.as_deref().filter(|_| !matches!(step, Step::Status))
+        match step {
+            Step::Status | Step::Wrapping | Step::Unwrap => None,
+            _ if is_of_token(step) => self.auth_namespace.as_deref(),
+            _ => self.namespace.as_deref(),
+        }
+    }
+
+    /// The namespace that `step` is asked in, for messages.
+    fn asked_in(&self, step: &Step) -> AskedIn {
+        let own = is_of_token(step) && self.auth_namespace != self.namespace;
+        AskedIn { namespace: self.namespace_of(step).map(str::to_owned), of_login: own }
     }
 
     /// `request` as this endpoint sends it: in its namespace, unless the step refuses one, and with its correlation.
@@ -244,11 +258,6 @@ impl Endpoint {
         self.attempt(self.limits.end(Instant::now()))
     }
 
-    /// The server of `other`, in its namespace, under the limits and the cancellation of this one.
-    pub(crate) fn of(&self, other: &Self) -> Self {
-        Self { namespace: other.namespace.clone(), ..self.clone() }
-    }
-
     /// The error of `step` that ended without a request: cancelled, out of time, or refused something by the kernel.
     pub(crate) fn ended(&self, step: &Step, ended: Ended) -> VaultError {
         let what = match ended {
@@ -280,9 +289,16 @@ impl Endpoint {
     }
 }
 
-/// What is not to be done twice is not tried again once it may have been done: another version may have come meanwhile.
+/// Whether `step` is about the login or its token, and not about a secret.
+fn is_of_token(step: &Step) -> bool {
+    matches!(step, Step::Login { .. } | Step::LookUp | Step::Renew | Step::Revoke)
+}
+
+/// What is not to be done twice is not tried again once it may have been done: another version may have come meanwhile,
+/// and a wrapping token is good for one time.
 fn outcome_unknown(step: &Step, method: Method, fault: Fault) -> Fault {
-    let is_once = matches!(step, Step::Secret { verb: Verb::Write | Verb::Patch, .. }) || method == Method::Delete;
+    let is_write = matches!(step, Step::Secret { verb: Verb::Write | Verb::Patch, .. });
+    let is_once = is_write || *step == Step::Unwrap || method == Method::Delete;
     if is_once { Fault { what: What::Unsure(Box::new(fault.what)), retry: Retry::Never, ..fault } } else { fault }
 }
 

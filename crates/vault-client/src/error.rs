@@ -14,16 +14,25 @@ pub struct VaultError(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     at: String,
-    namespace: Option<String>,
+    asked_in: AskedIn,
     step: Option<Step>,
     fault: Fault,
     effort: Effort,
 }
 
+/// The namespace that was asked in.
+#[derive(Clone, Default)]
+pub(crate) struct AskedIn {
+    /// Its name; `None` where it is the root namespace, or no request names one.
+    pub namespace: Option<String>,
+    /// Whether it is that of the login alone, other than that of the secrets.
+    pub of_login: bool,
+}
+
 impl VaultError {
     pub(crate) fn new(at: &str, step: Step, fault: Fault, effort: Effort) -> Self {
-        let (namespace, step) = (None, Some(step));
-        Self(Box::new(Inner { at: at.to_owned(), namespace, step, fault, effort }))
+        let (asked_in, step) = (AskedIn::default(), Some(step));
+        Self(Box::new(Inner { at: at.to_owned(), asked_in, step, fault, effort }))
     }
 
     /// The settings that a client cannot be made of.
@@ -37,8 +46,8 @@ impl VaultError {
     }
 
     /// The same, asked in this namespace.
-    pub(crate) fn in_namespace(mut self, namespace: Option<&str>) -> Self {
-        self.0.namespace = namespace.map(str::to_owned);
+    pub(crate) fn asked_in(mut self, asked_in: AskedIn) -> Self {
+        self.0.asked_in = asked_in;
         self
     }
 
@@ -70,7 +79,12 @@ impl VaultError {
 
     /// The namespace that was asked in; `None` where that is the root namespace, or no request names one.
     pub fn namespace(&self) -> Option<&str> {
-        self.0.namespace.as_deref()
+        self.0.asked_in.namespace.as_deref()
+    }
+
+    /// Whether that is a namespace of the login alone, other than that of the secrets.
+    pub fn is_in_auth_namespace(&self) -> bool {
+        self.0.asked_in.of_login
     }
 
     /// What was being done.

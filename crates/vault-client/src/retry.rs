@@ -174,7 +174,10 @@ impl Policy {
 
     /// Until when `step`, which begins at `start`, is polled.
     fn wait_for(&self, step: &Step, start: Instant) -> Option<(Instant, Duration)> {
-        let waits = matches!(step, Step::Status | Step::Credential | Step::Login { .. } | Step::Read { .. });
+        let waits = matches!(
+            step,
+            Step::Status | Step::Credential | Step::Wrapping | Step::Unwrap | Step::Login { .. } | Step::Read { .. }
+        );
         // The last poll needs some time itself where the wait is as long as the budget.
         let latest = self.budget.0.checked_sub(LAST_POLL).unwrap_or(start);
         self.wait.filter(|(until, _)| waits && start < *until).map(|(until, total)| (until.min(latest), total))

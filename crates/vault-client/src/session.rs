@@ -1,17 +1,17 @@
 //! Tokens: a session owns one, and revokes it at its end if a login made it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
-use crate::fault::Fault;
-use crate::http::Request;
+use crate::fault::{Fault, What};
+use crate::http::{Answer, Request};
 use crate::json::{self, Object};
 use crate::observe::Event;
 use crate::retry;
 use crate::secret::Secret;
-use crate::step::Step;
+use crate::step::{Step, TokenOf};
 use crate::time::{Call, Limit, since_boot};
 use crate::token::{Kept, Revoked, TokenInfo};
 
@@ -25,8 +25,10 @@ const GRACE: Duration = Duration::from_millis(900);
 /// it earlier and says what became of it. Opened by [`Endpoint::login`].
 pub struct Session {
     endpoint: Endpoint,
-    token: Secret,
-    handed_in: bool,
+    /// `None` where an agent or a proxy adds one.
+    token: Option<Arc<Secret>>,
+    /// Whose it is.
+    token_of: TokenOf,
     /// The state that a node has to have reached to know the token.
     index: Option<String>,
     /// What is known of the token.
@@ -37,17 +39,46 @@ pub struct Session {
 
 impl Session {
     /// A session with a token that was handed in, which is its owner's to revoke.
-    pub(crate) fn handed_in(endpoint: &Endpoint, token: Secret) -> Self {
+    pub(crate) fn handed_in(endpoint: &Endpoint, token: Arc<Secret>) -> Self {
         endpoint.scrubber().learn_token(token.expose());
-        let revoked = Mutex::new(Some(Revoked::No(Kept::HandedIn)));
-        Self { endpoint: endpoint.clone(), token, handed_in: true, index: None, info: TokenInfo::default(), revoked }
+        Self::of(endpoint, Some(token), TokenOf::Caller, Some(Revoked::No(Kept::HandedIn)))
+    }
+
+    /// A session without a token: an agent or a proxy on the way adds its own.
+    pub(crate) fn without_token(endpoint: &Endpoint) -> Self {
+        Self::of(endpoint, None, TokenOf::Agent, Some(Revoked::No(Kept::NoToken)))
+    }
+
+    fn of(endpoint: &Endpoint, token: Option<Arc<Secret>>, token_of: TokenOf, revoked: Option<Revoked>) -> Self {
+        let (endpoint, info, revoked) = (endpoint.clone(), TokenInfo::default(), Mutex::new(revoked));
+        Self { endpoint, token, token_of, index: None, info, revoked }
+    }
+
+    /// The session that `answer` to the `request` of a login opens, which was sent at `sent` in time since boot. Its token is
+    /// revoked at the end if `revoke` says so.
+    pub(crate) fn from_answer(
+        endpoint: &Endpoint,
+        step: &Step,
+        request: &Request,
+        answer: &Answer,
+        (sent, revoke): (Duration, bool),
+    ) -> Result<Self, Fault> {
+        let session = answer
+            .document()
+            .inspect_err(|_| drop(Self::salvage(endpoint, &answer.body, revoke)))
+            .and_then(|object| Self::from_login(endpoint, &object, (answer.index.as_deref(), sent), revoke));
+        match session {
+            Ok(Some(session)) => Ok(session),
+            Ok(None) => Err(Fault { status: Some(answer.status), ..What::WithoutToken.into() }),
+            Err(fault) => Err(endpoint.judge_body(step, request, answer, &fault)),
+        }
     }
 
     /// The session that a login's answer opens; none if it holds no token, as a login that needs MFA. `index` is the
     /// answer's, `sent` when its request was sent, `revoke` the setting.
     ///
     /// The token is taken out before anything else is judged, so that it is revoked whatever else is wrong.
-    pub(crate) fn from_login(
+    fn from_login(
         endpoint: &Endpoint,
         answer: &Object,
         (index, sent): (Option<&str>, Duration),
@@ -59,9 +90,9 @@ impl Session {
             return Ok(None);
         }
         endpoint.scrubber().learn_token(&token);
-        let token = Secret::from(token);
-        let (index, info, revoked) = (index.map(str::to_owned), TokenInfo::default(), Mutex::new(None));
-        let mut session = Self { endpoint: endpoint.clone(), token, handed_in: false, index, info, revoked };
+        let token = Some(Arc::new(Secret::from(token)));
+        let mut session = Self::of(endpoint, token, TokenOf::Login, None);
+        session.index = index.map(str::to_owned);
         if !revoke {
             session.leave(Kept::Wanted);
         } else if auth.string("token_type")?.as_str() == "batch" {
@@ -75,12 +106,11 @@ impl Session {
 
     /// The session of a login's answer that is refused as a whole: its token is looked for as text, to be revoked and
     /// for nothing else.
-    pub(crate) fn salvage(endpoint: &Endpoint, answer: &[u8], revoke: bool) -> Option<Self> {
+    fn salvage(endpoint: &Endpoint, answer: &[u8], revoke: bool) -> Option<Self> {
         let token = Secret::new(token_in(answer)?);
         endpoint.scrubber().learn_token(token.expose());
-        let revoked = Mutex::new(Some(Revoked::No(Kept::Wanted)).filter(|_| !revoke));
-        let endpoint = endpoint.clone();
-        Some(Self { endpoint, token, handed_in: false, index: None, info: TokenInfo::default(), revoked })
+        let revoked = Some(Revoked::No(Kept::Wanted)).filter(|_| !revoke);
+        Some(Self::of(endpoint, Some(Arc::new(token)), TokenOf::Login, revoked))
     }
 
     /// The same session, whose revoke is one of `endpoint`: the one that opened it may be cancelled by then.
@@ -130,14 +160,14 @@ impl Session {
         &self.endpoint
     }
 
-    /// Whether the token was handed in, and no login has made it.
-    pub fn is_handed_in(&self) -> bool {
-        self.handed_in
+    /// Whose the token is.
+    pub fn token_of(&self) -> TokenOf {
+        self.token_of
     }
 
     /// `request` with the token.
     pub(crate) fn with<'r>(&'r self, request: &Request<'r>) -> Request<'r> {
-        Request { token: Some(&self.token), index: self.index.as_deref(), ..*request }
+        Request { token: self.token.as_deref(), index: self.index.as_deref(), ..*request }
     }
 
     /// A GET of `path` with the token.

@@ -10,11 +10,17 @@ pub enum Step {
     Credential,
     /// A login at an auth mount.
     Login {
-        /// The auth method's mount.
+        /// The method.
+        method: AuthMethod,
+        /// The mount of the method.
         mount: String,
-        /// The role asked for.
-        role: String,
+        /// The role asked for, where one is.
+        role: Option<String>,
     },
+    /// The look-up of a wrapping token, `sys/wrapping/lookup`.
+    Wrapping,
+    /// `sys/wrapping/unwrap`
+    Unwrap,
     /// A KV v2 read.
     Read {
         /// The KV mount.
@@ -23,8 +29,8 @@ pub enum Step {
         path: String,
         /// The version asked for, if one was.
         version: Option<u64>,
-        /// Whether the token was handed in, and can be any.
-        handed_in: bool,
+        /// Whose the token is.
+        token: TokenOf,
     },
     /// `auth/token/lookup-self`
     LookUp,
@@ -43,6 +49,46 @@ pub enum Step {
         /// The path in it; empty where it is about the mount.
         path: String,
     },
+}
+
+/// A method that callers log in by at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthMethod {
+    /// The JWT of a pod's service account.
+    Kubernetes,
+    /// A role id, and as a rule a secret id.
+    AppRole,
+    /// A JWT of any issuer.
+    Jwt,
+    /// The client certificate of the TLS connection.
+    Cert,
+    /// A person in a browser.
+    Oidc,
+}
+
+impl AuthMethod {
+    /// The word for it in settings and messages, which is the usual name of its mount.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::AppRole => "approle",
+            Self::Jwt => "jwt",
+            Self::Cert => "cert",
+            Self::Oidc => "oidc",
+        }
+    }
+}
+
+/// Whose the token is that a secret is read with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOf {
+    /// A login's, made a moment ago.
+    Login,
+    /// The caller's: it was handed in, and can be any.
+    Caller,
+    /// That of an agent or a proxy, which adds it on the way.
+    Agent,
 }
 
 /// What is done with a secret, beside reading it.
@@ -108,6 +154,8 @@ impl Step {
             Self::Status => "status",
             Self::Credential => "credential",
             Self::Login { .. } => "login",
+            Self::Wrapping => "wrapping",
+            Self::Unwrap => "unwrap",
             Self::Read { .. } => "read",
             Self::LookUp => "token",
             Self::Preflight => "preflight",
@@ -122,7 +170,10 @@ impl Step {
         match self {
             Self::Status => "the status check".into(),
             Self::Credential => "the credential".into(),
-            Self::Login { mount, role } => format!("the login at auth/{mount} with role {role}"),
+            Self::Login { mount, role: Some(role), .. } => format!("the login at auth/{mount} with role {role}"),
+            Self::Login { mount, role: None, .. } => format!("the login at auth/{mount}"),
+            Self::Wrapping => "the look-up of the wrapping token".into(),
+            Self::Unwrap => "the unwrapping of the credential".into(),
             Self::Read { mount, path, version: None, .. } => format!("the read of {mount}/{path}"),
             Self::Read { mount, path, version: Some(version), .. } => {
                 format!("the read of {mount}/{path} version {version}")

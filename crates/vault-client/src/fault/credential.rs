@@ -22,8 +22,23 @@ pub struct NoCredential {
 pub enum Wanted {
     /// A token.
     Token,
-    /// A JWT.
+    /// The JWT of a pod's service account.
+    PodJwt,
+    /// A JWT of another issuer.
     Jwt,
+    /// A secret id.
+    SecretId,
+}
+
+impl Wanted {
+    /// The word for it in messages.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::PodJwt | Self::Jwt => "JWT",
+            Self::SecretId => "secret id",
+        }
+    }
 }
 
 /// Why a file is no credential.
@@ -53,7 +68,7 @@ pub enum Unusable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Document {
     /// The answer with a wrapped token, or what an agent writes of it.
-    #[error("holds a wrapped token in JSON, which is not unwrapped here")]
+    #[error("holds a wrapped token in JSON")]
     Wrapped,
     /// What an agent writes with `dh_type`.
     #[error("holds a token that an agent has encrypted")]
@@ -71,11 +86,7 @@ pub enum Document {
 
 impl fmt::Display for NoCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = match self.wanted {
-            Wanted::Token => "token",
-            Wanted::Jwt => "JWT",
-        };
-        write!(f, "{wanted} file {}: {}", self.path, self.why)
+        write!(f, "{} file {}: {}", self.wanted.words(), self.path, self.why)
     }
 }
 

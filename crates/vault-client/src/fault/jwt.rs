@@ -12,7 +12,7 @@ use crate::time::Seconds;
 
 /// A JWT, without what makes it a credential. Its text is what it claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jwt {
+pub struct JwtClaims {
     /// What it claims, unverified; `None` where that cannot be read.
     pub claims: Option<Claims>,
     /// The time here since the epoch, when it was looked at.
@@ -37,7 +37,7 @@ pub struct Claims {
     pub iat: u64,
 }
 
-impl Jwt {
+impl JwtClaims {
     /// Reads what `jwt` claims.
     pub(crate) fn of(jwt: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -64,7 +64,7 @@ impl Jwt {
 }
 
 /// How old it is stands there only where that may be at fault, as it is for one that is too young.
-impl fmt::Display for Jwt {
+impl fmt::Display for JwtClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Claims { audience, subject, exp, nbf, iat }) = &self.claims else {
             return f.write_str("its claims cannot be read");
@@ -143,10 +143,10 @@ mod tests {
             ),
             ("[]", false, unreadable),
         ] {
-            let jwt = Jwt::of(&format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(payload)));
-            assert_eq!(Jwt { now: NOW, young, ..jwt }.to_string(), said);
+            let jwt = JwtClaims::of(&format!("h.{}.s", BASE64_URL_SAFE_NO_PAD.encode(payload)));
+            assert_eq!(JwtClaims { now: NOW, young, ..jwt }.to_string(), said);
         }
-        assert_eq!(Jwt::of("h.!.s").to_string(), unreadable);
+        assert_eq!(JwtClaims::of("h.!.s").to_string(), unreadable);
     }
 
     #[test]
@@ -156,9 +156,9 @@ mod tests {
             [(account, 1001, true), (account, 0, true), (account, 1000, false), ("somebody", 1001, false)]
         {
             let claims = Claims { subject: sub.into(), exp, ..Claims::default() };
-            let jwt = Jwt { claims: Some(claims), now: NOW, young: false };
+            let jwt = JwtClaims { claims: Some(claims), now: NOW, young: false };
             assert_eq!(jwt.is_plausible(), plausible, "{sub} {exp}");
         }
-        assert!(!Jwt { claims: None, now: NOW, young: false }.is_plausible());
+        assert!(!JwtClaims { claims: None, now: NOW, young: false }.is_plausible());
     }
 }

@@ -14,7 +14,7 @@ use crate::refused::Refused;
 use crate::time::Limit;
 pub use alert::TlsAlert;
 pub use credential::{Document, NoCredential, Unusable, Wanted};
-pub use jwt::{Claims, Jwt};
+pub use jwt::{Claims, JwtClaims};
 pub use kind::ErrorKind;
 pub use setting::{FaultKind, SettingFault, SettingFaults};
 pub use tls::{CertificateFault, ServerName, TlsFault};
@@ -108,6 +108,15 @@ pub enum What {
         /// Whether a control group has each request approved first.
         /// [Control groups](https://developer.hashicorp.com/vault/docs/enterprise/control-groups)
         control_group: bool,
+    },
+    /// The wrapping token is used up, expired or unknown.
+    SpentWrapping,
+    /// The wrapping token does not hold the credential that it was given out as.
+    OtherWrapping {
+        /// What it was given out as.
+        wanted: Wanted,
+        /// The path of the request that made it, in the server's words.
+        path: String,
     },
     /// The data come without a version, as those of a KV version 1 mount.
     Version1,
@@ -281,7 +290,7 @@ pub struct Answered {
     /// The latest version, where another one was expected and it may be read.
     pub found: Option<u64>,
     /// What the JWT says of itself that was refused, where one was.
-    pub jwt: Option<Jwt>,
+    pub jwt: Option<JwtClaims>,
 }
 
 /// What an answer of Vault's comes to.
@@ -304,6 +313,12 @@ pub enum Why {
     Denied,
     /// A login that is denied without a reason.
     Unexplained,
+    /// The role needs a secret id, and none was sent.
+    NoSecretId,
+    /// No client certificate has come to the server.
+    NoCertificate,
+    /// The mount cannot judge the JWT now: it does not get the keys of the issuer.
+    NoKeys,
     /// The token is expired, revoked or another server's.
     DeadToken,
     /// The JWT is not a service account's.
@@ -363,7 +378,11 @@ impl What {
             }
             Self::NotVault(_) | Self::TooManyNodes | Self::Redirected { .. } => ErrorKind::NotVault,
             Self::Answered(answered) => answered.why.kind(),
-            Self::WithoutToken | Self::Wrapped { .. } | Self::DeadAgain => ErrorKind::Denied,
+            Self::WithoutToken
+            | Self::Wrapped { .. }
+            | Self::SpentWrapping
+            | Self::OtherWrapping { .. }
+            | Self::DeadAgain => ErrorKind::Denied,
             Self::NoMount { .. }
             | Self::NoVersion
             | Self::Version1
@@ -397,10 +416,18 @@ impl Why {
         match self {
             Self::RateLimited => ErrorKind::RateLimited,
             Self::OtherVersion => ErrorKind::Conflict,
-            Self::Upgrading | Self::Behind | Self::NamespaceSealed | Self::NamespaceLocked | Self::NotReady => {
-                ErrorKind::NotReady
-            }
-            Self::Denied | Self::Unexplained | Self::DeadToken | Self::NoServiceAccount => ErrorKind::Denied,
+            Self::Upgrading
+            | Self::Behind
+            | Self::NamespaceSealed
+            | Self::NamespaceLocked
+            | Self::NoKeys
+            | Self::NotReady => ErrorKind::NotReady,
+            Self::Denied
+            | Self::Unexplained
+            | Self::DeadToken
+            | Self::NoServiceAccount
+            | Self::NoSecretId
+            | Self::NoCertificate => ErrorKind::Denied,
             Self::Unconfigured
             | Self::OtherMethod
             | Self::NoNamespace

@@ -70,6 +70,10 @@ impl fmt::Display for What {
             Self::Answered(answered) => answered.fmt(f),
             Self::WithoutToken => f.write_str("answered without a token, as one that needs MFA is"),
             Self::Wrapped { .. } => f.write_str("answered with a wrapped token instead"),
+            Self::SpentWrapping => f.write_str("the wrapping token is used up, expired or unknown to the server"),
+            Self::OtherWrapping { wanted, path } => {
+                write!(f, "the wrapping token holds no {}: it was made by {path}", wanted.words())
+            }
             Self::Version1 => f.write_str("gave data without a version, as a KV version 1 mount does"),
             Self::Absent { version, said } => write!(f, "{} there{}", nothing(*version), Bracketed(said)),
             Self::NoMount { said } => write!(f, "there is no such mount{}", Bracketed(said)),

@@ -1,5 +1,6 @@
 //! The one judge of what an answer, or the lack of one, comes to: what happened, and whether to try again.
 
+mod login;
 mod read;
 mod redirect;
 mod said;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::said::Said;
 use super::text::Meaning;
-use super::{Asked, outline, read, redirect, secret};
-use crate::fault::{Fault, NotVault, Retry, Why};
+use super::{Asked, login, outline, read, redirect, secret};
+use crate::fault::{Fault, NotVault, Retry, What, Why};
 use crate::http::Answer;
 use crate::step::Step;
 
@@ -25,8 +25,8 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
         (429, ..) => said.comes_to(Why::RateLimited, Retry::Patience(wish.unwrap_or(Duration::ZERO))),
         (_, Some(Meaning::SealedNamespace), _) => said.comes_to(Why::NamespaceSealed, soon),
         (_, Some(Meaning::LockedNamespace), _) => said.comes_to(Why::NamespaceLocked, soon),
-        (_, Some(Meaning::Unconfigured | Meaning::OtherMethod | Meaning::NoServiceAccount), Step::Login { .. }) => {
-            refused_login(said)
+        (400.., Some(meaning), Step::Login { method, .. }) if login::is_final(*method, meaning) => {
+            login::refused(*method, said, soon)
         }
         (500, _, Step::Secret { .. }) => secret::broken(said, soon),
         (408 | 500 | 502..600, ..) => said.comes_to(Why::NotReady, soon),
@@ -35,12 +35,16 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
         (400, ..) if answer.body.starts_with(b"Client sent an HTTP request to an HTTPS server") => {
             said.refused(Why::NeedsTls)
         }
-        (400 | 404 | 405, _, Step::Login { .. }) if by_vault(&said, answer) => refused_login(said),
+        (400 | 404 | 405, _, Step::Login { method, .. }) if by_vault(&said, answer) => {
+            login::refused(*method, said, soon)
+        }
+        (400, Some(Meaning::SpentWrapping), Step::Wrapping | Step::Unwrap) => What::SpentWrapping.into(),
         (400 | 404 | 405, _, Step::Read { version, .. }) if by_vault(&said, answer) => read::refused(*version, said),
         (400 | 404 | 405 | 415, _, Step::Secret { verb, .. }) if by_vault(&said, answer) => {
             secret::refused(*verb, said)
         }
-        (404, _, Step::Status) | (400 | 404, _, Step::LookUp | Step::Preflight | Step::Renew | Step::Revoke)
+        (404, _, Step::Status)
+        | (400 | 404, _, Step::LookUp | Step::Preflight | Step::Renew | Step::Revoke | Step::Wrapping | Step::Unwrap)
             if said.document.is_some() =>
         {
             said.refused(Why::Refused)
@@ -59,22 +63,8 @@ fn by_vault(said: &Said, answer: &Answer) -> bool {
 
 fn denied(step: &Step, said: Said) -> Fault {
     match (said.meaning, step) {
-        // So is a TokenReview that failed, which may do so once: the API server was away, or slow.
-        (Some(Meaning::Bare), Step::Login { .. }) => said.comes_to(Why::Unexplained, Retry::Again),
         (Some(Meaning::DeadToken), _) => said.refused(Why::DeadToken),
+        (_, Step::Login { method, .. }) => login::denied(*method, said),
         _ => said.refused(Why::Denied),
     }
-}
-
-/// A login that did not come to a judgement on the JWT.
-fn refused_login(said: Said) -> Fault {
-    let why = match (said.meaning, said.status) {
-        (Some(Meaning::Unconfigured), _) => Why::Unconfigured,
-        (Some(Meaning::OtherMethod), _) | (_, 405) => Why::OtherMethod,
-        (Some(Meaning::NoServiceAccount), _) => Why::NoServiceAccount,
-        (Some(Meaning::NoNamespace), _) => Why::NoNamespace,
-        (_, status) if status != 404 && said.document.is_none() => Why::Malformed,
-        _ => Why::Refused,
-    };
-    said.refused(why)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::fault::ErrorKind;
 use crate::fault::{Onward, Why};
+use crate::step::{AuthMethod, TokenOf};
 use crate::text::Foreign;
 use crate::time::Limit;
 
@@ -16,11 +17,11 @@ fn answer(status: u16, body: &str) -> Answer {
 }
 
 fn a_login() -> Step {
-    Step::Login { mount: "kubernetes".into(), role: "shop".into() }
+    Step::Login { method: AuthMethod::Kubernetes, mount: "kubernetes".into(), role: Some("shop".into()) }
 }
 
 fn a_read() -> Step {
-    Step::Read { mount: "kv".into(), path: "shop/prod".into(), version: None, handed_in: false }
+    Step::Read { mount: "kv".into(), path: "shop/prod".into(), version: None, token: TokenOf::Login }
 }
 
 /// What `answer` to a request of `step` comes to.
@@ -256,7 +257,7 @@ fn a_time_that_is_none_is_left_out() {
 
 #[test]
 fn a_cause_is_told_of_its_step_or_alone() {
-    let version_2 = || Step::Read { mount: "kv".into(), path: "shop".into(), version: Some(2), handed_in: false };
+    let version_2 = || Step::Read { mount: "kv".into(), path: "shop".into(), version: Some(2), token: TokenOf::Login };
     let denied = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
     let destroyed = r#"{"data":{"data":null,"metadata":{"version":3,"destroyed":true}}}"#;
     for (step, status, body, told, alone) in [

@@ -22,8 +22,32 @@ pub enum Meaning {
     LockedNamespace,
     /// An auth mount that nobody has configured.
     Unconfigured,
+    /// The same of the methods jwt and oidc.
+    NoJwtConfiguration,
     /// An auth mount of another method.
     OtherMethod,
+    /// `AppRole` misses the role id.
+    NoRoleId,
+    /// `AppRole` misses the secret id.
+    NoSecretId,
+    /// `AppRole` does not take the secret id: a wrong one, of another role, expired, used up, or from a wrong address.
+    BadSecretId,
+    /// A method that needs a role misses it, and has no default.
+    NoRole,
+    /// There is no such role.
+    UnknownRole,
+    /// The role is one for people in a browser.
+    OidcRole,
+    /// The connection has shown no client certificate.
+    NoCertificate,
+    /// The client certificate cannot be used: it has expired, or is none of a client.
+    BadCertificate,
+    /// The mount does not get the keys that the issuer signs with.
+    NoKeys,
+    /// A person's login has failed.
+    FailedLogin,
+    /// A wrapping token is used up, expired or unknown.
+    SpentWrapping,
     /// A JWT that is not of a service account.
     NoServiceAccount,
     /// Somebody else has written in between.
@@ -66,10 +90,27 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[404], Part("no handler for route"), Meaning::NoMount),
     // internal/builtin/credential/kubernetes/path_login.go; jwt/path_login.go leaves out `backend`.
     (&[400, 500], Part("could not load backend configuration"), Meaning::Unconfigured),
-    (&[400, 500], Part("could not load configuration"), Meaning::OtherMethod),
-    // internal/builtin/credential/approle/path_login.go and cert/path_login.go.
-    (&[400, 500], Whole("missing role_id"), Meaning::OtherMethod),
-    (&[400], Whole("no client certificate found"), Meaning::OtherMethod),
+    (&[400, 500], Part("ould not load configuration"), Meaning::NoJwtConfiguration),
+    // internal/builtin/credential/approle/path_login.go and validation.go.
+    (&[400, 500], Whole("missing role_id"), Meaning::NoRoleId),
+    (&[400], Whole("missing secret_id"), Meaning::NoSecretId),
+    (&[400], Whole("invalid role or secret ID"), Meaning::BadSecretId),
+    (&[400], Part("unauthorized by CIDR restrictions on the secret ID"), Meaning::BadSecretId),
+    // internal/builtin/credential/cert/path_login.go.
+    (&[400], Whole("no client certificate found"), Meaning::NoCertificate),
+    (&[500], Part("failed to verify client's certificate"), Meaning::BadCertificate),
+    // internal/builtin/credential/jwt/path_login.go, path_oidc.go and path_role.go.
+    (&[400], Whole("missing role"), Meaning::NoRole),
+    (&[400], Part("could not be found"), Meaning::UnknownRole),
+    (&[400], Part("role with oidc role_type is not allowed"), Meaning::OidcRole),
+    (&[400], Part("login failed. "), Meaning::FailedLogin),
+    (&[400], Part("authorization failed: "), Meaning::FailedLogin),
+    (&[400], Part("invalid client_nonce"), Meaning::FailedLogin),
+    // hashicorp/cap, jwt/keyset.go, as path_login.go passes it on.
+    (&[400], Part("fetching keys oidc: get keys failed"), Meaning::NoKeys),
+    (&[400], Part("keyset configuration error"), Meaning::NoKeys),
+    // internal/vault/wrapping.go.
+    (&[400], Part("wrapping token is not valid or does not exist"), Meaning::SpentWrapping),
     // sdk/logical/error.go, ErrUnsupportedPath and ErrUnsupportedOperation.
     (&[404], Part("unsupported path"), Meaning::OtherMethod),
     (&[405], Part("unsupported operation"), Meaning::OtherMethod),

@@ -18,7 +18,7 @@ use crate::fault::{ErrorKind, Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
 use crate::session::Session;
-use crate::step::Step;
+use crate::step::{Step, TokenOf};
 use crate::time::{Call, Cancel, Ended, Limits, Turn, since_boot};
 use crate::token::{Kept, Revoked, TokenInfo};
 use alarm::Alarm;
@@ -42,7 +42,7 @@ struct Shared {
     login: Box<dyn Login>,
     /// Reads the files of trust and identity again, before each login but the first.
     refresh: Box<dyn Fn(&Endpoint) + Send + Sync>,
-    /// The server in the login's namespace, under limits of its own; nothing cancels it.
+    /// The server, under limits of its own; nothing cancels it.
     endpoint: Endpoint,
     /// The same for the keeper's own renewals and logins, which its end cancels.
     own: Endpoint,
@@ -123,6 +123,9 @@ impl Keeper {
     /// As for [`Keeper::token`], and what the renewal failed with, where a login cannot help.
     pub fn renew(&self, caller: &Endpoint) -> Result<TokenInfo, VaultError> {
         let held = self.token(caller)?;
+        if held.session.token_of() == TokenOf::Agent {
+            return Ok(held.info());
+        }
         match caller.step(&Step::Renew, |call| held.session.renew_once(caller, call)) {
             Ok(info) => {
                 self.shared.renewed(&held, info.clone());
@@ -216,7 +219,7 @@ impl Shared {
             (self.refresh)(&self.endpoint);
         }
         let wait = if again { Duration::ZERO } else { self.first.wait };
-        let endpoint = caller.of(&self.endpoint).within(Limits { wait, ..caller.limits() });
+        let endpoint = caller.within(Limits { wait, ..caller.limits() });
         let sent = since_boot();
         let made = self.login.log_in(&endpoint).map(|session| self.introduce(session, &endpoint));
         let result = self.take(made, sent);
@@ -226,7 +229,7 @@ impl Shared {
 
     /// Looks a token up that was handed in, once.
     fn introduce(&self, session: Session, endpoint: &Endpoint) -> (Session, TokenInfo) {
-        let info = if session.is_handed_in() {
+        let info = if session.token_of() == TokenOf::Caller {
             session.look_up_once(endpoint, &endpoint.call()).unwrap_or_else(|_| TokenInfo::unknown())
         } else {
             session.info.clone()

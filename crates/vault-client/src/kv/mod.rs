@@ -16,7 +16,7 @@ use crate::fault::{ErrorKind, Fault, Shape, What};
 use crate::http::path::{self, encode};
 use crate::http::{Answer, Method, Request};
 use crate::json;
-use crate::step::{Step, Verb};
+use crate::step::{Step, TokenOf, Verb};
 use crate::text::shown;
 pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
@@ -86,7 +86,7 @@ impl Kv {
     }
 
     fn read_one(&self, path: &str, version: Option<u64>) -> Result<KvData, VaultError> {
-        let step = Step::Read { mount: shown(&self.mount), path: shown(path), version, handed_in: false };
+        let step = Step::Read { mount: shown(&self.mount), path: shown(path), version, token: TokenOf::Login };
         self.demand_versions(&step, version.as_slice())?;
         let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
         let url = self.url("data", path, &step)? + &query;

@@ -54,8 +54,8 @@ impl Session {
     /// [`Endpoint::login`](crate::Endpoint::login) otherwise. The token is revoked all the same, when the session ends.
     pub fn read(&self, location: &Location) -> Result<Version, VaultError> {
         let Location { mount, path, version } = location;
-        let (endpoint, handed_in) = (self.endpoint(), self.is_handed_in());
-        let step = Step::Read { mount: mount.clone(), path: path.clone(), version: *version, handed_in };
+        let (endpoint, token) = (self.endpoint(), self.token_of());
+        let step = Step::Read { mount: mount.clone(), path: path.clone(), version: *version, token };
         let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
         let url = format!("{}/data/{}{query}", encode(mount), encode(path));
         let request = self.get(&url);

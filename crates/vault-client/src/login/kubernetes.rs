@@ -1,26 +1,17 @@
 //! The login with a pod's service-account JWT.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use super::given::{no_credential, read_file};
-use super::{Inspected, Login};
+use super::request::{self, Proof};
+use super::{Credential, Inspected, Login, of_jwt};
 use crate::endpoint::Endpoint;
-use crate::error::{Effort, VaultError};
-
-use crate::fault::{ErrorKind, Fault, Jwt, Retry, Unusable, Wanted, What};
-use crate::http::Request;
-use crate::http::path;
-use crate::judge;
+use crate::error::VaultError;
+use crate::fault::{Fault, Retry, Wanted, What};
+use crate::secret::Secret;
 use crate::session::Session;
-use crate::step::Step;
-use crate::text::{self, shown};
-use crate::time::{Call, since_boot};
-
-/// How much longer a login may take when a signal arrives: an answer that is nearly here holds a token to revoke.
-const GRACE: Duration = Duration::from_millis(150);
+use crate::step::{AuthMethod, Step};
+use crate::text::shown;
 
 /// A login with the service-account JWT of a pod.
 /// [`POST auth/{mount}/login`](https://openbao.org/api-docs/auth/kubernetes/#login)
@@ -36,13 +27,24 @@ pub struct Kubernetes {
     pub revoke: bool,
 }
 
+impl Kubernetes {
+    fn jwt(&self) -> Credential {
+        Credential::file(&self.jwt)
+    }
+
+    fn prove(&self, jwt: Arc<Secret>) -> Proof {
+        Proof::at(&self.mount).with("role", &self.role).with_secret("jwt", jwt)
+    }
+}
+
 impl Login for Kubernetes {
     fn name(&self) -> &'static str {
-        "kubernetes"
+        AuthMethod::Kubernetes.name()
     }
 
     fn step(&self) -> Step {
-        Step::Login { mount: shown(&self.mount), role: shown(&self.role) }
+        let (mount, role) = (shown(&self.mount), Some(shown(&self.role)));
+        Step::Login { method: AuthMethod::Kubernetes, mount, role }
     }
 
     fn file(&self) -> Option<&Path> {
@@ -50,77 +52,27 @@ impl Login for Kubernetes {
     }
 
     fn look(&self) -> Result<Inspected, Fault> {
-        inspect(self)
+        self.jwt().look(Wanted::PodJwt).map(|(seen, jwt)| of_jwt::inspected(seen, jwt.expose()))
+    }
+
+    fn proof(&self) -> Option<Result<Proof, Fault>> {
+        Some(self.jwt().read(Wanted::PodJwt).map(|jwt| self.prove(jwt)))
+    }
+
+    fn explain(&self, fault: Fault, proof: &Proof) -> Fault {
+        let mut fault = of_jwt::explained(fault, proof);
+        let What::Answered(answered) = &fault.what else { return fault };
+        // A refusal without a reason is final for a JWT that no server in its right mind takes.
+        if fault.retry == Retry::Again && answered.jwt.as_ref().is_some_and(|jwt| !jwt.is_plausible()) {
+            fault.retry = Retry::Never;
+        }
+        fault
     }
 
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
-        let step = self.step();
-        let mount = path::checked(self.mount.trim_matches('/'))
-            .map_err(|why| VaultError::new(endpoint.at(), step.clone(), What::Mount(why).into(), Effort::default()))?;
-        let path = format!("auth/{mount}/login");
-        let mut waited_for = Some(endpoint.await_credential(|| read_jwt(self))?);
-        endpoint.step(&step, |call| {
-            let jwt = match waited_for.take().map_or_else(|| read_jwt(self), Ok) {
-                Ok(jwt) => jwt,
-                Err(none) => return Ok(Err(VaultError::of_credential(none))),
-            };
-            self.send(endpoint, &step, (&path, &jwt), call).map(Ok)
-        })?
+        let jwt = self.jwt();
+        let first = self.prove(jwt.obtain(Wanted::PodJwt, endpoint)?);
+        let again = || jwt.obtain_again(Wanted::PodJwt).map(|jwt| self.prove(jwt));
+        request::log_in((self, self.revoke), endpoint, first, &again)
     }
-}
-
-impl Kubernetes {
-    /// One login with `jwt` at `path`.
-    fn send(&self, endpoint: &Endpoint, step: &Step, (path, jwt): (&str, &str), call: &Call) -> Result<Session, Fault> {
-        endpoint.scrubber().learn(jwt);
-        let body = login_body(&self.role, jwt);
-        let request = Request::post(path, &body);
-        let call = Call { grace: GRACE, ..call.clone() };
-        let sent = since_boot();
-        let answer = endpoint.ask(step, &request, &call).map_err(|fault| explained(fault, jwt))?;
-        let session = answer
-            .document()
-            .inspect_err(|_| drop(Session::salvage(endpoint, &answer.body, self.revoke)))
-            .and_then(|object| Session::from_login(endpoint, &object, (answer.index.as_deref(), sent), self.revoke));
-        match session {
-            Ok(Some(session)) => Ok(session),
-            Ok(None) => Err(Fault { status: Some(answer.status), ..What::WithoutToken.into() }),
-            Err(fault) => Err(endpoint.judge_body(step, &request, &answer, &fault)),
-        }
-    }
-}
-
-/// What the JWT claims, for a dry run.
-fn inspect(method: &Kubernetes) -> Result<Inspected, Fault> {
-    let jwt = Jwt::of(&read_jwt(method)?);
-    let path = text::os(&method.jwt);
-    let (said, expires_in) = (format!("JWT file {path}: {jwt}"), jwt.expires_in());
-    let (subject, audience) = jwt.claims.map(|claims| (claims.subject, claims.audience)).unzip();
-    Ok(Inspected { said, path: Some(path), expires_in, subject, audience })
-}
-
-fn read_jwt(method: &Kubernetes) -> Result<Zeroizing<String>, Fault> {
-    let refused = |why| no_credential(Wanted::Jwt, &method.jwt, why);
-    let jwt = Zeroizing::new(read_file(&method.jwt).map_err(refused)?);
-    if jwt.split('.').count() == 3 { Ok(jwt) } else { Err(refused(Unusable::NoJwt)) }
-}
-
-/// Neither text can hold what JSON would have to escape: the JWT is visible ASCII of three parts, the role is checked.
-fn login_body(role: &str, jwt: &str) -> Zeroizing<Vec<u8>> {
-    let quote = |text: &str| Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
-    let (role, jwt) = (quote(role), quote(jwt));
-    Zeroizing::new([b"{\"role\":", role.as_bytes(), b",\"jwt\":", jwt.as_bytes(), b"}"].concat())
-}
-
-/// Adds to a refused login what the JWT claims. Claims are no secret, the signature is.
-fn explained(mut fault: Fault, jwt: &str) -> Fault {
-    let refused = matches!(fault.kind(), ErrorKind::Denied | ErrorKind::Rejected);
-    if let (true, What::Answered(answered)) = (refused, &mut fault.what) {
-        let jwt = Jwt { young: judge::is_too_early(answered), ..Jwt::of(jwt) };
-        if fault.retry == Retry::Again && !jwt.is_plausible() {
-            fault.retry = Retry::Never;
-        }
-        answered.jwt = Some(jwt);
-    }
-    fault
 }

@@ -1,8 +1,15 @@
 //! Ways to come by a token: one that is handed in, or a login. A further one is a file here, which implements [`Login`].
 
+mod approle;
+mod cert;
+mod credential;
 mod given;
+mod jwt;
 mod kubernetes;
-mod oidc;
+mod none;
+mod of_jwt;
+mod request;
+mod wrapping;
 
 use std::fmt;
 use std::path::Path;
@@ -12,9 +19,14 @@ use crate::error::VaultError;
 use crate::fault::Fault;
 use crate::session::Session;
 use crate::step::Step;
-pub use given::{Token, TokenSource, json_is};
+pub use approle::AppRole;
+pub use cert::Cert;
+pub use credential::{Credential, json_is};
+pub use given::Token;
+pub use jwt::Jwt;
 pub use kubernetes::Kubernetes;
-pub use oidc::{Listen, cache_folder};
+pub use none::NoLogin;
+pub use request::Proof;
 
 /// A way to come by a token.
 ///
@@ -45,6 +57,33 @@ pub trait Login: fmt::Debug + Send + Sync {
     ///
     /// The file gives none.
     fn look(&self) -> Result<Inspected, Fault>;
+
+    /// The same, with what the server says of the credential where it can be asked without using the credential up. The
+    /// file of the credential is waited for as the limits say.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Endpoint::login`], before a login is sent.
+    fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
+        endpoint.await_credential(|| self.look())
+    }
+
+    /// Why a dry run does not log in; `None` where it does.
+    fn left_to_the_run(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What the login proves who it is with, where that can be sent along with a read.
+    /// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
+    fn proof(&self) -> Option<Result<Proof, Fault>> {
+        None
+    }
+
+    /// Adds to the fault of a login what is known of its `proof`.
+    fn explain(&self, fault: Fault, proof: &Proof) -> Fault {
+        let _ = proof;
+        fault
+    }
 
     /// Opens a session at `endpoint`.
     ///
@@ -109,7 +148,7 @@ impl Endpoint {
     ///
     /// As for [`Endpoint::login`], before anything is sent.
     pub fn inspect(&self, login: &dyn Login) -> Result<Inspected, VaultError> {
-        self.await_credential(|| login.look())
+        login.look_at(self)
     }
 
     /// Opens a session.

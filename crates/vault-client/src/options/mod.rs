@@ -10,8 +10,10 @@ pub use tls::Tls;
 pub struct Options {
     /// Its base URL.
     pub address: Address,
-    /// Sent with everything except the status check, which refuses it; none is the root namespace.
+    /// Sent with everything that is about secrets; none is the root namespace.
     pub namespace: Option<String>,
+    /// Sent with the login and what is about its token; none is the root namespace.
+    pub auth_namespace: Option<String>,
     /// Trust and identity.
     pub tls: Tls,
     /// The HTTP proxy to go through.

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use super::*;
 use crate::fault::What;
 use crate::observe::ToLog;
+use crate::step::{AuthMethod, TokenOf};
 
 /// Time that passes only in pauses.
 struct Frozen {
@@ -64,7 +65,7 @@ fn fault(retry: Retry) -> Fault {
 }
 
 fn read() -> Step {
-    Step::Read { mount: "kv".into(), path: "p".into(), version: None, handed_in: false }
+    Step::Read { mount: "kv".into(), path: "p".into(), version: None, token: TokenOf::Login }
 }
 
 #[test]
@@ -198,7 +199,9 @@ fn pauses_of_no_length_stay_so_where_the_cause_may_be_one_that_stays() {
 
 #[test]
 fn a_wait_polls_up_to_the_read_beyond_the_number_of_tries() {
-    for step in [Step::Status, Step::Credential, Step::Login { mount: "m".into(), role: "r".into() }, read()] {
+    for step in
+        [Step::Status, Step::Credential, Step::Login { method: AuthMethod::Jwt, mount: "m".into(), role: None }, read()]
+    {
         for retry in [Retry::InWait, Retry::Soon, Retry::Again] {
             let clock = Frozen::new();
             let (tries, stop, spent) = clock.run(clock.policy(0, 5, 30, 60), &step, retry);

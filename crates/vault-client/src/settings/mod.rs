@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::login::Login;
 use crate::options::{Address, Options, Proxy, Tls};
 use crate::time::Limits;
+use login::Beside;
 
 /// The client's name and version, where a program gives none of its own.
 const USER_AGENT: &str = concat!("vault-client/", env!("CARGO_PKG_VERSION"));
@@ -36,8 +37,6 @@ const LANES: usize = 8;
 pub struct Connection {
     /// Where the server is and how to talk to it.
     pub options: Options,
-    /// The namespace of the login; `None` is the root namespace.
-    pub login_namespace: Option<String>,
     /// How to come by a token.
     pub login: Box<dyn Login>,
     /// How long and how often it is tried.
@@ -131,9 +130,10 @@ impl Server {
         limits: Option<Limits>,
     ) -> Option<Connection> {
         let Self { address, tls, proxy, mut warnings } = self;
-        let namespace = reader.parse(&setting::NAMESPACE, value::segments);
-        let login_namespace = reader.parse(&setting::AUTH_NAMESPACE, value::namespace);
-        let login = login.or_else(|| login::read(reader, &mut warnings));
+        let namespace = reader.parse(&setting::NAMESPACE, value::namespace).flatten();
+        let auth_namespace = reader.parse(&setting::AUTH_NAMESPACE, value::namespace);
+        let beside = Beside { https: address.as_ref().map(Address::is_https), has_identity: tls.identity.is_some() };
+        let login = login.or_else(|| login::read(reader, &beside, &mut warnings));
         let limits = limits.unwrap_or_else(|| read_limits(reader));
         let address = address?;
         if !tls.verify {
@@ -146,9 +146,10 @@ impl Server {
             warnings
                 .push(format!("VAULT_ADDR {address} is not https: token and secrets cross the network in plain text"));
         }
+        let auth_namespace = auth_namespace.unwrap_or_else(|| namespace.clone());
+        let user_agent = USER_AGENT.into();
         Some(Connection {
-            login_namespace: login_namespace.unwrap_or_else(|| namespace.clone()),
-            options: Options { address, namespace, tls, proxy, user_agent: USER_AGENT.into(), lanes: LANES },
+            options: Options { address, namespace, auth_namespace, tls, proxy, user_agent, lanes: LANES },
             login: login?,
             limits,
             warnings,

@@ -36,7 +36,7 @@ pub fn of_pem(unfit: Unfit) -> &'static str {
 /// What to give in place of a JSON document that is no token.
 pub fn of_json(document: Document) -> &'static str {
     match document {
-        Document::Wrapped => "unwrap it first, or have the agent write it without wrap_ttl",
+        Document::Wrapped => "set VAULT_UNWRAP=true, or unwrap it first",
         Document::Encrypted => "have the agent write it without dh_type",
         Document::Login => "write only its auth.client_token",
         Document::Kubernetes => "write only its status.token",

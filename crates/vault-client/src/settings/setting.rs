@@ -105,13 +105,15 @@ pub const ADDR: Setting =
 
 /// The role of the login.
 pub const ROLE: Setting =
-    Setting::new("VAULT_ROLE", "Role to log in with; the kubernetes method needs it.").aliases(&["VAULT_ROLE_ID"]);
+    Setting::new("VAULT_ROLE", "Role to log in with. kubernetes needs it; for cert it is the certificate role's name.")
+        .aliases(&["VAULT_ROLE_ID"]);
 
 /// How to log in.
 pub const AUTH_METHOD: Setting = Setting::new(
     "VAULT_AUTH_METHOD",
-    "token, kubernetes or auto. token takes the first there is of VAULT_TOKEN, VAULT_TOKEN_FILE and $HOME/.vault-token; \
-     auto does the same, but in a pod takes kubernetes before $HOME/.vault-token.",
+    "How to log in: token, kubernetes, approle, jwt, cert, none or auto. auto takes the first that there is something for: \
+     VAULT_TOKEN or VAULT_TOKEN_FILE; VAULT_APPROLE_ROLE_ID; VAULT_JWT or VAULT_JWT_FILE; a pod; VAULT_ROLE_ID with \
+     VAULT_SECRET_ID; $HOME/.vault-token. none sends no token: an agent or proxy adds one.",
 )
 .default("auto");
 
@@ -123,6 +125,38 @@ pub const AUTH_NAMESPACE: Setting = Setting::new(
     "VAULT_AUTH_NAMESPACE",
     "Namespace of the login; root or / is the root namespace. Unset: that of VAULT_NAMESPACE.",
 );
+
+/// The id of an `AppRole`.
+pub const APPROLE_ROLE_ID: Setting =
+    Setting::new("VAULT_APPROLE_ROLE_ID", "Role id of the approle login; never handed on.")
+        .aliases(&["VAULT_ROLE_ID"])
+        .credential();
+
+/// A secret id.
+pub const APPROLE_SECRET_ID: Setting =
+    Setting::new("VAULT_APPROLE_SECRET_ID", "Secret id of the approle login; never handed on.")
+        .aliases(&["VAULT_SECRET_ID"])
+        .credential();
+
+/// A file with a secret id.
+pub const APPROLE_SECRET_ID_FILE: Setting = Setting::new(
+    "VAULT_APPROLE_SECRET_ID_FILE",
+    "File with the secret id, where VAULT_APPROLE_SECRET_ID is unset; read at each login.",
+);
+
+/// A JWT.
+pub const JWT: Setting = Setting::new("VAULT_JWT", "JWT of the jwt login; never handed on.").credential();
+
+/// A file with a JWT.
+pub const JWT_FILE: Setting =
+    Setting::new("VAULT_JWT_FILE", "File with the JWT, where VAULT_JWT is unset; read at each login.");
+
+/// Whether the credential is in a wrapping token.
+pub const UNWRAP: Setting = Setting::new(
+    "VAULT_UNWRAP",
+    "true: the token, secret id or JWT that is given is a wrapping token. It is looked up, and unwrapped once.",
+)
+.default("false");
 
 /// The mount of the Kubernetes method; it beats [`AUTH_MOUNT`].
 pub const K8S_AUTH_MOUNT_POINT: Setting =
@@ -141,7 +175,10 @@ pub const TOKEN_FILE: Setting =
     Setting::new("VAULT_TOKEN_FILE", "File with the token to use, where VAULT_TOKEN is unset; never revoked.");
 
 /// The namespace.
-pub const NAMESPACE: Setting = Setting::new("VAULT_NAMESPACE", "Namespace of the login, the token and the secret.");
+pub const NAMESPACE: Setting = Setting::new(
+    "VAULT_NAMESPACE",
+    "Namespace of the login, the token and the secret; root or / is the root namespace.",
+);
 
 /// [`Limits::request`](crate::Limits::request).
 pub const TIMEOUT: Setting =
@@ -215,6 +252,12 @@ pub const ALL: &[&Setting] = &[
     &K8S_TOKEN_PATH,
     &TOKEN,
     &TOKEN_FILE,
+    &APPROLE_ROLE_ID,
+    &APPROLE_SECRET_ID,
+    &APPROLE_SECRET_ID_FILE,
+    &JWT,
+    &JWT_FILE,
+    &UNWRAP,
     &NAMESPACE,
     &TIMEOUT,
     &MAX_RETRIES,

@@ -1,10 +1,11 @@
 //! Whole settings in, a whole connection or every fault out.
 
+mod login;
+
 use super::reader::tests::Pairs;
 use super::*;
 use crate::fault::ErrorKind;
-use crate::login::{Kubernetes, Token, TokenSource};
-use crate::secret::Secret;
+use crate::login::{Kubernetes, Token};
 
 const MINIMAL: [(&str, &str); 2] = [("VAULT_ADDR", "http://127.0.0.1:8200"), ("VAULT_TOKEN", "hvs.x")];
 
@@ -26,12 +27,12 @@ fn faults(variables: &[(&str, &str)]) -> (ErrorKind, Vec<String>) {
 fn the_defaults_of_the_table_are_those_of_the_limits() {
     let connection = connection(&[]);
     assert_eq!(connection.limits, Limits::default());
-    assert_eq!(format!("{:?}", connection.login), format!("{:?}", Token(TokenSource::Given(Secret::new("hvs.x")))));
-    let Options { address, namespace, tls, proxy, user_agent, lanes } = connection.options;
+    assert_eq!(format!("{:?}", connection.login), format!("{:?}", Token::given("hvs.x")));
+    let Options { address, namespace, tls, proxy, user_agent, lanes, auth_namespace } = connection.options;
     assert_eq!((address.to_string().as_str(), namespace, lanes), ("http://127.0.0.1:8200", None, 8));
     assert!(tls.verify && tls.roots.is_none() && tls.identity.is_none() && tls.server_name.is_none());
     assert!(proxy.is_none() && user_agent.starts_with("vault-client/"));
-    assert_eq!((connection.login_namespace, connection.warnings), (None, Vec::new()));
+    assert_eq!((auth_namespace, connection.warnings), (None, Vec::new()));
 }
 
 #[test]
@@ -50,7 +51,8 @@ fn every_fault_is_reported_at_once_and_no_credential_is_shown() {
         "VAULT_SKIP_VERIFY = \"on\": not a boolean; write true or false",
         "VAULT_PROXY_ADDR: not an HTTP proxy; write http://[user:password@]host:port",
         "VAULT_TOKEN: holds bytes that no token has; give the token alone, in visible ASCII",
-        "VAULT_AUTH_METHOD = \"ldap\": unknown; write token, kubernetes or auto",
+        "VAULT_AUTH_METHOD = \"ldap\": unknown; write token, kubernetes, approle, jwt, cert, none or auto; a mount goes into \
+         VAULT_AUTH_MOUNT",
         "VAULT_TIMEOUT = \"0s\": zero; write a duration such as 500ms, 30s or 1m30s",
         "VAULT_WAIT = \"5m\": longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less",
     ];
@@ -60,8 +62,9 @@ fn every_fault_is_reported_at_once_and_no_credential_is_shown() {
 #[test]
 fn no_way_to_log_in_is_told_apart_from_a_wrong_setting() {
     let nowhere = ("VAULT_K8S_TOKEN_PATH", "/nowhere/token");
-    let none = "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or run in a pod with a \
-                service-account token at /nowhere/token, or log in with the official client ($HOME/.vault-token)";
+    let none = "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or VAULT_APPROLE_ROLE_ID, or \
+                VAULT_JWT or VAULT_JWT_FILE, or run in a pod with a service-account token at /nowhere/token, or log in \
+                with the official client ($HOME/.vault-token), or set VAULT_AUTH_METHOD to cert or none";
     let unset = "VAULT_ADDR: unset; set it to Vault's https:// URL";
     assert_eq!(faults(&[MINIMAL[0], nowhere]), (ErrorKind::NotDetected, vec![none.into()]));
     assert_eq!(faults(&[nowhere]), (ErrorKind::Settings, vec![unset.into(), none.into()]));
@@ -100,9 +103,11 @@ fn the_login_has_the_namespace_of_the_secret_unless_it_is_given_another() {
         ("teams/shop", "teams", [Some("teams/shop"), Some("teams")]),
         ("teams/shop", "root", [Some("teams/shop"), None]),
         ("teams/shop", "/", [Some("teams/shop"), None]),
+        ("root", "", [None, None]),
+        ("/", "teams", [None, Some("teams")]),
     ] {
         let connection = connection(&[("VAULT_NAMESPACE", namespace), ("VAULT_AUTH_NAMESPACE", of_login)]);
-        let found = [connection.options.namespace, connection.login_namespace];
+        let found = [connection.options.namespace, connection.options.auth_namespace];
         assert_eq!(found, read.map(|it| it.map(str::to_owned)), "{namespace} {of_login}");
     }
 }
@@ -117,12 +122,12 @@ fn the_settings_of_what_is_decided_are_not_read() {
         ("VAULT_TIMEOUT", "soon"),
     ];
     let decided = || Decided {
-        login: Some(Box::new(Token(TokenSource::File("/token".into())))),
+        login: Some(Box::new(Token::file("/token"))),
         tls: Some(Tls { server_name: Some("vault.example".into()), ..Tls::default() }),
         limits: Some(Limits { retries: 0, ..Limits::default() }),
     };
     let connection = Connection::from_source(&Pairs::of(&wrong), decided()).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(format!("{:?}", connection.login), "Token(File(\"/token\"))");
+    assert_eq!(format!("{:?}", connection.login), "Token { token: Credential(/token), revoke: true }");
     assert_eq!(connection.options.tls.server_name.as_deref(), Some("vault.example"));
     assert_eq!(connection.limits, Limits { retries: 0, ..Limits::default() });
     let proxied = [("VAULT_PROXY_ADDR", "http://proxy:3128"), ("VAULT_ADDR", "https://vault")];
@@ -143,11 +148,11 @@ fn what_a_program_gives_beats_the_environment_and_what_it_hides_is_unset() {
         let connection = Connection::from_source(layer, Decided::default()).unwrap_or_else(|faults| panic!("{faults}"));
         format!("{} {:?}", connection.options.address, connection.login)
     };
-    assert_eq!(read(&layer), "http://localhost:8200 Token(Given(Secret(***)))");
+    assert_eq!(read(&layer), "http://localhost:8200 Token { token: Credential(given), revoke: true }");
     layer.hide(&setting::TOKEN);
-    assert_eq!(read(&layer), "http://localhost:8200 Token(File(\"/token\"))");
+    assert_eq!(read(&layer), "http://localhost:8200 Token { token: Credential(/token), revoke: true }");
     layer.give(&setting::TOKEN_FILE, "token_file", "/other");
-    assert_eq!(read(&layer), "http://localhost:8200 Token(File(\"/other\"))");
+    assert_eq!(read(&layer), "http://localhost:8200 Token { token: Credential(/other), revoke: true }");
     layer.give(&setting::ROLE, "role", vec![0xff]);
     let faults = Connection::from_source(&layer, Decided::default()).err().map(|faults| faults.to_string());
     assert_eq!(faults.as_deref(), Some("role: not UTF-8 text"));
@@ -184,12 +189,11 @@ fn what_weakens_a_client_is_warned_about() {
 }
 
 #[test]
-fn every_setting_has_a_name_of_its_own() {
+fn every_setting_has_a_name_of_its_own_but_for_one_that_other_tools_use_for_two() {
     let mut names: Vec<_> = setting::ALL.iter().flat_map(|setting| setting.groups().flatten()).collect();
-    let all = names.len();
     names.sort();
-    names.dedup();
-    assert_eq!(names.len(), all);
+    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0].as_str()).collect();
+    assert_eq!(twice, ["VAULT_ROLE_ID"]);
 }
 
 #[test]

@@ -132,6 +132,19 @@ pub fn token(text: &str) -> Result<&str, &'static str> {
     }
 }
 
+/// One line, such as an id that an administrator may have made up.
+///
+/// # Errors
+///
+/// What is wrong, and what to write.
+pub fn line(text: &str) -> Result<&str, &'static str> {
+    if text.contains(char::is_control) {
+        Err("holds a control character; give it alone, in one line")
+    } else {
+        Ok(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,66 @@
+//! Logins that were refused. What the caller proves wrongly is a denial, whatever the status; a role, mount or configuration
+//! that is not there is not.
+
+use super::said::Said;
+use super::text::Meaning;
+use crate::fault::{Fault, Retry, Why};
+use crate::step::AuthMethod;
+
+/// What a refusal of a login by `method` with 400, 404, 405 or a 500 that is final comes to.
+pub(super) fn refused(method: AuthMethod, said: Said, soon: Retry) -> Fault {
+    match why(method, &said) {
+        Why::NoKeys => said.comes_to(Why::NoKeys, soon),
+        why => said.refused(why),
+    }
+}
+
+/// Whether a 500 says more than that the server failed.
+pub(super) fn is_final(method: AuthMethod, meaning: Meaning) -> bool {
+    use AuthMethod::Cert;
+    match meaning {
+        Meaning::Unconfigured
+        | Meaning::NoJwtConfiguration
+        | Meaning::OtherMethod
+        | Meaning::NoRoleId
+        | Meaning::NoServiceAccount => true,
+        Meaning::BadCertificate => method == Cert,
+        _ => false,
+    }
+}
+
+/// What a denial of a login comes to. One without a reason is tried again where a `TokenReview` may have failed, which it
+/// may do once: the API server was away, or slow.
+pub(super) fn denied(method: AuthMethod, said: Said) -> Fault {
+    match said.meaning {
+        Some(Meaning::Bare) if method == AuthMethod::Kubernetes => said.comes_to(Why::Unexplained, Retry::Again),
+        Some(Meaning::Bare) => said.refused(Why::Unexplained),
+        _ => said.refused(Why::Denied),
+    }
+}
+
+fn why(method: AuthMethod, said: &Said) -> Why {
+    use AuthMethod::{AppRole, Cert, Jwt, Kubernetes, Oidc};
+    match (said.meaning, method) {
+        (Some(Meaning::NoNamespace), _) => Why::NoNamespace,
+        (Some(Meaning::Unconfigured), _) | (Some(Meaning::NoJwtConfiguration), Jwt | Oidc) => Why::Unconfigured,
+        // What these say is another method's.
+        (Some(Meaning::NoJwtConfiguration | Meaning::OtherMethod), _)
+        | (Some(Meaning::NoRoleId), Kubernetes | Jwt | Cert | Oidc)
+        | (Some(Meaning::NoCertificate), Kubernetes | AppRole | Jwt | Oidc)
+        | (Some(Meaning::NoRole), AppRole | Cert)
+        | (Some(Meaning::OidcRole), Kubernetes | AppRole | Cert) => Why::OtherMethod,
+        (_, _) if said.status == 405 => Why::OtherMethod,
+        (Some(Meaning::NoServiceAccount), _) => Why::NoServiceAccount,
+        (Some(Meaning::NoCertificate), Cert) => Why::NoCertificate,
+        (Some(Meaning::NoSecretId), AppRole) => Why::NoSecretId,
+        (Some(Meaning::NoKeys), Jwt) => Why::NoKeys,
+        (Some(Meaning::BadSecretId), AppRole)
+        | (Some(Meaning::BadCertificate), Cert)
+        | (Some(Meaning::FailedLogin), Oidc) => Why::Denied,
+        (Some(Meaning::UnknownRole | Meaning::NoRole | Meaning::OidcRole), _) => Why::Refused,
+        _ if said.status != 404 && said.document.is_none() => Why::Malformed,
+        // Each other refusal of theirs is one of what was proved.
+        (_, Jwt | Cert) if said.status == 400 => Why::Denied,
+        _ => Why::Refused,
+    }
+}

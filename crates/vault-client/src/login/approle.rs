@@ -1,0 +1,95 @@
+//! The login with a role id and a secret id.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::request::{self, Proof};
+use super::{Credential, Inspected, Login, Origin, wrapping};
+use crate::endpoint::Endpoint;
+use crate::error::VaultError;
+use crate::fault::{Fault, Wanted};
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::step::{AuthMethod, Step};
+use crate::text::shown;
+
+/// A login with a role id and, as a rule, a secret id.
+/// [`POST auth/{mount}/login`](https://openbao.org/api-docs/auth/approle/#login-with-approle)
+///
+/// A login that was refused is not tried again with the same secret id: a few wrong ones lock every client of the role out.
+/// [User lockout](https://openbao.org/docs/concepts/user-lockout/)
+#[derive(Debug)]
+pub struct AppRole {
+    /// Mount of the auth method.
+    pub mount: String,
+    /// The id of the role, which is not its name.
+    pub role_id: Secret,
+    /// The secret id; `None` for a role that needs none (`bind_secret_id=false`).
+    pub secret_id: Option<Credential>,
+    /// Whether the login's token is revoked at the end.
+    pub revoke: bool,
+}
+
+impl AppRole {
+    fn prove(&self, secret_id: Option<Arc<Secret>>) -> Proof {
+        let role_id = Arc::new(Secret::new(self.role_id.expose()));
+        let proof = Proof::at(&self.mount).with_secret("role_id", role_id);
+        secret_id.into_iter().fold(proof, |proof, secret_id| proof.with_secret("secret_id", secret_id))
+    }
+}
+
+impl Login for AppRole {
+    fn name(&self) -> &'static str {
+        AuthMethod::AppRole.name()
+    }
+
+    fn step(&self) -> Step {
+        Step::Login { method: AuthMethod::AppRole, mount: shown(&self.mount), role: None }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::LoginOnce
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.secret_id.as_ref()?.path()
+    }
+
+    fn look(&self) -> Result<Inspected, Fault> {
+        match &self.secret_id {
+            Some(secret_id) => secret_id.look(Wanted::SecretId).map(|(seen, _)| seen),
+            None => Ok(Inspected { said: "a role id, without a secret id".into(), ..Inspected::default() }),
+        }
+    }
+
+    fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
+        match &self.secret_id {
+            Some(secret_id) if secret_id.wrapping().is_some() => {
+                wrapping::inspect(secret_id, Wanted::SecretId, endpoint)
+            }
+            _ => endpoint.await_credential(|| self.look()),
+        }
+    }
+
+    fn left_to_the_run(&self) -> Option<&'static str> {
+        self.secret_id.as_ref()?.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
+    }
+
+    fn proof(&self) -> Option<Result<Proof, Fault>> {
+        match &self.secret_id {
+            Some(secret_id) if secret_id.wrapping().is_some() => None,
+            Some(secret_id) => Some(secret_id.read(Wanted::SecretId).map(|it| self.prove(Some(it)))),
+            None => Some(Ok(self.prove(None))),
+        }
+    }
+
+    fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
+        let secret_id = self.secret_id.as_ref();
+        let first = secret_id.map(|it| it.obtain(Wanted::SecretId, endpoint)).transpose()?;
+        let again = || {
+            let secret_id = secret_id.map(|it| it.obtain_again(Wanted::SecretId)).transpose()?;
+            Ok(self.prove(secret_id))
+        };
+        request::log_in((self, self.revoke), endpoint, self.prove(first), &again)
+    }
+}
