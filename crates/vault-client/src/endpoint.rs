@@ -15,7 +15,7 @@ use crate::retry::{GivenUp, Policy};
 use crate::secret::Secret;
 use crate::step::{Step, Verb};
 use crate::text::{Scrubber, shown};
-use crate::time::{Call, Cancel, Ended, Limit, Limits, after};
+use crate::time::{Call, Cancel, Ended, Granted, Limit, Limits, Turn, after};
 
 /// A Vault or `OpenBao` server. Clones share its connections.
 #[derive(Clone)]
@@ -31,13 +31,17 @@ pub struct Endpoint {
     correlation: Option<Arc<str>>,
     /// Whether its requests find a connection where all others are in use.
     has_its_own_lane: bool,
+    /// What people had taken of the time when the limits began.
+    granted_before: Duration,
 }
 
 struct Server {
     http: Http,
     scrubber: Scrubber,
     observer: Arc<dyn Observer>,
+    address: String,
     at: String,
+    granted: Granted,
 }
 
 impl Endpoint {
@@ -53,8 +57,10 @@ impl Endpoint {
     }
 
     fn with(http: Http, options: &Options, limits: Limits, cancel: Cancel, observer: Arc<dyn Observer>) -> Self {
-        let at = shown(&options.address.to_string());
-        let server = Server { http, scrubber: Scrubber::default(), observer, at };
+        let address = options.address.to_string();
+        let at = shown(&address);
+        let granted = Granted::default();
+        let server = Server { http, scrubber: Scrubber::default(), observer, address, at, granted };
         let namespace = options.namespace.as_deref().map(Into::into);
         let auth_namespace = options.auth_namespace.as_deref().map(Into::into);
         let waits_until = after(Instant::now(), limits.wait);
@@ -67,6 +73,7 @@ impl Endpoint {
             auth_namespace,
             correlation: None,
             has_its_own_lane: false,
+            granted_before: Duration::ZERO,
         }
     }
 
@@ -75,20 +82,46 @@ impl Endpoint {
         &self.server.at
     }
 
+    /// The address as it is, without credentials.
+    pub(crate) fn address(&self) -> &str {
+        &self.server.address
+    }
+
+    /// The namespace of the login and its token.
+    pub(crate) fn auth_namespace(&self) -> Option<&str> {
+        self.auth_namespace.as_deref()
+    }
+
+    /// The time that people take: no limit of this server is about it.
+    pub(crate) fn granted(&self) -> &Granted {
+        &self.server.granted
+    }
+
     /// The namespace that it is asked in.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// How long and how often it tries.
+    /// How long and how often it tries. What people have taken of the time is added.
     pub fn limits(&self) -> Limits {
-        self.limits
+        Limits { until: self.limits.until.map(|until| until + self.granted_since()), ..self.limits }
+    }
+
+    /// What people have taken of the time since the limits began.
+    fn granted_since(&self) -> Duration {
+        self.server.granted.total().saturating_sub(self.granted_before)
+    }
+
+    /// The end of an operation that begins at `begun`, and which limit that is.
+    pub(crate) fn end(&self, begun: Instant) -> (Instant, Limit) {
+        self.limits().end(begun)
     }
 
     /// The same server under other limits.
     #[must_use]
     pub fn within(&self, limits: Limits) -> Self {
-        Self { limits, waits_until: after(Instant::now(), limits.wait), ..self.clone() }
+        let granted_before = self.server.granted.total();
+        Self { limits, waits_until: after(Instant::now(), limits.wait), granted_before, ..self.clone() }
     }
 
     /// The same server, asked for secrets in another namespace; none is the root namespace. The login keeps its own.
@@ -130,7 +163,18 @@ impl Endpoint {
     }
 
     /// Runs one step, with as many tries as the limits allow.
-    pub(crate) fn step<T>(
+    pub(crate) fn step<T>(&self, step: &Step, attempt: impl FnMut(&Call) -> Result<T, Fault>) -> Result<T, VaultError> {
+        let begun = Instant::now();
+        let done = self.part(step, attempt)?;
+        // A file that was read is no news.
+        if *step != Step::Credential {
+            self.note(&Event::Done { step, elapsed: begun.elapsed() });
+        }
+        Ok(done)
+    }
+
+    /// The same of a part of a step, which is no news by itself.
+    pub(crate) fn part<T>(
         &self,
         step: &Step,
         mut attempt: impl FnMut(&Call) -> Result<T, Fault>,
@@ -144,13 +188,9 @@ impl Endpoint {
     /// The same of any attempt, once for all types that one brings.
     fn drive(&self, step: &Step, attempt: &mut dyn FnMut(&Call) -> Result<(), Fault>) -> Result<(), VaultError> {
         let begun = Instant::now();
-        let end = self.limits.end(begun);
+        let end = self.end(begun);
         let policy = self.policy(begun);
         let done = policy.run(step, &self.cancel, &*self.server.observer, || attempt(&self.attempt(end)));
-        // A file that was read is no news.
-        if done.is_ok() && *step != Step::Credential {
-            self.note(&Event::Done { step, elapsed: begun.elapsed() });
-        }
         done.map_err(|given_up| self.failed(step, given_up))
     }
 
@@ -166,8 +206,8 @@ impl Endpoint {
     /// How long and how often a step tries that begins at `begun`.
     pub(crate) fn policy(&self, begun: Instant) -> Policy {
         let Limits { retries, delay, wait, whole, .. } = self.limits;
-        let wait = Some((self.waits_until, wait)).filter(|_| !wait.is_zero());
-        Policy { retries, delay, wait, budget: (self.limits.end(begun).0, whole) }
+        let wait = Some((self.waits_until + self.granted_since(), wait)).filter(|_| !wait.is_zero());
+        Policy { retries, delay, wait, budget: (self.end(begun).0, whole) }
     }
 
     /// One attempt of an operation that ends at `end`, and by which limit.
@@ -244,18 +284,36 @@ impl Endpoint {
 
     /// The same server for one operation that begins now: all its steps end with its limit together.
     pub(crate) fn for_one_operation(&self) -> Self {
-        let until = Some(self.limits.end(Instant::now()).0);
-        Self { limits: Limits { until, ..self.limits }, ..self.clone() }
+        let granted_before = self.server.granted.total();
+        let until = Some(self.end(Instant::now()).0);
+        Self { limits: Limits { until, ..self.limits }, granted_before, ..self.clone() }
     }
 
     /// As long as an operation may take that begins now.
     pub(crate) fn whole(&self) -> Call {
-        Call::until(self.limits.end(Instant::now()).0, self.cancel.clone())
+        Call::until(self.end(Instant::now()).0, self.cancel.clone())
     }
 
     /// One attempt that begins now.
     pub(crate) fn call(&self) -> Call {
-        self.attempt(self.limits.end(Instant::now()))
+        self.attempt(self.end(Instant::now()))
+    }
+
+    /// Waits for what another thread does, as long as an operation may take that begins now.
+    ///
+    /// # Errors
+    ///
+    /// Why the wait ended before.
+    pub(crate) fn wait_for(&self, turn: &Turn) -> Result<(), Ended> {
+        let operation = self.for_one_operation();
+        loop {
+            let call = operation.whole();
+            match turn.wait(&call) {
+                // A person has taken of the time meanwhile: whoever waits for one waits as long.
+                Err(Ended::Deadline) if operation.whole().until > call.until => {}
+                done => return done,
+            }
+        }
     }
 
     /// The error of `step` that ended without a request: cancelled, out of time, or refused something by the kernel.

@@ -156,10 +156,14 @@ pub use builder::VaultClientBuilder;
 pub use client::VaultClient;
 pub use endpoint::Endpoint;
 pub use error::{Effort, Stop, VaultError};
-pub use fault::{CertificateFault, ErrorKind, Fault, Retry, ServerName, TlsAlert, TlsFault, What};
+pub use fault::{CertificateFault, ErrorKind, Fault, NoPerson, Retry, ServerName, TlsAlert, TlsFault, What};
 pub use http::retry_after;
 pub use kv::{Cas, Field, Fields, Kv, KvConfig, KvData, KvMetadata, KvVersion, MetadataOptions};
-pub use login::{AppRole, Cert, Credential, Inspected, Jwt, Kubernetes, Login, NoLogin, Origin, Proof, Token};
+pub use login::{
+    AppRole, CachedLogin, Cert, Credential, Inspected, Jwt, Kubernetes, Listen, LoggedOut, Login, NoLogin, Oidc,
+    Origin, Proof, Token,
+};
+pub use login::{cache_folder, log_out_all};
 pub use observe::{Act, Event, Next, Observer, ToLog};
 pub use options::tls::{Identity, Unfit};
 pub use options::{Address, Options, Proxy, Tls};

@@ -44,6 +44,10 @@ pub enum Meaning {
     BadCertificate,
     /// The mount does not get the keys that the issuer signs with.
     NoKeys,
+    /// A person has not completed the login yet.
+    Pending,
+    /// The same, and it is asked for too often.
+    TooOften,
     /// A person's login has failed.
     FailedLogin,
     /// A wrapping token is used up, expired or unknown.
@@ -103,6 +107,9 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[400], Whole("missing role"), Meaning::NoRole),
     (&[400], Part("could not be found"), Meaning::UnknownRole),
     (&[400], Part("role with oidc role_type is not allowed"), Meaning::OidcRole),
+    // internal/builtin/credential/jwt/path_oidc.go, pathPoll, from https://www.rfc-editor.org/rfc/rfc8628#section-3.5
+    (&[400], Whole("authorization_pending"), Meaning::Pending),
+    (&[400], Whole("slow_down"), Meaning::TooOften),
     (&[400], Part("login failed. "), Meaning::FailedLogin),
     (&[400], Part("authorization failed: "), Meaning::FailedLogin),
     (&[400], Part("invalid client_nonce"), Meaning::FailedLogin),

@@ -187,7 +187,7 @@ impl Shared {
             };
             match turn {
                 Ok(turn) => return self.log_in(caller, turn),
-                Err(turn) => turn.wait(&caller.whole()).map_err(|ended| caller.ended(&self.login.step(), ended))?,
+                Err(turn) => caller.wait_for(&turn).map_err(|ended| caller.ended(&self.login.step(), ended))?,
             }
         }
     }
@@ -325,6 +325,7 @@ impl Shared {
         }
         if dead {
             self.discard(held);
+            self.login.lost(&held.session);
         }
         Ok(dead)
     }

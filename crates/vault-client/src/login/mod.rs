@@ -8,6 +8,7 @@ mod jwt;
 mod kubernetes;
 mod none;
 mod of_jwt;
+mod oidc;
 mod request;
 mod wrapping;
 
@@ -26,6 +27,7 @@ pub use given::Token;
 pub use jwt::Jwt;
 pub use kubernetes::Kubernetes;
 pub use none::NoLogin;
+pub use oidc::{CachedLogin, Listen, LoggedOut, Oidc, cache_folder, log_out_all};
 pub use request::Proof;
 
 /// A way to come by a token.
@@ -91,6 +93,11 @@ pub trait Login: fmt::Debug + Send + Sync {
     ///
     /// As for [`Endpoint::login`].
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError>;
+
+    /// Takes note that the token of `session` is dead, as its look-up says: one that was stored is used no more.
+    fn lost(&self, session: &Session) {
+        let _ = session;
+    }
 }
 
 impl dyn Login {

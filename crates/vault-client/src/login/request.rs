@@ -78,7 +78,7 @@ impl Proof {
     }
 
     /// The request's body.
-    fn body(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn body(&self) -> Zeroizing<Vec<u8>> {
         let mut body = Zeroizing::new(Vec::with_capacity(16 << 10));
         for (n, (name, value)) in self.members().enumerate() {
             let value = Zeroizing::new(serde_json::to_string(value.expose()).unwrap_or_default());

@@ -158,7 +158,10 @@ mod tests {
 
     #[test]
     fn a_browser_gets_the_url_as_one_word_and_is_nobodys_child_here() {
-        let folder = programs(&["browser"], "out=${0%/*}/out; { echo \"$#\"; echo \"$1\"; ls -l /proc/self/fd | grep -c socket: ; } > \"$out.new\"; mv \"$out.new\" \"$out\"");
+        let folder = programs(
+            &["browser"],
+            "out=${0%/*}/out; { echo \"$#\"; echo \"$1\"; ls -l /proc/self/fd | grep -c socket: ; } > \"$out.new\"; mv \"$out.new\" \"$out\"",
+        );
         let browser = Browser { program: folder.path().join("browser"), words: Vec::new() };
         let _open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = "http://idp.example/?a=$(touch /tmp/x)&b=';`\"";
@@ -170,7 +173,10 @@ mod tests {
 
     #[test]
     fn a_browser_that_stays_open_is_not_waited_for() {
-        let folder = programs(&["browser"], "echo $$ > \"${0%/*}/pid.new\"; mv \"${0%/*}/pid.new\" \"${0%/*}/pid\"; exec sleep 600");
+        let folder = programs(
+            &["browser"],
+            "echo $$ > \"${0%/*}/pid.new\"; mv \"${0%/*}/pid.new\" \"${0%/*}/pid\"; exec sleep 600",
+        );
         let browser = Browser { program: folder.path().join("browser"), words: Vec::new() };
         assert!(browser.open("http://idp.example/", &call()));
         let pid = folder.path().join("pid");
@@ -184,10 +190,11 @@ mod tests {
 
     #[test]
     fn what_the_settings_are_named_by_is_kept_from_the_browser() {
-        let hidden: Vec<_> = ["VAULT_TOKEN", "BAO_JWT", "VAULT_", "VAULTS_X", "VAULT", "XVAULT_TOKEN", "DISPLAY", "BAOBAB_X"]
-            .into_iter()
-            .filter(|name| is_ours(OsStr::new(name)))
-            .collect();
+        let hidden: Vec<_> =
+            ["VAULT_TOKEN", "BAO_JWT", "VAULT_", "VAULTS_X", "VAULT", "XVAULT_TOKEN", "DISPLAY", "BAOBAB_X"]
+                .into_iter()
+                .filter(|name| is_ours(OsStr::new(name)))
+                .collect();
         assert_eq!(hidden, ["VAULT_TOKEN", "BAO_JWT", "VAULT_"]);
     }
 }

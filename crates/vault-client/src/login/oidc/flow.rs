@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::Oidc;
 use super::browser::Browser;
 use super::callback::{self, Callback, Callbacks, Page};
 use super::listen::{Bound, Listen, NotBound};
-use super::Oidc;
 use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
 use crate::fault::{Fault, NoPerson, Retry, What};
@@ -65,18 +65,13 @@ struct Begun {
 }
 
 impl<'a> Flow<'a> {
-    pub fn new(
-        oidc: &'a Oidc,
-        endpoint: &'a Endpoint,
-        step: &'a Step,
-        call: &'a Call,
-    ) -> Result<Self, VaultError> {
+    pub fn new(oidc: &'a Oidc, endpoint: &'a Endpoint, step: &'a Step, call: &'a Call) -> Result<Self, VaultError> {
         let failed = |what: What| endpoint.failed(step, GivenUp::Fault(what.into(), Effort::default()));
         let mount = path::checked(oidc.mount.trim_matches('/')).map_err(|why| failed(What::Mount(why)))?;
         let mut random = Zeroizing::new([0; 24]);
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut *random)
             .map_err(|_| failed(What::Exhausted("the system gives no random bytes".into())))?;
-        let nonce = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*random));
+        let nonce = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
         endpoint.scrubber().learn(&nonce);
         Ok(Self { oidc, endpoint, step, mount, nonce: Arc::new(nonce.into()), call })
     }
@@ -177,10 +172,7 @@ impl<'a> Flow<'a> {
 
     fn callback_path(&self, state: &str, name: &str, value: &str) -> Zeroizing<String> {
         let (state, value, nonce) = (path::encode(state), path::encode(value), path::encode(self.nonce.expose()));
-        Zeroizing::new(format!(
-            "auth/{}/oidc/callback?state={state}&{name}={value}&client_nonce={nonce}",
-            self.mount
-        ))
+        Zeroizing::new(format!("auth/{}/oidc/callback?state={state}&{name}={value}&client_nonce={nonce}", self.mount))
     }
 
     /// The login that ends at the server, which is asked for its token from time to time.

@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn a_loopback_name_and_a_port_are_read_and_nothing_else() {
         let at = |host: &str, port| Ok(Listen::At { host: host.into(), port });
-        let no_place = "not a place on this machine; write localhost:8250, another port, 127.0.0.1:PORT, [::1]:PORT or none";
+        let no_place =
+            "not a place on this machine; write localhost:8250, another port, 127.0.0.1:PORT, [::1]:PORT or none";
         let no_port = "not a port; write localhost:8250, or another number up to 65535";
         for (text, read) in [
             ("none", Ok(Listen::None)),
@@ -231,6 +232,9 @@ mod tests {
     #[test]
     fn the_port_of_the_scheme_is_no_part_of_what_a_browser_sends() {
         let bound = Bound { sockets: Vec::new(), host: "localhost".into(), port: 80 };
-        assert_eq!((bound.authority().as_str(), bound.redirect_uri().as_str()), ("localhost", "http://localhost:80/oidc/callback"));
+        assert_eq!(
+            (bound.authority().as_str(), bound.redirect_uri().as_str()),
+            ("localhost", "http://localhost:80/oidc/callback")
+        );
     }
 }

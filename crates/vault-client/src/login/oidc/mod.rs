@@ -96,7 +96,7 @@ impl Oidc {
             })
         };
         let lock = match turn.map_err(|ended| self::ended(endpoint, &step, ended))? {
-            Turn::Theirs(session) => return Ok(session),
+            Turn::Theirs(session) => return Ok(*session),
             Turn::Mine(lock) => Some(lock),
             Turn::Uncached => None,
         };

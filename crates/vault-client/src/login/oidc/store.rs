@@ -32,7 +32,7 @@ pub enum Turn<'a> {
     /// This program, which may keep the token.
     Mine(Lock<'a>),
     /// Another one has, with this token.
-    Theirs(Session),
+    Theirs(Box<Session>),
     /// This program, which cannot keep the token.
     Uncached,
 }
@@ -85,7 +85,7 @@ impl<'a> Store<'a> {
         loop {
             match folder.lock(&self.name) {
                 // Who had it before may have stored a token.
-                Ok(Some(lock)) => return Ok(self.stored(folder).map_or(Turn::Mine(lock), Turn::Theirs)),
+                Ok(Some(lock)) => return Ok(self.stored(folder).map_or(Turn::Mine(lock), theirs)),
                 Ok(None) => {}
                 Err(flaw) => {
                     warn(self.endpoint, path, &flaw);
@@ -97,7 +97,7 @@ impl<'a> Store<'a> {
             }
             call.pause(Instant::now() + LOOK)?;
             if let Some(session) = self.stored(folder) {
-                return Ok(Turn::Theirs(session));
+                return Ok(theirs(session));
             }
         }
     }
@@ -140,6 +140,10 @@ impl<'a> Store<'a> {
             let _ = folder.remove(&self.name);
         }
     }
+}
+
+fn theirs(session: Session) -> Turn<'static> {
+    Turn::Theirs(Box::new(session))
 }
 
 fn warn(endpoint: &Endpoint, path: &Path, flaw: &str) {

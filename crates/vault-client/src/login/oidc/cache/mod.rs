@@ -139,9 +139,8 @@ pub fn names(path: &Path) -> Vec<String> {
         hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries
-        .filter_map(|entry| OsStr::to_str(&entry.file_name()).filter(is_entry).map(str::to_owned))
-        .collect();
+    let mut names: Vec<_> =
+        entries.filter_map(|entry| OsStr::to_str(&entry.file_name()).filter(is_entry).map(str::to_owned)).collect();
     names.sort_unstable();
     names
 }

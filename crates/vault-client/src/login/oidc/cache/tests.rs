@@ -158,7 +158,7 @@ fn a_write_replaces_whatever_stands_there_and_leaves_nothing_beside_it() {
     drop(lock);
     assert_eq!(token(&path), Ok(Some("hvs.new".into())));
     assert!(fs::read_to_string(&elsewhere).unwrap().contains("hvs.cached"));
-    assert_eq!(names(&path), [name.clone()]);
+    assert_eq!(names(&path), [name.as_str()]);
     assert_eq!(listed(&path).len(), 2);
 
     fs::create_dir(path.join(format!(".{name}.new"))).unwrap();

@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 use super::listen::Bound;
 use crate::time::{Call, Cancel, Ended};
 pub use page::Page;
-pub use request::{Callback, hash, one};
 use request::{Asked, Expected, MOST_BYTES};
+pub use request::{Callback, hash, one};
 
 /// The path that a browser comes back to, as the official client has it.
 pub const PATH: &str = "/oidc/callback";

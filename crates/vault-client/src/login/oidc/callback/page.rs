@@ -27,10 +27,14 @@ impl Page<'_> {
     /// Whether it is good news, its heading, and what it says below.
     fn text(self) -> (bool, &'static str, String) {
         match self {
-            Self::Worked => (true, "You are logged in", "You can close this window and go back to the terminal.".into()),
+            Self::Worked => {
+                (true, "You are logged in", "You can close this window and go back to the terminal.".into())
+            }
             Self::Failed(why) => (false, "The login failed", why.to_owned()),
             Self::Over => (false, "This login is over", "Start the program again for another one.".into()),
-            Self::Wrong(_) => (false, "Nothing is here", "This address belongs to a login under way in a terminal.".into()),
+            Self::Wrong(_) => {
+                (false, "Nothing is here", "This address belongs to a login under way in a terminal.".into())
+            }
         }
     }
 
@@ -119,8 +123,16 @@ mod tests {
     #[test]
     fn each_page_has_its_status_and_what_is_not_ours_is_text_in_it() {
         for (page, status, text) in [
-            (Page::Worked, "200 OK", "<h1>You are logged in</h1>\n<p>You can close this window and go back to the terminal.</p>"),
-            (Page::Failed("<b a='1'>\"&\"</b>"), "400 Bad Request", "<p>&#60;b a=&#39;1&#39;&#62;&#34;&#38;&#34;&#60;/b&#62;</p>"),
+            (
+                Page::Worked,
+                "200 OK",
+                "<h1>You are logged in</h1>\n<p>You can close this window and go back to the terminal.</p>",
+            ),
+            (
+                Page::Failed("<b a='1'>\"&\"</b>"),
+                "400 Bad Request",
+                "<p>&#60;b a=&#39;1&#39;&#62;&#34;&#38;&#34;&#60;/b&#62;</p>",
+            ),
             (Page::Over, "400 Bad Request", "<h1>This login is over</h1>"),
             (Page::Wrong(400), "400 Bad Request", "<h1>Nothing is here</h1>"),
             (Page::Wrong(404), "404 Not Found", "<h1>Nothing is here</h1>"),

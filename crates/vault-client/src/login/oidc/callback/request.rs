@@ -208,6 +208,9 @@ mod tests {
             assert_eq!(judged(&head), outcome, "{}", &head[..head.len().min(80)]);
         }
         let expected = Expected { authority: String::new(), state: hash("") };
-        assert!(matches!(judge(b"GET /\xff HTTP/1.1\r\n\r\n", &expected), Asked::Wrong { status: 400, is_head: false }));
+        assert!(matches!(
+            judge(b"GET /\xff HTTP/1.1\r\n\r\n", &expected),
+            Asked::Wrong { status: 400, is_head: false }
+        ));
     }
 }

@@ -69,10 +69,15 @@ fn strange_requests_are_answered_and_the_callback_among_them_is_found() {
         (format!("GET /favicon.ico HTTP/1.1\r\nHost: {host}\r\n\r\n"), "404"),
         (format!("GET /oidc/callback?state=bad&code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"), "400"),
         (format!("GET /oidc/callback?state=bad&error=access_denied HTTP/1.1\r\nHost: {host}\r\n\r\n"), "400"),
-        (format!("GET /oidc/callback?state=good&code=x HTTP/1.1\r\nHost: evil.example\r\n\r\n"), "400"),
+        ("GET /oidc/callback?state=good&code=x HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(), "400"),
         (format!("POST /oidc/callback HTTP/1.1\r\nHost: {host}\r\nContent-Length: 17\r\n\r\nstate=good&code=x"), "400"),
         (format!("HEAD /oidc/callback?state=good&code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"), "400"),
-        (format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\nGET /oidc/callback?state=good&code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"), "404"),
+        (
+            format!(
+                "GET / HTTP/1.1\r\nHost: {host}\r\n\r\nGET /oidc/callback?state=good&code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"
+            ),
+            "404",
+        ),
         ("\u{16}\u{3}\u{1}\r\n\r\n".into(), "400"),
         (format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "x".repeat(100_000)), "400"),
     ] {
