@@ -1,4 +1,5 @@
 mod examples;
 mod life;
+mod oidc;
 mod outages;
 mod verbs;

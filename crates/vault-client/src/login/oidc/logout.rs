@@ -43,7 +43,7 @@ impl Oidc {
         let key = self.cached_login(endpoint);
         let entry = cache::read(&folder, &key).unwrap_or_else(|flaw| {
             // There is no token in it that anybody could use; it goes all the same.
-            let file = text::os(path.join(key.name()));
+            let file = cache::shown(path, &key.name());
             endpoint.note(&Event::Warning(&format!("the cached token in {file} is not revoked: {flaw}")));
             None
         });
@@ -81,7 +81,7 @@ pub fn log_out_all(
             Ok(None) => {}
             unfit => {
                 let flaw = unfit.err().unwrap_or_else(|| "of another login".into());
-                warn(&format!("the cached token in {} is not revoked: {flaw}", text::os(path.join(&name))));
+                warn(&format!("the cached token in {} is not revoked: {flaw}", cache::shown(path, &name)));
                 folder.remove(&name).map_err(failed)?;
             }
         }

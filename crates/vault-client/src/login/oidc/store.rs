@@ -1,6 +1,6 @@
 //! The cache as one login sees it: the token to start with, the right to ask a person, and what is kept afterwards.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -45,7 +45,7 @@ impl<'a> Store<'a> {
         let folder = path.and_then(|folder| {
             Folder::open(folder).unwrap_or_else(|flaw| {
                 path = None;
-                warn(endpoint, folder, &flaw);
+                warn(endpoint, &text::os(folder), &flaw);
                 None
             })
         });
@@ -62,19 +62,15 @@ impl<'a> Store<'a> {
 
     fn read(&self, folder: &Folder) -> Option<Entry> {
         cache::read(folder, &self.key).unwrap_or_else(|flaw| {
-            warn(self.endpoint, &self.file()?, &flaw);
+            warn(self.endpoint, &cache::shown(self.path?, &self.name), &flaw);
             None
         })
-    }
-
-    fn file(&self) -> Option<PathBuf> {
-        self.path.map(|folder| folder.join(&self.name))
     }
 
     /// Makes the folder where there is none.
     pub fn make(&mut self) {
         if let (Some(path), None) = (self.path, &self.folder) {
-            self.folder = Folder::make(path).inspect_err(|flaw| warn(self.endpoint, path, flaw)).ok();
+            self.folder = Folder::make(path).inspect_err(|flaw| warn(self.endpoint, &text::os(path), flaw)).ok();
         }
     }
 
@@ -85,10 +81,15 @@ impl<'a> Store<'a> {
         loop {
             match folder.lock(&self.name) {
                 // Who had it before may have stored a token.
-                Ok(Some(lock)) => return Ok(self.stored(folder).map_or(Turn::Mine(lock), theirs)),
+                Ok(Some(lock)) => {
+                    return Ok(match self.stored(folder) {
+                        Some(session) => Turn::Theirs(Box::new(session)),
+                        None => Turn::Mine(lock),
+                    });
+                }
                 Ok(None) => {}
                 Err(flaw) => {
-                    warn(self.endpoint, path, &flaw);
+                    warn(self.endpoint, &text::os(path), &flaw);
                     return Ok(Turn::Uncached);
                 }
             }
@@ -97,7 +98,7 @@ impl<'a> Store<'a> {
             }
             call.pause(Instant::now() + LOOK)?;
             if let Some(session) = self.stored(folder) {
-                return Ok(theirs(session));
+                return Ok(Turn::Theirs(Box::new(session)));
             }
         }
     }
@@ -120,13 +121,13 @@ impl<'a> Store<'a> {
             renewable: session.info.renewable,
             policies: session.info.policies.clone(),
         };
-        match (lock.write(&self.name, &entry.encode()), self.file()) {
-            (Ok(()), _) => session.leave(Kept::Cached),
-            (Err(flaw), Some(file)) => self.endpoint.note(&Event::Warning(&format!(
-                "the login's token is not kept for the next start: {}: {flaw}",
-                text::os(file)
-            ))),
-            (Err(_), None) => {}
+        match lock.write(&self.name, &entry.encode()) {
+            Ok(()) => session.leave(Kept::Cached),
+            Err(flaw) => {
+                let file = self.path.map(|path| cache::shown(path, &self.name)).unwrap_or_default();
+                let told = format!("the login's token is not kept for the next start: {file}: {flaw}");
+                self.endpoint.note(&Event::Warning(&told));
+            }
         }
     }
 
@@ -142,10 +143,6 @@ impl<'a> Store<'a> {
     }
 }
 
-fn theirs(session: Session) -> Turn<'static> {
-    Turn::Theirs(Box::new(session))
-}
-
-fn warn(endpoint: &Endpoint, path: &Path, flaw: &str) {
-    endpoint.note(&Event::Warning(&format!("the cached token in {} is not used: {flaw}", text::os(path))));
+fn warn(endpoint: &Endpoint, place: &str, flaw: &str) {
+    endpoint.note(&Event::Warning(&format!("the cached token in {place} is not used: {flaw}")));
 }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::callback::hash;
 use crate::json::{Malformed, Object};
 use crate::secret::Secret;
+use crate::text;
 use folder::Flaw;
 pub use folder::{Folder, Lock};
 
@@ -130,6 +131,11 @@ pub fn read(folder: &Folder, key: &CachedLogin) -> Result<Option<Entry>, Flaw> {
     let entry = Entry::decode(&text)?;
     // A token that came here under the name of another login would be sent to another server.
     if entry.key == *key { Ok(Some(entry)) } else { Err("of another login".into()) }
+}
+
+/// The file of an entry, for messages: its name is a hash, which would be taken for a credential.
+pub fn shown(folder: &Path, name: &str) -> String {
+    format!("{}/{name}", text::os(folder))
 }
 
 /// The names of all entries in the folder at `path`.

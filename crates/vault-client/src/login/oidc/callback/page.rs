@@ -77,6 +77,7 @@ main { box-sizing: border-box; width: min(30rem, 100vw - 2rem); padding: 2.5rem 
 div { width: 3rem; height: 3rem; margin: 0 auto; border-radius: 50%; font-size: 1.5rem; line-height: 3rem; color: var(--card) }
 .good div { background: var(--good) }
 .bad div { background: var(--bad) }
+h1, p { text-wrap: balance }
 h1 { margin: 1.25rem 0 .5rem; font-size: 1.375rem; line-height: 1.3 }
 p { margin: 0; color: var(--quiet); overflow-wrap: anywhere }
 ";
