@@ -73,7 +73,7 @@ audit folder="":
 miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --lib --target-dir target/miri \
         --package vault-exec --package vault-client -- \
-        json:: text:: secret:: secrets:: config::value settings::value options::address retry:: keeper::plan --skip very_deep
+        json:: text:: secret:: secrets:: config::value settings::value options::address options::socket retry:: keeper::plan --skip very_deep
 
 # What a start costs, against its goals and the others on PATH, and how it grows
 bench:

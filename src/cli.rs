@@ -27,10 +27,11 @@ const TERMINAL: usize = 80;
 const SHORT: usize = 52;
 const LONG: usize = 70;
 
-/// Starts COMMAND with one Vault path's secrets in its environment.
+/// Starts COMMAND with the secrets of one Vault path or several.
 ///
 /// It logs in to Vault or OpenBao with the pod's service account, reads one KV
-/// version 2 path and becomes COMMAND. Any error ends it before COMMAND starts.
+/// version 2 path or several and becomes COMMAND. Any error ends it before
+/// COMMAND starts.
 /// With VAULT_ADDR unset, COMMAND runs with its environment as it is.
 #[derive(Debug, Parser)]
 #[command(

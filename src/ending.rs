@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, fstat, lstat};
+use serde_json::json;
 
 use crate::error::Error;
+use crate::logging::Json;
 use crate::remedy;
 use crate::secrets::{self, Variable, name};
 use crate::sink::exec::OnConflict;
 use crate::sink::file::obstacle;
+use crate::steps::{Fetched, PATHS_OF_A_MESSAGE, place};
 use vault_client::Revoked;
 use vault_client::Seconds;
-use vault_client::kv::{Location, Version};
 use vault_client::text;
 
 /// What the kubelet keeps of a termination log, in bytes:
@@ -84,10 +86,8 @@ pub struct Done<'a> {
     pub conflicting: &'a [String],
     /// What became of those.
     pub on_conflict: OnConflict,
-    /// Where they came from.
-    pub location: &'a Location,
-    /// What was read there.
-    pub secret: &'a Version,
+    /// Where they came from, and what was read there.
+    pub secrets: &'a [Fetched<'a>],
     /// What became of the token.
     pub revoked: Revoked,
     /// How long each step took.
@@ -97,12 +97,18 @@ pub struct Done<'a> {
 impl Done<'_> {
     /// Prints the one line of such a run, which ends with `more`, and at debug one line a variable.
     pub fn print(&self, more: &str) {
-        let Self { variables, conflicting, on_conflict, location, secret, revoked, times } = self;
+        let Self { variables, conflicting, on_conflict, secrets, revoked, times } = self;
         for variable in *variables {
             log::debug!("{}", name::masked(&variable.name));
         }
         let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
-        let path = format!("{}/{}", location.mount, location.path);
+        let told: Vec<_> = secrets.iter().map(Fetched::told).collect();
+        let from = secrets::list(&told, PATHS_OF_A_MESSAGE);
+        let (only, paths) = match secrets {
+            [only] => (Some(only), None),
+            several => (None, Some(entries(several))),
+        };
+        let path = only.map(|it| place(it.location));
         let token = match revoked {
             Revoked::Yes => "revoked".to_owned(),
             Revoked::No(kept) => format!("not revoked ({})", remedy::kept(*kept)),
@@ -114,11 +120,25 @@ impl Done<'_> {
         let over = overwritten.map(|names| format!("; overwritten: {names}")).unwrap_or_default();
         let over = kept.map_or(over, |names| format!("; kept as they were: {names}"));
         log::info!(
-            variables = count, path = path.as_str(), version = secret.number, created = secret.created.as_deref(),
+            variables = count, path = path.as_deref(), version = only.map(|it| it.secret.number),
+            created = only.and_then(|it| it.secret.created.as_deref()), paths = paths,
             overwritten = overwritten, kept = kept, token = token.as_str(), elapsed_ms = times.elapsed_ms();
-            "{count} variable{s} from {path} {secret}{over}; {times}; token {token}{more}"
+            "{count} variable{s} from {from}{over}; {times}; token {token}{more}"
         );
     }
+}
+
+/// An entry for each of several secrets, with what a record has of a single one.
+fn entries(secrets: &[Fetched]) -> Json {
+    let entry = |it: &Fetched| {
+        let path = place(it.location);
+        let mut entry = json!({ "path": text::without_credentials(&path), "version": it.secret.number });
+        if let Some(created) = &it.secret.created {
+            entry["created"] = json!(created);
+        }
+        entry
+    };
+    Json(secrets.iter().map(entry).collect())
 }
 
 /// How long each step took.

@@ -1,7 +1,7 @@
-//! Starts an application with one Vault path's secrets in its environment; the library under `vault-exec`.
+//! Starts an application with the secrets of one Vault path or several; the library under `vault-exec`.
 //!
 //! The program is [`run::program`]: it reads the command line ([`cli`]) and the settings ([`config`]), asks Vault for its
-//! status, logs in, reads one secret and revokes the login's token ([`vault_client`]), makes variables of the secret
+//! status, logs in, reads the secrets and revokes the login's token ([`vault_client`]), makes variables of them
 //! ([`secrets`]) and hands them over ([`sink`]) to the application or an env file. [`check`] does the same but for the
 //! last step. [`error`] says what each failure is called and which exit code it has.
 

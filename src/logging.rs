@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::SystemTime;
 
 use env_logger::{Builder, Target};
-use log::kv::{Error, Key, Value, VisitSource, VisitValue};
+use log::kv::{Error, Key, ToValue, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -83,6 +83,22 @@ fn json_line(record: &Record) -> String {
     line
 }
 
+/// A field that is neither text nor number: whoever makes it takes out of its texts what looks like a credential. In a
+/// record, a value that shows itself as text without being one is always such a field.
+pub struct Json(pub serde_json::Value);
+
+impl std::fmt::Display for Json {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ToValue for Json {
+    fn to_value(&self) -> Value<'_> {
+        Value::from_display(self)
+    }
+}
+
 struct Fields<'a>(&'a mut String);
 
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
@@ -105,7 +121,11 @@ impl Field<'_> {
 
 impl VisitValue<'_> for Field<'_> {
     fn visit_any(&mut self, value: Value) -> Result<(), Error> {
-        self.push(&quoted(&without_credentials(&value.to_string())))
+        self.push(&value.to_string())
+    }
+
+    fn visit_str(&mut self, value: &str) -> Result<(), Error> {
+        self.push(&quoted(&without_credentials(value)))
     }
 
     fn visit_null(&mut self) -> Result<(), Error> {
@@ -133,24 +153,28 @@ fn quoted(text: &str) -> String {
 mod tests {
     use std::process::Command;
 
-    use log::kv::ToValue;
-
     use super::*;
 
     #[test]
     fn a_record_is_one_line_whatever_it_says() {
+        let entries = Json(serde_json::json!([{"path": "kv/\"a\"\n"}]));
         let fields: &[(&str, Value)] = &[
             ("step", "login".into()),
             ("attempt", 2.into()),
             ("done", true.into()),
             ("status", None::<u16>.to_value()),
+            ("paths", entries.to_value()),
+            ("token", "https://me:hunter2@vault".into()),
         ];
         let args = format_args!("two\nlines \"quoted\"");
         let record = Record::builder().level(Level::Warn).args(args).key_values(&fields).build();
         let json = json_line(&record);
         let (time, rest) = json.split_once(r#"Z","#).unwrap();
         assert!(time.starts_with(r#"{"time":"20"#), "{json}");
-        assert_eq!(rest, r#""level":"warn","message":"two\nlines \"quoted\"","step":"login","attempt":2,"done":true}"#);
+        assert_eq!(
+            rest,
+            r#""level":"warn","message":"two\nlines \"quoted\"","step":"login","attempt":2,"done":true,"paths":[{"path":"kv/\"a\"\n"}],"token":"https://***@vault"}"#
+        );
     }
 
     const ASKED: &str = "PANIC_WITH";

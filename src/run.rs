@@ -15,7 +15,7 @@ use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{
     arm, collect, conflicting, connect, demand_required, demand_target, ended_by, fit, guard, names_lost, not_started,
-    print, refuse_references, refused, sink, tracer,
+    print, read, refuse_references, refused, sink, too_few_uses, tracer,
 };
 use crate::{check, install, logging, process};
 use vault_client::Revoked;
@@ -62,7 +62,7 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// Fetches the secret and hands it over. Whatever ends this after the login, the session's end revokes its token.
+/// Fetches the secrets and hands them over. Whatever ends this after the login, the session's end revokes its token.
 fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>) -> Result<(), Error> {
     let mut times = Times::start();
     for warning in config.warnings.iter().chain(&tracer(config.refuse_traced)?) {
@@ -75,19 +75,22 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     times.lap("status");
     let session = vault.login(&*config.auth).map_err(&ended)?;
     times.lap("login");
-    let secret = session.read(&config.location).map_err(&ended)?;
+    if let Some(warning) = too_few_uses(&session, &config.locations) {
+        log::warn!("{warning}");
+    }
+    let secrets = read(&session, &config.locations).map_err(&ended)?;
     times.lap("read");
 
-    let collected = collect(&secret, config, sink.carrier());
+    let collected = collect(&secrets, config, sink.carrier());
     if let Sink::Command(_) = sink {
         refuse_references(&environ, &collected.0, config)?;
     }
-    let conflicting = conflicting(&collected.0, sink.carrier(), &environ);
+    let conflicting = conflicting(&collected.0, config, sink.carrier(), &environ);
     if let Some(warning) = names_lost(&sink, &collected.0, &environ) {
         log::warn!("{warning}");
     }
     let (variables, payload) = fit(collected, config, sink, environ);
-    let payload = payload.map_err(|problems| refused(&config.location, &secret, &problems))?;
+    let payload = payload.map_err(|problems| refused(&secrets, &problems))?;
     let ready = payload.prepare().map_err(Unwritten::File)?;
     let end = times.begun + config.limits.whole;
     waiter.call(end).alive().map_err(|ended| match ended {
@@ -102,8 +105,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
         variables: &variables,
         conflicting: &conflicting,
         on_conflict: config.on_conflict,
-        location: &config.location,
-        secret: &secret,
+        secrets: &secrets,
         revoked,
         times: &times,
     };

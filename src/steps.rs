@@ -7,7 +7,7 @@ use std::time::Instant;
 use nix::errno::Errno;
 
 use crate::cli::{self, Request};
-use crate::config::{self, Config, Passthrough};
+use crate::config::{self, Config, Locations, Passthrough};
 use crate::error::{self, Code, Error, SettingFault};
 use crate::observer::Log;
 use crate::process;
@@ -16,14 +16,14 @@ use crate::process::environ::Environ;
 use crate::process::signal::Signals;
 use crate::process::wait::Waiter;
 use crate::secrets::reference::is_reference;
-use crate::secrets::{self, Carrier, Problem, Variable, name};
+use crate::secrets::{self, Carrier, Members, Problem, Source, Variable, name};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::{self, Command, OnConflict};
 use crate::sink::{Payload, Sink};
 use vault_client::kv::{Location, Version};
 use vault_client::settings::FaultKind;
 use vault_client::text;
-use vault_client::{Endpoint, ErrorKind, VaultError};
+use vault_client::{Endpoint, ErrorKind, Session, VaultError};
 
 /// Refuses a command line that names nothing to do, before any setting is judged.
 ///
@@ -108,12 +108,60 @@ pub fn tracer(refuse: bool) -> Result<Option<String>, Error> {
     }
 }
 
-/// The variables of `secret`, and what is wrong with them.
-pub fn collect(secret: &Version, config: &Config, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
-    match &secret.data {
-        Ok(data) => secrets::collect(data, &config.rules, carrier),
-        Err(path) => (Vec::new(), vec![Problem::Duplicate(path.clone())]),
+/// A secret as it was read, and where.
+pub struct Fetched<'a> {
+    /// Where.
+    pub location: &'a Location,
+    /// What was read there.
+    pub secret: Version,
+}
+
+impl Fetched<'_> {
+    /// `mount/path version N of TIME`, as far as it is known.
+    pub fn told(&self) -> String {
+        format!("{} {}", place(self.location), self.secret)
     }
+}
+
+/// `mount/path`
+pub fn place(location: &Location) -> String {
+    format!("{}/{}", location.mount, location.path)
+}
+
+/// Reads every secret, one after the other.
+///
+/// # Errors
+///
+/// Why the first that cannot be read was not, after the tries that the limits allow for each.
+pub fn read<'a>(session: &Session, locations: &'a Locations) -> Result<Vec<Fetched<'a>>, VaultError> {
+    locations.iter().map(|location| Ok(Fetched { location, secret: session.read(location)? })).collect()
+}
+
+/// The warning that a login's token cannot make as many reads as there are secrets: the server then tells no more than
+/// that it does not know the token.
+pub fn too_few_uses(session: &Session, locations: &Locations) -> Option<String> {
+    let (uses, paths) = (session.uses()?, locations.count());
+    (uses < paths as u64).then(|| {
+        let s = if uses == 1 { "" } else { "s" };
+        format!(
+            "the login's token has {uses} use{s}, and VAULT_PATH names {paths} paths; raise token_num_uses of the role, or \
+             set it to 0"
+        )
+    })
+}
+
+/// The variables of the secrets that were read, and what is wrong with them.
+pub fn collect(fetched: &[Fetched], config: &Config, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
+    let source = |location: &Location| Source {
+        place: place(location),
+        members: match fetched.iter().find(|it| it.location == location).map(|it| &it.secret.data) {
+            Some(Ok(members)) => Members::All(members),
+            Some(Err(key)) => Members::Twice(key),
+            None => Members::Unread,
+        },
+    };
+    let sources: Vec<_> = config.locations.iter().map(source).collect();
+    secrets::collect(&sources, &config.rules, carrier)
 }
 
 /// Fits what was collected into `sink`: the variables that go there, and what is to be handed over or everything that
@@ -124,10 +172,12 @@ pub fn fit(
     sink: Sink,
     environ: Environ,
 ) -> (Vec<Variable>, Result<Payload, Vec<Problem>>) {
+    let withheld = config.withheld();
+    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
     if config.on_conflict == OnConflict::Keep && sink.carrier() == Carrier::Environment {
-        variables.retain(|variable| !exec::is_in_conflict(variable, &environ, config::is_credential));
+        variables.retain(|variable| !exec::is_in_conflict(variable, &environ, withheld));
     }
-    let payload = match sink.payload(environ, config::is_credential, &variables, config.on_conflict) {
+    let payload = match sink.payload(environ, withheld, &variables, config.on_conflict) {
         Ok(payload) if problems.is_empty() => Ok(payload),
         unfit => {
             problems.extend(unfit.err().unwrap_or_default());
@@ -158,12 +208,13 @@ pub fn demand_required(passthrough: &Passthrough) -> Result<(), Error> {
 ///
 /// [`Error::Settings`] with the variables' names, unless `VAULT_ALLOW_REFERENCES` is true.
 pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Config) -> Result<(), Error> {
+    let withheld = config.withheld();
+    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
     let kept = |variable: &Variable| {
-        config.on_conflict == OnConflict::Keep && exec::is_in_conflict(variable, environ, config::is_credential)
+        config.on_conflict == OnConflict::Keep && exec::is_in_conflict(variable, environ, withheld)
     };
     let replaced = |name: &[u8]| variables.iter().any(|variable| variable.name.as_bytes() == name && !kept(variable));
-    let left =
-        |(name, value): &(&[u8], &[u8])| is_reference(value) && !config::is_credential(name, value) && !replaced(name);
+    let left = |(name, value): &(&[u8], &[u8])| is_reference(value) && !withheld(name, value) && !replaced(name);
     let names: Vec<_> = environ.variables().filter(left).map(|(name, _)| text::lossy(name).into_owned()).collect();
     if names.is_empty() || config.allow_references {
         return Ok(());
@@ -175,11 +226,13 @@ pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Con
 }
 
 /// The names of the variables that COMMAND's environment has with another value.
-pub fn conflicting(variables: &[Variable], carrier: Carrier, environ: &Environ) -> Vec<String> {
+pub fn conflicting(variables: &[Variable], config: &Config, carrier: Carrier, environ: &Environ) -> Vec<String> {
     if carrier == Carrier::File {
         return Vec::new();
     }
-    let conflicts = variables.iter().filter(|it| exec::is_in_conflict(it, environ, config::is_credential));
+    let withheld = config.withheld();
+    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
+    let conflicts = variables.iter().filter(|it| exec::is_in_conflict(it, environ, withheld));
     conflicts.map(|variable| variable.name.clone()).collect()
 }
 
@@ -208,12 +261,19 @@ pub fn names_lost(sink: &Sink, variables: &[Variable], environ: &Environ) -> Opt
     ))
 }
 
-/// The error for a secret with `problems`.
-pub fn refused(location: &Location, secret: &Version, problems: &[Problem]) -> Error {
+/// The paths of a message together, in bytes; more are counted.
+pub const PATHS_OF_A_MESSAGE: usize = 1000;
+
+/// The error for secrets with `problems`.
+pub fn refused(fetched: &[Fetched], problems: &[Problem]) -> Error {
     let code = if secrets::only_missing(problems) { Code::Absent } else { Code::Data };
-    // A document with a duplicate key is not read as far as its version.
-    let version = if secret.number == 0 { String::new() } else { format!(" version {}", secret.number) };
-    let from = format!("{}/{}{version}", location.mount, location.path);
+    let from = |Fetched { location, secret }: &Fetched| match secret.number {
+        // A document with a duplicate key is not read as far as its version.
+        0 => place(location),
+        number => format!("{} version {number}", place(location)),
+    };
+    let from: Vec<_> = fetched.iter().map(from).collect();
+    let from = secrets::list(&from, PATHS_OF_A_MESSAGE);
     Error::Secrets { from, problems: secrets::sentences(problems), code }
 }
 

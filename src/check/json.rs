@@ -83,12 +83,16 @@ fn step(step: &Stage) -> Node {
 }
 
 fn variable(row: &Row) -> Node {
-    Node::Object(vec![
+    let mut members = vec![
         leaf("name", json!(row.name)),
         leaf("type", json!(row.kind)),
         leaf("good", json!(row.good)),
         leaf("state", json!(row.state)),
-    ])
+    ];
+    if !row.paths.is_empty() {
+        members.push(leaf("paths", json!(row.paths)));
+    }
+    Node::Object(members)
 }
 
 impl Node {

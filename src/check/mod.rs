@@ -1,13 +1,14 @@
 //! The dry run: every step of a run but the last, past a failure wherever that tells more.
 
 mod json;
+mod read;
 mod report;
 mod row;
 mod text;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -18,11 +19,10 @@ use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::process::wait::Waiter;
 use crate::remedy;
-use crate::secrets::Carrier;
+use crate::secrets::{Carrier, Problem, Variable};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::{Payload, Sink};
-use crate::steps;
-use vault_client::kv::{Explained, Mount, Version};
+use crate::steps::{self, Fetched};
 use vault_client::login;
 use vault_client::{AuthMethod, Revoked, Session, TokenInfo, TokenOf};
 
@@ -30,7 +30,6 @@ pub use report::{FIELDS, STEPS};
 use report::{Facts, Found, Report};
 use row::{refused_row, remark, row};
 
-const ABSENT: u8 = Code::Absent as u8;
 const DENIED: u8 = Code::Denied as u8;
 
 /// Goes through the steps for `request`, prints the report to standard output and returns the exit code that a real run
@@ -157,20 +156,21 @@ impl Report {
             self.skip("read", "there is no token to read with");
             return Ok(None);
         };
+        self.warnings.extend(steps::too_few_uses(&session, &config.locations));
         let place = self.steps.len();
-        let (secret, refused) = self.read(config, &session, waiter)?;
-        let good =
-            session.token_of() != TokenOf::Caller || self.judge_token(place, config, &session, refused, waiter)?;
-        if let Some(code @ (ABSENT | DENIED)) = refused.filter(|_| good) {
-            let begun = Instant::now();
-            let explained = session.explain(&config.location, code == DENIED);
-            let said = remedy::explained(&explained, &config.location, code == DENIED);
-            self.explanation = Some(said.clone());
-            self.note("preflight", begun, told(explained, said));
+        let reads = self.read(&config.locations, &session, waiter)?;
+        let is_good = session.token_of() != TokenOf::Caller
+            || self.judge_token(place, config, &session, reads.refused(), waiter)?;
+        if is_good {
+            self.explain(&config.locations, &reads.failed, &session);
         }
-        let content = match secret {
-            Some(secret) => self.judge(config, &secret, sink, environ)?,
-            None => None,
+        let content = if reads.fetched.is_empty() {
+            None
+        } else if reads.failed.is_empty() {
+            self.judge(config, &reads.fetched, sink, environ)?
+        } else {
+            self.judge_some(config, &reads.fetched, sink.as_ref(), environ)?;
+            None
         };
         let begun = Instant::now();
         let revoked = session.revoke();
@@ -187,39 +187,6 @@ impl Report {
         }
         waiter.disarm().map_err(Error::Signal)?;
         Ok(content)
-    }
-
-    /// Returns the secret, or the exit code for a read that failed.
-    fn read(
-        &mut self,
-        config: &Config,
-        session: &Session,
-        waiter: &Waiter,
-    ) -> Result<(Option<Version>, Option<u8>), Error> {
-        let begun = Instant::now();
-        let location = &config.location;
-        let secret = session.read(location).map_err(steps::ended_by(waiter));
-        let refused = secret.as_ref().err().map(Error::exit_code);
-        let found = secret.map(|secret| {
-            // A document with a duplicate key is not read as far as its version.
-            let known = secret.data.is_ok();
-            let age = secret.created.as_deref().and_then(age);
-            let version = if known {
-                let age = age.map(|age| format!(" ({} old)", in_largest_unit(age))).unwrap_or_default();
-                format!(" {secret}{age}")
-            } else {
-                String::new()
-            };
-            let facts = vec![
-                ("mount", json!(location.mount)),
-                ("path", json!(location.path)),
-                ("version", json!(known.then_some(secret.number))),
-                ("created_time", json!(secret.created)),
-                ("age_seconds", json!(age.map(|age| age.as_secs()))),
-            ];
-            Found { said: format!("{}/{}{version}", location.mount, location.path), facts, value: secret }
-        });
-        Ok((self.step("read", begun, found)?, refused))
     }
 
     /// Says whether a token that was handed in may be good, which a real run learns from the read alone. It looks itself
@@ -254,28 +221,59 @@ impl Report {
         Ok(!both_denied)
     }
 
+    /// The rows of the variables; returns those that could be made, what is wrong with others, and the shell that drops some.
+    fn collect(
+        &mut self,
+        config: &Config,
+        fetched: &[Fetched],
+        sink: Option<&Sink>,
+        environ: &Environ,
+    ) -> (Vec<Variable>, Vec<Problem>, Option<String>) {
+        let (variables, problems) = steps::collect(fetched, config, sink.map_or(Carrier::Environment, Sink::carrier));
+        let shell = sink.and_then(|sink| steps::dropping_shell(sink, &variables, environ));
+        self.variables = variables.iter().map(|it| row(it, sink, shell.as_deref(), config, environ)).collect();
+        self.variables.extend(problems.iter().map(refused_row));
+        self.warnings.extend(sink.and_then(|sink| steps::names_lost(sink, &variables, environ)));
+        (variables, problems, shell)
+    }
+
+    /// What can be said of the variables where a path could not be read: not what is missing, nor what all come to.
+    fn judge_some(
+        &mut self,
+        config: &Config,
+        fetched: &[Fetched],
+        sink: Option<&Sink>,
+        environ: &Environ,
+    ) -> Result<(), Error> {
+        let begun = Instant::now();
+        let (variables, problems, _) = self.collect(config, fetched, sink, environ);
+        if problems.is_empty() {
+            let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
+            let (read, all) = (fetched.len(), config.locations.count());
+            let said = format!("{count} variable{s} from {read} of {all} paths");
+            self.note("secrets", begun, Found::saying(said));
+        } else {
+            self.step::<()>("secrets", begun, Err(steps::refused(fetched, &problems)))?;
+        }
+        Ok(())
+    }
+
     /// What the variables come to, one by one and as a whole. Returns the bytes of the env file, where there is one and all
     /// is well.
     fn judge(
         &mut self,
         config: &Config,
-        secret: &Version,
+        fetched: &[Fetched],
         sink: Option<Sink>,
         environ: &Environ,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let begun = Instant::now();
-        let carrier = sink.as_ref().map_or(Carrier::Environment, Sink::carrier);
-        let (variables, problems) = steps::collect(secret, config, carrier);
-        let shell = sink.as_ref().and_then(|sink| steps::dropping_shell(sink, &variables, environ));
-        let row = |it| row(it, sink.as_ref(), shell.as_deref(), config.on_conflict, environ);
-        self.variables = variables.iter().map(row).collect();
-        self.variables.extend(problems.iter().map(refused_row));
+        let (variables, problems, shell) = self.collect(config, fetched, sink.as_ref(), environ);
         if let Some(Sink::Command(_)) = sink
             && let Err(left) = steps::refuse_references(environ, &variables, config)
         {
             self.step("environment", begun, Err::<Found<()>, _>(left))?;
         }
-        self.warnings.extend(sink.as_ref().and_then(|sink| steps::names_lost(sink, &variables, environ)));
         let (would, made) = (sink.as_ref().map(would), variables.len());
         let (variables, payload) = match sink {
             Some(sink) => {
@@ -289,7 +287,7 @@ impl Report {
         let (count, s) = (variables.len(), if variables.len() == 1 { "" } else { "s" });
         self.would = would.map(|would| would(&format!("{count} variable{s}"))).unwrap_or_default();
         let (content, judged) = match payload {
-            Err(problems) => (None, Err(steps::refused(&config.location, secret, &problems))),
+            Err(problems) => (None, Err(steps::refused(fetched, &problems))),
             Ok(payload) => {
                 let content = if let Some(Payload::File(_, bytes)) = payload { Some(bytes) } else { None };
                 let facts = vec![("variables", json!(count))];
@@ -375,29 +373,4 @@ fn of_token<T>(method: &'static str, info: &TokenInfo, value: T) -> Found<T> {
     let ttl = Some(info.lease_duration.as_secs()).filter(|seconds| *seconds > 0);
     let facts = vec![("method", json!(method)), ("policies", json!(info.policies)), ("ttl_seconds", json!(ttl))];
     Found { said: format!("method {method}; {info}"), facts, value }
-}
-
-/// What the server tells of a read that failed, which is `said` in words.
-fn told(explained: Explained, said: String) -> Found<()> {
-    let (kind, version) = match explained.mount {
-        Mount::Engine { kind, version } => (Some(kind), version),
-        Mount::Hidden | Mount::Untold(_) => (None, None),
-    };
-    let facts =
-        vec![("mount_type", json!(kind)), ("mount_version", json!(version)), ("may_read", json!(explained.may_read))];
-    Found { said, facts, value: () }
-}
-
-/// How long ago an RFC 3339 time was.
-fn age(created: &str) -> Option<Duration> {
-    SystemTime::now().duration_since(humantime::parse_rfc3339(created).ok()?).ok()
-}
-
-fn in_largest_unit(age: Duration) -> String {
-    match age.as_secs() {
-        seconds @ 0..120 => format!("{seconds}s"),
-        seconds @ 120..7200 => format!("{}m", seconds / 60),
-        seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
 }

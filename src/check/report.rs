@@ -62,6 +62,8 @@ pub(super) struct Row {
     pub kind: Option<&'static str>,
     pub good: bool,
     pub state: String,
+    /// The places of the secrets that have it, where there are several.
+    pub paths: Vec<String>,
 }
 
 /// What a step that went well found.
@@ -116,6 +118,7 @@ impl Report {
         }
         self.variables.iter_mut().for_each(|row| hide(&mut row.name));
         self.variables.iter_mut().for_each(|row| hide(&mut row.state));
+        self.variables.iter_mut().flat_map(|row| &mut row.paths).for_each(hide);
         self.warnings.iter_mut().chain([&mut self.would]).chain(&mut self.explanation).for_each(hide);
     }
 
@@ -145,6 +148,13 @@ impl Report {
         };
         self.push(name, begun.elapsed(), outcome, facts);
         Ok(value)
+    }
+
+    /// Adds to what the last step found, of one that failed too.
+    pub fn add_facts(&mut self, facts: Facts) {
+        if let Some(last) = self.steps.last_mut() {
+            last.facts.extend(facts);
+        }
     }
 
     /// Moves the last step to `place`, where it belongs in the order of a run.
@@ -181,8 +191,8 @@ pub const STEPS: &[(&str, &str)] = &[
     ("status", "Whether Vault is initialised and unsealed."),
     ("credential", "The JWT or the token is read."),
     ("login", "The token is got, or looked up where it was given."),
-    ("read", "The secret is read."),
-    ("preflight", "After a read that failed: what the server tells of mount and policy."),
+    ("read", "The secret is read; a step for each path."),
+    ("preflight", "After a read that failed: what the server tells of mount and policy; a step for each path."),
     ("secrets", "The variables are made and judged."),
     ("revoke", "The login's token is revoked."),
     ("file", "Whether the env file can be written."),
@@ -196,7 +206,11 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("report", "verdict", "What the run would do, as a sentence."),
     ("report", "failed_step", "The first step that failed; null without one."),
     ("report", "cause", "Why it failed, as a sentence; null without a failure."),
-    ("report", "explanation", "What the server tells of a failed read, as a sentence; null where it was not asked."),
+    (
+        "report",
+        "explanation",
+        "What the server tells of a failed read, the first of several, as a sentence; null where it was not asked.",
+    ),
     ("report", "remedy", "What to do about it; null where the cause says it for each of its parts."),
     ("report", "warnings", "List of sentences on what is not wrong, but deserves a look."),
     ("report", "settings", "List of settings in effect: without --verbose, those that are not defaults."),
@@ -225,14 +239,15 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("login", "method", "`token` or `kubernetes`."),
     ("login", "policies", "List of the token's policies; absent where they are not known."),
     ("login", "ttl_seconds", "Time to live of the token; null for one without an end."),
-    ("read", "mount", "Mount of the secret."),
-    ("read", "path", "Path of the secret."),
+    ("read", "mount", "Mount of the secret; with several paths it is there where the read failed, too."),
+    ("read", "path", "Path of the secret; with several paths it is there where the read failed, too."),
     ("read", "version", "Version of the secret; null where it cannot be told."),
     ("read", "created_time", "When that version was written, RFC 3339; null where it cannot be told."),
     ("read", "age_seconds", "How long ago that was; null where it cannot be told."),
     ("preflight", "mount_type", "Type of the engine that is mounted there; null where it is not told."),
     ("preflight", "mount_version", "Version of a KV engine; null where it is not told."),
     ("preflight", "may_read", "Whether a policy allows the read, asked after a denial; null where it is not told."),
+    ("preflight", "path", "Only with several paths: the path that it is about."),
     ("secrets", "variables", "How many variables would be handed over."),
     ("revoke", "revoked", "Whether the token of the login was revoked."),
     ("file", "path", "Path of the env file."),
@@ -240,4 +255,5 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("variable", "type", "Its type in the secret: string, number, boolean, null, object or array; null where unknown."),
     ("variable", "good", "Whether it can be handed over."),
     ("variable", "state", "`ok`, or what is wrong or worth knowing."),
+    ("variable", "paths", "Only with several paths: list of those that it comes from, each with its mount."),
 ];

@@ -1,9 +1,9 @@
 //! The rows of the report: a variable each, and what there is to say of all of them.
 
 use super::report::Row;
-use crate::config;
+use crate::config::Config;
 use crate::process::environ::Environ;
-use crate::secrets::{Problem, Variable};
+use crate::secrets::{self, Problem, Variable};
 use crate::sink::Sink;
 use crate::sink::env_file::EnvFile;
 use crate::sink::exec::{self, OnConflict};
@@ -15,9 +15,11 @@ pub(super) fn row(
     variable: &Variable,
     sink: Option<&Sink>,
     shell: Option<&str>,
-    on_conflict: OnConflict,
+    config: &Config,
     environ: &Environ,
 ) -> Row {
+    let withheld = config.withheld();
+    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
     let dropped = shell.filter(|_| steps::is_droppable(variable));
     let dropped = dropped.map(|shell| format!("; {shell} drops it")).unwrap_or_default();
     let ok = |state: &str| (true, format!("{state}{dropped}"));
@@ -26,8 +28,8 @@ pub(super) fn row(
             Ok(()) => ok("ok"),
             Err(reason) => (false, format!("format {format} cannot carry {reason}")),
         },
-        _ if !exec::is_in_conflict(variable, environ, config::is_credential) => ok("ok"),
-        _ => match on_conflict {
+        _ if !exec::is_in_conflict(variable, environ, withheld) => ok("ok"),
+        _ => match config.on_conflict {
             OnConflict::Overwrite => ok("ok, overwrites another value in the environment"),
             OnConflict::Keep => (true, "kept out: the environment has another value".to_owned()),
             OnConflict::Error => (false, "conflict: the environment has another value".to_owned()),
@@ -35,7 +37,8 @@ pub(super) fn row(
     };
     // What a file or a command may have left there, and few applications expect.
     let newline = if variable.value.expose().ends_with('\n') { "; a newline ends the value" } else { "" };
-    Row { name: shown_name(&variable.name), kind: Some(variable.kind), good, state: state + newline }
+    let state = state + newline + &secrets::from(&variable.places);
+    Row { name: shown_name(&variable.name), kind: Some(variable.kind), good, state, paths: variable.places.clone() }
 }
 
 /// What there is to say of `variables`, beside which so many were kept out, and of which `shell` drops some.
@@ -53,5 +56,6 @@ pub(super) fn remark(variables: &[Variable], kept_out: usize, shell: Option<&str
 
 /// The row of a variable that could not be made.
 pub(super) fn refused_row(problem: &Problem) -> Row {
-    Row { name: problem.to_string(), kind: problem.kind(), good: false, state: problem.state().to_owned() }
+    let paths = problem.places().to_vec();
+    Row { name: problem.to_string(), kind: problem.kind(), good: false, state: problem.state(), paths }
 }

@@ -277,8 +277,13 @@ mod tests {
             remedy: Some(remedy.to_owned()),
             status: Some(403),
         };
-        let row =
-            |name: &str, kind, good, state: &str| Row { name: name.to_owned(), kind, good, state: state.to_owned() };
+        let row = |name: &str, kind, good, state: &str| Row {
+            name: name.to_owned(),
+            kind,
+            good,
+            state: state.to_owned(),
+            paths: Vec::new(),
+        };
         Report {
             settings: vec![
                 setting("VAULT_ADDR", "https://vault.vault.svc:8200", "VAULT_ADDR"),
@@ -347,7 +352,13 @@ would fail with exit code 77 (denied) at the step read
     #[test]
     fn a_thousand_variables_are_shown_and_the_rest_is_counted() {
         let mut report = report();
-        let row = |n| Row { name: format!("V{n}"), kind: Some("string"), good: true, state: "ok".to_owned() };
+        let row = |n| Row {
+            name: format!("V{n}"),
+            kind: Some("string"),
+            good: true,
+            state: "ok".to_owned(),
+            paths: Vec::new(),
+        };
         report.variables = (0..1003).map(row).collect();
         let text = report.to_text(false);
         assert!(text.contains("\n  V999  string  ok\n  and 3 more\n") && !text.contains("V1000"));

@@ -1,11 +1,13 @@
 //! Raw settings become one validated [`Config`], or the complete list of what is wrong with them.
 
 mod foreign;
+mod locations;
 mod log_settings;
 mod passthrough;
 pub mod setting;
 mod source;
 mod value;
+mod withheld;
 
 use std::time::Instant;
 
@@ -15,16 +17,17 @@ use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
 use crate::sink::format::UnknownFormat;
+pub use locations::Locations;
 pub use log_settings::{Log, log};
 pub use passthrough::Passthrough;
 use setting::Setting;
 pub use source::Flags;
 use source::{Texts, list};
-use vault_client::kv::Location;
-use vault_client::settings::value::{boolean, segments};
+use vault_client::settings::value::boolean;
 use vault_client::settings::{Reader, Server};
 use vault_client::text::shown;
 use vault_client::{Address, Limits, Login, Options};
+pub use withheld::Withheld;
 
 /// What the server's log has of this program.
 const USER_AGENT: &str = concat!("vault-exec/", env!("CARGO_PKG_VERSION"));
@@ -52,7 +55,7 @@ pub struct Config {
     /// How to come by a token.
     pub auth: Box<dyn Login>,
     /// What to read.
-    pub location: Location,
+    pub locations: Locations,
     /// What to make of it.
     pub rules: Rules,
     /// What to do with variables that are there already.
@@ -72,15 +75,10 @@ impl Config {
     pub fn limits(&self, begun: Instant) -> Limits {
         Limits { until: Some(begun + self.limits.whole), ..self.limits }
     }
-}
 
-/// Whether a variable holds one of Vault's credentials, which never reach the application. A proxy's address is one
-/// only if it holds a password.
-pub fn is_credential(name: &[u8], value: &[u8]) -> bool {
-    match name {
-        b"VAULT_TOKEN" | b"BAO_TOKEN" | b"VAULT_SECRET_ID" | b"BAO_SECRET_ID" => true,
-        b"VAULT_PROXY_ADDR" | b"BAO_PROXY_ADDR" => value.contains(&b'@'),
-        _ => false,
+    /// Which inherited variables COMMAND must not see.
+    pub fn withheld(&self) -> Withheld {
+        Withheld::of_login(self.auth.name())
     }
 }
 
@@ -99,11 +97,12 @@ pub fn is_credential(name: &[u8], value: &[u8]) -> bool {
 /// let environ = Environ::from_pairs([
 ///     ("VAULT_ADDR", "https://vault.vault.svc:8200"),
 ///     ("VAULT_TOKEN", "hvs.example"),
-///     ("VAULT_PATH", "shop/prod"),
+///     ("VAULT_PATH", "shop/prod, shop/common"),
 /// ]);
 /// let settings = load(&environ, &Flags::default(), true)?;
 /// let Plan::Vault(config) = settings.plan else { panic!("VAULT_ADDR is set") };
-/// assert_eq!((config.location.mount.as_str(), config.location.path.as_str()), ("kv", "shop/prod"));
+/// let places: Vec<_> = config.locations.iter().map(|it| (it.mount.as_str(), it.path.as_str())).collect();
+/// assert_eq!(places, [("kv", "shop/prod"), ("kv", "shop/common")]);
 ///
 /// let environ = Environ::from_pairs([("VAULT_ADDR", "vault"), ("VAULT_TIMEOUT", "soon")]);
 /// assert_eq!(load(&environ, &Flags::default(), true).err().map(|error| error.exit_code()), Some(78));
@@ -240,7 +239,7 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
 /// Reads every setting. Returns `None` only if a fault was recorded.
 fn read(reader: &mut Reader) -> Option<Config> {
     let server = Server::read(reader, None);
-    let location = read_location(reader);
+    let locations = locations::read(reader);
     let rules = Rules {
         keys: reader.parse(&setting::KEYS, value::keys),
         required: list(reader, &setting::REQUIRED_KEYS),
@@ -258,7 +257,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     Some(Config {
         vault: Options { user_agent: USER_AGENT.into(), lanes: 1, ..connection.options },
         auth: connection.login,
-        location: location?,
+        locations: locations?,
         rules,
         on_conflict,
         allow_references,
@@ -266,21 +265,6 @@ fn read(reader: &mut Reader) -> Option<Config> {
         refuse_traced,
         warnings: connection.warnings,
     })
-}
-
-/// Which secret is read. Returns `None` only if a fault was recorded.
-fn read_location(reader: &mut Reader) -> Option<Location> {
-    let path = reader.parse(&setting::PATH, value::path);
-    reader.demand(&setting::PATH, "set it to the secret's path, e.g. myapp/prod");
-    let mount = reader.value(&setting::MOUNT_POINT, segments);
-    let version = reader.value(&setting::SECRET_VERSION, |text| match text {
-        "latest" => Ok(None),
-        number => match number.parse() {
-            Ok(0) | Err(_) => Err("not a version; write a number from 1 on, or leave it out for the latest"),
-            Ok(number) => Ok(Some(number)),
-        },
-    });
-    Some(Location { mount, path: path?, version })
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 
 pub use vault_client::settings::setting::{
     APPROLE_ROLE_ID, APPROLE_SECRET_ID, APPROLE_SECRET_ID_FILE, AUTH_METHOD, AUTH_MOUNT, AUTH_NAMESPACE, CACERT,
-    CACERT_BYTES, CAPATH, CLIENT_CERT, CLIENT_KEY, JWT, JWT_FILE, K8S_AUTH_MOUNT_POINT, K8S_TOKEN_PATH, MAX_RETRIES,
-    NAMESPACE, OFFICIAL, PROXY_ADDR, RETRY_DELAY, REVOKE, ROLE, SKIP_VERIFY, STARTUP_TIMEOUT, Setting, TIMEOUT,
-    TLS_SERVER_NAME, TOKEN, TOKEN_FILE, Table, UNWRAP,
+    CACERT_BYTES, CAPATH, CLIENT_CERT, CLIENT_KEY, INLINE_AUTH, JWT, JWT_FILE, K8S_AUTH_MOUNT_POINT, K8S_TOKEN_PATH,
+    MAX_RETRIES, NAMESPACE, OFFICIAL, OIDC_BROWSER, OIDC_LISTEN, PROXY_ADDR, RETRY_DELAY, REVOKE, ROLE, SKIP_VERIFY,
+    STARTUP_TIMEOUT, Setting, TIMEOUT, TLS_SERVER_NAME, TOKEN, TOKEN_FILE, Table, UNWRAP,
 };
 
 use super::foreign;
@@ -16,8 +16,8 @@ pub const TABLE: Table = Table { rows: ALL, foreign: foreign::reference };
 
 /// Where Vault is; without it nothing is read.
 pub const ADDR: Setting = client::ADDR.meaning(
-    "https:// or http:// URL of Vault. Unset: nothing is read, and COMMAND starts with its environment as it is; see \
-     VAULT_REQUIRED and VAULT_REQUIRED_KEYS.",
+    "https:// or http:// URL of Vault, or unix:///PATH of a socket on which it or an agent listens. Unset: nothing is \
+     read, and COMMAND starts with its environment as it is; see VAULT_REQUIRED and VAULT_REQUIRED_KEYS.",
 );
 
 /// Whether there is a passthrough.
@@ -28,14 +28,19 @@ pub const REQUIRED: Setting = Setting::new(
 )
 .default("false");
 
-/// The secret.
-pub const PATH: Setting = Setting::new("VAULT_PATH", "Path of the secret, e.g. myapp/prod. Required.");
+/// The secrets.
+pub const PATH: Setting = Setting::new(
+    "VAULT_PATH",
+    "Path of the secret, e.g. myapp/prod. Required. Several, comma-separated, are read one after the other, all or \
+     nothing; no two may give a variable different values.",
+);
 
 /// The secret's mount.
 pub const MOUNT_POINT: Setting = Setting::new("VAULT_MOUNT_POINT", "Mount of the KV version 2 engine.").default("kv");
 
 /// The secret's version.
-pub const SECRET_VERSION: Setting = Setting::new("VAULT_SECRET_VERSION", "Version of the secret.").default("latest");
+pub const SECRET_VERSION: Setting =
+    Setting::new("VAULT_SECRET_VERSION", "Version of the secret, with one path only.").default("latest");
 
 /// The keys that are taken.
 pub const KEYS: Setting =
@@ -136,6 +141,9 @@ pub const ALL: &[&Setting] = &[
     &JWT,
     &JWT_FILE,
     &UNWRAP,
+    &OIDC_LISTEN,
+    &OIDC_BROWSER,
+    &INLINE_AUTH,
     &NAMESPACE,
     &TIMEOUT,
     &MAX_RETRIES,

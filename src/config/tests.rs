@@ -2,6 +2,7 @@
 
 use super::*;
 use vault_client::Kubernetes;
+use vault_client::kv::Location;
 
 const MINIMAL: [(&str, &str); 3] = [("VAULT_ADDR", "https://vault"), ("VAULT_PATH", "app"), ("VAULT_TOKEN", "hvs.x")];
 
@@ -28,7 +29,8 @@ fn config(more: &[(&str, &str)]) -> Config {
 #[test]
 fn defaults_are_those_of_the_table() {
     let config = config(&[]);
-    assert_eq!(config.location, Location { mount: "kv".into(), path: "app".into(), version: None });
+    let location = Location { mount: "kv".into(), path: "app".into(), version: None };
+    assert_eq!((config.locations.only(), config.locations.count()), (Some(&location), 1));
     assert_eq!((config.limits, config.on_conflict), (Limits::default(), OnConflict::Overwrite));
     assert_eq!((config.rules, config.warnings), (Rules::default(), Vec::<String>::new()));
     assert!(config.vault.tls.verify && config.vault.namespace.is_none() && config.vault.proxy.is_none());
@@ -226,16 +228,32 @@ fn of_rust_log_only_what_concerns_this_program_counts() {
 }
 
 #[test]
-fn credentials_are_withheld_and_other_settings_are_not() {
-    for (name, value, withheld) in [
-        ("VAULT_TOKEN", "x", true),
-        ("BAO_SECRET_ID", "x", true),
-        ("VAULT_PROXY_ADDR", "http://u:p@proxy", true),
-        ("VAULT_PROXY_ADDR", "http://proxy:3128", false),
-        ("VAULT_ADDR", "https://vault", false),
-    ] {
-        assert_eq!(is_credential(name.as_bytes(), value.as_bytes()), withheld, "{name}");
-    }
+fn several_paths_are_of_one_mount_and_in_the_order_of_the_setting() {
+    let config = config(&[("VAULT_PATH", "shop/prod, /data/common/"), ("VAULT_MOUNT_POINT", "team/kv")]);
+    let at = |path: &str| Location { mount: "team/kv".into(), path: path.into(), version: None };
+    assert!(config.locations.iter().eq(&[at("shop/prod"), at("data/common")]));
+    assert_eq!((config.locations.only(), config.locations.count()), (None, 2));
+}
+
+#[test]
+fn a_version_goes_with_one_path_only_and_that_is_told_beside_the_faults_of_the_paths() {
+    let base = [("VAULT_ADDR", "https://vault"), ("VAULT_TOKEN", "hvs.x")];
+    let said =
+        |path, version| faults(&[&base[..], &[("VAULT_PATH", path), ("VAULT_SECRET_VERSION", version)]].concat());
+    let several = "the version of one secret, and VAULT_PATH names several; leave it out, or write one path";
+    assert_eq!(said("a,b", "latest"), Vec::<String>::new());
+    assert_eq!(said("a", "3"), Vec::<String>::new());
+    assert_eq!(said("a,b", "3"), [format!("VAULT_SECRET_VERSION = \"3\": {several}")]);
+    assert_eq!(
+        said("a,,b?version=1,a", "3"),
+        [
+            "VAULT_PATH = \"a,,b?version=1,a\": a path in it is empty; take the comma beside it out".to_owned(),
+            "VAULT_PATH = \"b?version=1\": holds a query; write the path alone, and a version in VAULT_SECRET_VERSION"
+                .to_owned(),
+            "VAULT_PATH = \"a\": named twice; name each path once".to_owned(),
+            format!("VAULT_SECRET_VERSION = \"3\": {several}"),
+        ]
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The texts that the wrapper's own settings are written in: the secret's path, lists of names and keys, an owner.
+//! The texts that the wrapper's own settings are written in: paths of secrets, lists of names and keys, an owner.
 
 use crate::secrets::Selected;
 use vault_client::settings::value::{is_quoted, segments};
@@ -13,6 +13,39 @@ pub fn path(text: &str) -> Result<String, &'static str> {
         return Err("holds a query; write the path alone, and a version in VAULT_SECRET_VERSION");
     }
     segments(text)
+}
+
+/// Why an entry of a list of paths cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PathFault<'a> {
+    /// The entry; of one that is empty, the whole list.
+    pub held: &'a str,
+    /// What is wrong, and what to write.
+    pub cause: &'static str,
+}
+
+/// One path or several, comma-separated, each as [`path`]; `refused` says why an entry is no value of a setting at all.
+///
+/// # Errors
+///
+/// Every fault of every entry, an entry that stands there before included.
+pub fn paths(text: &str, refused: impl Fn(&str) -> Option<&'static str>) -> Result<Vec<String>, Vec<PathFault<'_>>> {
+    let (mut paths, mut faults) = (Vec::new(), Vec::new());
+    for held in text.split(',').map(str::trim) {
+        let read = match refused(held) {
+            _ if held.is_empty() => Err("a path in it is empty; take the comma beside it out"),
+            Some(cause) => Err(cause),
+            None => path(held),
+        };
+        match read {
+            Ok(path) if paths.contains(&path) => {
+                faults.push(PathFault { held, cause: "named twice; name each path once" });
+            }
+            Ok(path) => paths.push(path),
+            Err(cause) => faults.push(PathFault { held: if held.is_empty() { text } else { held }, cause }),
+        }
+    }
+    if faults.is_empty() { Ok(paths) } else { Err(faults) }
 }
 
 /// What separates names in `text` that is not a comma: a name holds neither white space nor a semicolon.
@@ -108,6 +141,28 @@ mod tests {
             ("a//b", Err("a part of it is empty, . or ..; write it without these")),
         ] {
             assert_eq!(path(text), read.map(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn several_paths_are_separated_by_commas_and_each_fault_is_told() {
+        let refused = |text: &str| text.starts_with("vault:").then_some("another tool's");
+        let empty = "a path in it is empty; take the comma beside it out";
+        let twice = "named twice; name each path once";
+        let key = "names a key behind #; write the path alone, and the key in VAULT_KEYS";
+        for (text, read) in [
+            ("shop/prod", Ok(&["shop/prod"][..])),
+            (" /shop/prod/ ,shop/common,\n data/x", Ok(&["shop/prod", "shop/common", "data/x"])),
+            ("a b;c", Ok(&["a b;c"])),
+            ("a,,b", Err(&[("a,,b", empty)][..])),
+            ("a,", Err(&[("a,", empty)])),
+            (",", Err(&[(",", empty), (",", empty)])),
+            ("a, /a/", Err(&[("/a/", twice)])),
+            ("a,b#K,vault:x,a", Err(&[("b#K", key), ("vault:x", "another tool's"), ("a", twice)])),
+        ] {
+            let read = read.map(|paths| paths.iter().map(|it| (*it).to_owned()).collect());
+            let read = read.map_err(|faults| faults.iter().map(|&(held, cause)| PathFault { held, cause }).collect());
+            assert_eq!(paths(text, refused), read, "{text}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::error::Code;
 use crate::observer::Log;
 use crate::process::wait::Waiter;
 use crate::remedy;
-use crate::secrets::{self, Carrier, Rules};
+use crate::secrets::{self, Carrier, Rules, Source};
 use vault_client::Address;
 use vault_client::Tls;
 use vault_client::json::Object;
@@ -49,7 +49,9 @@ pub fn answer(bytes: &[u8]) {
     match session.read(&location) {
         Ok(version) => {
             said(&version.to_string());
-            let problems = version.data.map(|data| secrets::collect(&data, &Rules::default(), Carrier::Environment).1);
+            let collected =
+                |data| secrets::collect(&[Source::read("kv", &data)], &Rules::default(), Carrier::Environment);
+            let problems = version.data.map(|data| collected(data).1);
             for sentence in secrets::sentences(&problems.unwrap_or_default()) {
                 is_one_line(&sentence);
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{VALUE, hides, is_one_line};
 use crate::secrets::shell::special_to;
-use crate::secrets::{self, Carrier, Problem, Rules, Variable, name, rendered};
+use crate::secrets::{self, Carrier, Problem, Rules, Source, Variable, name, rendered};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::format::Format;
 use vault_client::json::Object;
@@ -21,7 +21,7 @@ pub fn formats(document: &[u8]) {
         }
     };
     let collected = |carrier| {
-        let (variables, problems) = secrets::collect(&secret, &Rules::default(), carrier);
+        let (variables, problems) = secrets::collect(&[Source::read("kv", &secret)], &Rules::default(), carrier);
         assert_eq!(variables.len() + problems.len(), secret.iter().count());
         presentable(secrets::sentences(&problems));
         variables

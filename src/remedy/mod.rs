@@ -8,7 +8,7 @@ mod tls;
 
 use std::borrow::Cow;
 
-use vault_client::fault::{Onward, Unreachable, Wanted};
+use vault_client::fault::{Onward, Unreachable, Wanted, Way};
 use vault_client::text::shown;
 use vault_client::{Effort, Fault, Kept, Limit, Seconds, Step, Stop, VaultError, What};
 
@@ -85,7 +85,7 @@ struct Namespace {
 /// What to do about a fault in `step`, which was asked in `namespace`; `None` where nothing is to be done.
 fn of(fault: &Fault, step: &Step, namespace: Option<&Namespace>) -> Option<Remedy> {
     Some(match &fault.what {
-        What::Unreachable { why, through_proxy } => of_unreachable(why, *through_proxy).into(),
+        What::Unreachable { why, way } => of_unreachable(why, *way).into(),
         What::Unread { .. } => "raise the time limit, or the CPU limit of the container".into(),
         What::Forbidden(_) => REFUSED_REMEDY.into(),
         What::Exhausted(_) => "raise the limit of the container (descriptors, processes, memory)".into(),
@@ -123,11 +123,17 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&Namespace>) -> Option<Remed
     })
 }
 
-fn of_unreachable(why: &Unreachable, through_proxy: bool) -> &'static str {
+fn of_unreachable(why: &Unreachable, way: Way) -> &'static str {
     match why {
+        Unreachable::NotPermitted if way == Way::Socket => {
+            "let this user write to the socket and pass through the folders above it"
+        }
+        _ if way == Way::Socket => {
+            "check VAULT_ADDR, that the agent or server listens on this socket, and that its volume is mounted here"
+        }
         Unreachable::Proxy(_) => "check VAULT_PROXY_ADDR, and that the proxy lets CONNECT through to Vault",
         // It is nearer, whatever the cause says of names.
-        _ if through_proxy => "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR",
+        _ if way == Way::Proxy => "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR",
         Unreachable::Unresolved { .. } => "check VAULT_ADDR, and the DNS of this host or pod",
         Unreachable::NotPermitted => "a firewall, a network policy or the container's seccomp profile forbids it",
         _ => UNREACHABLE,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vault_client::fault::{Answered, Claims, JwtClaims, NotVault, Why};
+use vault_client::fault::{Answered, Claims, JwtClaims, NotVault, Way, Why};
 use vault_client::kv::Location;
 use vault_client::{Address, AuthMethod, Endpoint, Limits, Options, Retry, Tls, ToLog, Token, TokenOf};
 
@@ -249,23 +249,36 @@ fn what_else_can_be_wrong_has_a_remedy_and_a_cancelled_call_none() {
 }
 
 #[test]
-fn through_a_proxy_the_proxy_is_suspected_whatever_the_names_say() {
+fn the_way_to_the_server_is_suspected_whatever_the_names_say() {
     let unresolved = Unreachable::Unresolved { host: "my-proxy".into(), reason: "unknown".into() };
     let suspected = "check VAULT_PROXY_ADDR, which everything goes through, then VAULT_ADDR";
+    let socket =
+        "check VAULT_ADDR, that the agent or server listens on this socket, and that its volume is mounted here";
     let refused = "check VAULT_PROXY_ADDR, and that the proxy lets CONNECT through to Vault";
-    for (why, through_proxy, remedy) in [
-        (unresolved.clone(), true, suspected),
-        (unresolved, false, "check VAULT_ADDR, and the DNS of this host or pod"),
-        (Unreachable::Proxy("403".into()), true, refused),
-        (Unreachable::NotPermitted, true, suspected),
+    for (why, way, remedy) in [
+        (unresolved.clone(), Way::Proxy, suspected),
+        (unresolved, Way::Network, "check VAULT_ADDR, and the DNS of this host or pod"),
+        (Unreachable::Proxy("403".into()), Way::Proxy, refused),
+        (Unreachable::NotPermitted, Way::Proxy, suspected),
         (
             Unreachable::NotPermitted,
-            false,
+            Way::Network,
             "a firewall, a network policy or the container's seccomp profile forbids it",
         ),
-        (Unreachable::ConnectionRefused, false, "check VAULT_ADDR, and that the service is up and reachable from here"),
+        (
+            Unreachable::ConnectionRefused,
+            Way::Network,
+            "check VAULT_ADDR, and that the service is up and reachable from here",
+        ),
+        (Unreachable::NoSocket, Way::Socket, socket),
+        (Unreachable::ConnectionRefused, Way::Socket, socket),
+        (
+            Unreachable::NotPermitted,
+            Way::Socket,
+            "let this user write to the socket and pass through the folders above it",
+        ),
     ] {
-        let found = remedy_of(What::Unreachable { why: why.clone(), through_proxy }, &Step::Status, None);
+        let found = remedy_of(What::Unreachable { why: why.clone(), way }, &Step::Status, None);
         assert_eq!(found.as_deref(), Some(remedy), "{why:?}");
     }
 }
@@ -280,7 +293,7 @@ fn a_limit_that_is_over_is_named_by_its_setting() {
         (Limit::Wait, "no complete answer within 30s"),
         (Limit::Own, "no complete answer within 30s"),
     ] {
-        let late = What::Unreachable { why: Unreachable::Late { limit, length }, through_proxy: false };
+        let late = What::Unreachable { why: Unreachable::Late { limit, length }, way: Way::Network };
         for what in [late, What::Unread { limit, length }] {
             let fault = Fault { what, retry: Retry::Soon, status: None, request_id: None };
             assert_eq!(cause(&fault, &Step::Status), said);

@@ -1,27 +1,23 @@
-//! From a secret's members to variables that are safe to set. Knows neither Vault nor where the variables go.
+//! From the members of secrets to variables that are safe to set. Knows neither Vault nor where the variables go.
 
 mod denied;
 pub mod name;
 mod near;
 mod patterns;
+mod problem;
 pub mod reference;
 pub mod rendered;
 pub mod shell;
 
-use std::cell::LazyCell;
-use std::fmt;
+use std::borrow::Cow;
 
 use name::Verdict;
 use near::Near;
+pub use problem::{MOST_BYTES, Problem, from, list, only_missing, sentences};
 use vault_client::Secret;
 use vault_client::json::{Json, Object};
-use vault_client::text::{self, escaped};
 
-/// All names of a message together; more are counted. What the kubelet keeps of a message, see `report`, holds them with
-/// their remedies.
-pub const MOST_BYTES: usize = 2400;
-
-/// What the settings ask of the secret.
+/// What the settings ask of the secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Only these keys, in this order; none given: all of them.
@@ -58,144 +54,177 @@ pub struct Variable {
     pub kind: &'static str,
     /// Its value.
     pub value: Secret,
+    /// The places of the secrets that give it, where there are several.
+    pub places: Vec<String>,
 }
 
-/// Something that keeps the secret from becoming an environment. All of them are found before the first is reported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// `VAULT_KEYS` lists a key that the secret has not.
-    MissingKey {
-        /// The key.
-        name: String,
-        /// The key that was probably meant.
-        near: Option<String>,
-    },
-    /// `VAULT_REQUIRED_KEYS` names a variable that does not come about.
-    MissingVariable {
-        /// The variable.
-        name: String,
-        /// The variable that was probably meant.
-        near: Option<String>,
-    },
-    /// `VAULT_REQUIRED_KEYS` names a key of the secret that `VAULT_KEYS` leaves out, or gives another name.
-    LeftOut {
-        /// The key.
-        name: String,
-        /// Its type in the secret.
-        kind: &'static str,
-    },
-    /// A key that no variable can be named after.
-    BadName {
-        /// The name.
-        name: String,
-        /// Its type in the secret.
-        kind: &'static str,
-    },
-    /// A name that could get code run or trust changed in the application.
-    Denied {
-        /// The name.
-        name: String,
-        /// Its type in the secret.
-        kind: &'static str,
-    },
-    /// A value with a NUL byte.
-    Nul(String),
-    /// A key that stands twice.
-    Duplicate(String),
-    /// The environment has this variable with another value, and `VAULT_ON_CONFLICT` is `error`.
-    Conflict(String),
-    /// `NAME=value` is longer than the kernel takes.
-    TooLong {
-        /// The variable.
-        name: String,
-        /// Length of `NAME=value` with its NUL, in bytes.
-        bytes: usize,
-    },
-    /// The env file's format cannot carry it.
-    Format {
-        /// The format.
-        format: &'static str,
-        /// The variable, with the reason.
-        name: String,
-        /// What to do; the same for all of a set.
-        remedy: String,
-    },
-    /// Arguments and environment together are longer than the kernel takes.
-    TooLongInAll {
-        /// All of it, in bytes.
-        bytes: usize,
-        /// What the kernel takes, in bytes.
-        limit: usize,
-    },
+/// A secret that variables are made of.
+pub struct Source<'a> {
+    /// Where it stands, as problems name it where there are several.
+    pub place: String,
+    /// What was read there.
+    pub members: Members<'a>,
 }
 
-/// Makes variables of the secret's members, and finds everything that forbids it.
+/// What was read of a secret.
+#[derive(Clone, Copy)]
+pub enum Members<'a> {
+    /// Its members.
+    All(&'a Object),
+    /// The dotted path of a key in it that stands twice; nothing else is known of it.
+    Twice(&'a str),
+    /// Nothing, which only a dry run goes on after.
+    Unread,
+}
+
+impl<'a> Source<'a> {
+    /// A secret that was read.
+    pub fn read(place: impl Into<String>, members: &'a Object) -> Self {
+        Self { place: place.into(), members: Members::All(members) }
+    }
+
+    fn members(&self) -> Option<&'a Object> {
+        if let Members::All(members) = self.members { Some(members) } else { None }
+    }
+}
+
+/// Makes variables of the members of all secrets, and finds everything that forbids it. Of several secrets the variables
+/// are in the order of their names, and one that two of them give with different values is a problem. What is missing is
+/// missing in all of them, and is told where all were read.
 ///
 /// # Examples
 ///
 /// ```
 /// use vault_client::json::Object;
-/// use vault_exec::secrets::{Carrier, Rules, Selected, collect, sentences};
+/// use vault_exec::secrets::{Carrier, Rules, Selected, Source, collect, sentences};
 ///
-/// let secret = Object::parse(br#"{"db-url": "postgres://db/shop", "PORT": 8080, "LD_PRELOAD": "/x.so"}"#).unwrap();
+/// let shop = Object::parse(br#"{"db-url": "postgres://db/shop", "PORT": 8080, "LD_PRELOAD": "/x.so"}"#).unwrap();
 /// let key = |key: &str, name: &str| Selected { key: key.into(), name: name.into() };
 /// let rules = Rules { keys: Some(vec![key("db-url", "DATABASE_URL"), key("PORT", "PORT")]), ..Rules::default() };
 ///
-/// let (variables, problems) = collect(&secret, &rules, Carrier::Environment);
+/// let one = [Source::read("kv/shop", &shop)];
+/// let (variables, problems) = collect(&one, &rules, Carrier::Environment);
 /// let pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
 /// assert_eq!(pairs, [("DATABASE_URL", "postgres://db/shop"), ("PORT", "8080")]);
 /// assert!(problems.is_empty());
 ///
-/// let (_, problems) = collect(&secret, &Rules::default(), Carrier::Environment);
+/// let (_, problems) = collect(&one, &Rules::default(), Carrier::Environment);
 /// let denied = "denied: LD_PRELOAD (rename the key, or permit it with VAULT_ALLOW_NAMES)";
 /// assert_eq!(sentences(&problems), [denied]);
+///
+/// let common = Object::parse(br#"{"PORT": 80}"#).unwrap();
+/// let two = [Source::read("kv/shop", &shop), Source::read("kv/common", &common)];
+/// let (_, problems) = collect(&two, &rules, Carrier::Environment);
+/// let clash = "different values: PORT of kv/shop and kv/common (write one value, or take it out of all but one)";
+/// assert_eq!(sentences(&problems), [clash]);
 /// ```
-pub fn collect(secret: &Object, rules: &Rules, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
+pub fn collect(sources: &[Source], rules: &Rules, carrier: Carrier) -> (Vec<Variable>, Vec<Problem>) {
+    let (mut variables, mut problems) = (Vec::new(), Vec::new());
+    for source in sources {
+        let place = Some(source.place.clone()).filter(|_| sources.len() > 1);
+        match source.members {
+            Members::All(members) => take(members, place.as_ref(), rules, carrier, (&mut variables, &mut problems)),
+            Members::Twice(key) => problems.push(Problem::Duplicate { name: key.to_owned(), place }),
+            Members::Unread => {}
+        }
+    }
+    if sources.len() > 1 {
+        let (joined, clashes) = joined(variables);
+        variables = joined;
+        problems.extend(clashes);
+    }
+    let read: Vec<_> = sources.iter().filter_map(Source::members).collect();
+    if read.len() == sources.len() {
+        let absent = absent(&read, rules, &variables, &problems);
+        problems.extend(absent);
+    }
+    (variables, problems)
+}
+
+/// Makes variables of the members of one secret.
+fn take(
+    secret: &Object,
+    place: Option<&String>,
+    rules: &Rules,
+    carrier: Carrier,
+    (variables, problems): (&mut Vec<Variable>, &mut Vec<Problem>),
+) {
     let in_environment = carrier == Carrier::Environment;
-    let mut problems = Vec::new();
-    let mut variables = Vec::new();
-    let mut take = |name: &str, value: &Json| match name::judge(name, &rules.allowed) {
-        Verdict::Denied => problems.push(Problem::Denied { name: name.to_owned(), kind: value.kind() }),
-        Verdict::Bad if in_environment => problems.push(Problem::BadName { name: name.to_owned(), kind: value.kind() }),
-        Verdict::Good | Verdict::Bad => {
-            let text = rendered::text(value);
-            if in_environment && text.expose().contains('\0') {
-                problems.push(Problem::Nul(name.to_owned()));
-            } else {
-                variables.push(Variable { name: name.to_owned(), kind: value.kind(), value: text });
+    let mut take = |name: &str, value: &Json| {
+        let (name, kind, place) = (name.to_owned(), value.kind(), place.cloned());
+        match name::judge(&name, &rules.allowed) {
+            Verdict::Denied => problems.push(Problem::Denied { name, kind, place }),
+            Verdict::Bad if in_environment => problems.push(Problem::BadName { name, kind, place }),
+            Verdict::Good | Verdict::Bad => {
+                let text = rendered::text(value);
+                if in_environment && text.expose().contains('\0') {
+                    problems.push(Problem::Nul { name, place });
+                } else {
+                    variables.push(Variable { name, kind, value: text, places: place.into_iter().collect() });
+                }
             }
         }
     };
     match &rules.keys {
         None => secret.iter().for_each(|(key, value)| take(&key, &value)),
         Some(selected) => {
-            let mut missing = Vec::new();
-            let near = LazyCell::new(|| Near::new(secret.iter().map(|(key, _)| key)));
             for Selected { key, name } in selected {
-                match secret.iter().find(|(k, _)| k == key) {
-                    Some((_, value)) => take(name, &value),
-                    None => missing.push(Problem::MissingKey { name: key.clone(), near: near.to(key) }),
+                if let Some((_, value)) = secret.iter().find(|(k, _)| k == key) {
+                    take(name, &value);
                 }
             }
-            problems.extend(missing);
         }
+    }
+}
+
+/// The variables of several secrets in the order of their names, each once. One whose values differ is a problem instead.
+fn joined(mut variables: Vec<Variable>) -> (Vec<Variable>, Vec<Problem>) {
+    // The places of a name stay in the order of the secrets.
+    variables.sort_by(|one, other| one.name.cmp(&other.name));
+    let (mut joined, mut clashes) = (Vec::new(), Vec::new());
+    let mut variables = variables.into_iter().peekable();
+    while let Some(mut first) = variables.next() {
+        let mut differ = false;
+        while let Some(other) = variables.next_if(|it| it.name == first.name) {
+            differ |= other.value.expose() != first.value.expose();
+            first.places.extend(other.places);
+        }
+        if differ {
+            clashes.push(Problem::Clash { name: first.name, places: first.places });
+        } else {
+            joined.push(first);
+        }
+    }
+    (joined, clashes)
+}
+
+/// What is missing in all `secrets`, beside the variables and problems that they gave.
+fn absent(secrets: &[&Object], rules: &Rules, variables: &[Variable], problems: &[Problem]) -> Vec<Problem> {
+    let members = || secrets.iter().flat_map(|secret| secret.iter());
+    let mut absent = Vec::new();
+    let mut near = None;
+    for Selected { key, .. } in rules.keys.iter().flatten().filter(|it| !members().any(|(key, _)| key == it.key)) {
+        let near: &mut Near = near.get_or_insert_with(|| Near::new(members().map(|(key, _)| key)));
+        absent.push(Problem::MissingKey { name: key.clone(), near: near.to(key) });
     }
     // A variable that is there but cannot be set is reported for that alone.
     let judged = |problem: &Problem, name: &str| match problem {
-        Problem::Denied { name: it, .. } | Problem::BadName { name: it, .. } | Problem::Nul(it) => it == name,
+        Problem::Denied { name: it, .. }
+        | Problem::BadName { name: it, .. }
+        | Problem::Nul { name: it, .. }
+        | Problem::Clash { name: it, .. } => it == name,
         _ => false,
     };
     let come_about = |name: &str| variables.iter().any(|v| v.name == name) || problems.iter().any(|p| judged(p, name));
-    let (mut left_out, mut absent) = (Vec::new(), Vec::new());
+    let mut nowhere = Vec::new();
     for name in rules.required.iter().filter(|name| !come_about(name)) {
-        match secret.iter().find(|(key, _)| key == name) {
-            Some((_, value)) => left_out.push(Problem::LeftOut { name: name.clone(), kind: value.kind() }),
-            None => absent.push(name.clone()),
+        match members().find(|(key, _): &(Cow<str>, _)| key == name) {
+            Some((_, value)) => absent.push(Problem::LeftOut { name: name.clone(), kind: value.kind() }),
+            None => nowhere.push(name.clone()),
         }
     }
-    problems.extend(left_out);
-    problems.extend(missing(&absent, variables.iter().map(|variable| variable.name.as_str())));
-    (variables, problems)
+    absent.extend(missing(&nowhere, variables.iter().map(|variable| variable.name.as_str())));
+    absent
 }
 
 /// A problem for each of the variables `names`, which are missing, with what was probably meant of those that are
@@ -208,124 +237,6 @@ pub fn missing(names: &[String], there: impl Iterator<Item = impl AsRef<str>>) -
     names.iter().map(|name| Problem::MissingVariable { name: name.clone(), near: near.to(name) }).collect()
 }
 
-/// Whether nothing is wrong but that something is missing.
-pub fn only_missing(problems: &[Problem]) -> bool {
-    let missing = |problem: &Problem| {
-        matches!(problem, Problem::MissingKey { .. } | Problem::MissingVariable { .. } | Problem::LeftOut { .. })
-    };
-    problems.iter().all(missing)
-}
-
-/// One sentence for each kind of problem, with every name it concerns.
-pub fn sentences(problems: &[Problem]) -> Vec<String> {
-    let mut sentences: Vec<(Problem, Vec<String>)> = Vec::new();
-    for problem in problems {
-        let same =
-            |(first, _): &&mut (Problem, Vec<String>)| std::mem::discriminant(first) == std::mem::discriminant(problem);
-        match sentences.iter_mut().find(same) {
-            Some((_, names)) => names.push(problem.listed()),
-            None => sentences.push((problem.clone(), vec![problem.listed()])),
-        }
-    }
-    let share = MOST_BYTES / sentences.len().max(1);
-    sentences.iter().map(|(kind, names)| kind.sentence(&list(names, share))).collect()
-}
-
-/// As many of `names` as `bytes` hold, one at least, and the number of the others.
-pub fn list(names: &[impl AsRef<str>], bytes: usize) -> String {
-    let mut left = bytes;
-    let fits = |name: &&str| {
-        let fits = name.len() + ", ".len() <= left;
-        left = left.saturating_sub(name.len() + ", ".len());
-        fits
-    };
-    let fitting = names.iter().map(AsRef::as_ref).take_while(fits).count().max(1).min(names.len());
-    let listed = names[..fitting].iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    match names.len() - fitting {
-        0 => listed,
-        more => format!("{listed} and {more} more"),
-    }
-}
-
-impl Problem {
-    /// The problem in a word or two, for a table.
-    pub fn state(&self) -> &'static str {
-        match self {
-            Self::MissingKey { .. } | Self::MissingVariable { .. } => "missing",
-            Self::LeftOut { .. } => "left out by VAULT_KEYS",
-            Self::BadName { .. } => "no name for a variable",
-            Self::Denied { .. } => "denied",
-            Self::Nul(_) => "a NUL byte in the value",
-            Self::Duplicate(_) => "duplicate key",
-            Self::Conflict(_) => "conflict",
-            Self::Format { .. } => "not carried by the format",
-            Self::TooLong { .. } | Self::TooLongInAll { .. } => "too long",
-        }
-    }
-
-    /// The type in the secret, where it is known.
-    pub fn kind(&self) -> Option<&'static str> {
-        match self {
-            Self::LeftOut { kind, .. } | Self::BadName { kind, .. } | Self::Denied { kind, .. } => Some(kind),
-            _ => None,
-        }
-    }
-
-    /// The name it concerns, with the one that was probably meant.
-    pub fn listed(&self) -> String {
-        match self {
-            Self::MissingKey { near: Some(near), .. } | Self::MissingVariable { near: Some(near), .. } => {
-                format!("{self} (did you mean {}?)", text::name(near))
-            }
-            _ => self.to_string(),
-        }
-    }
-
-    /// The sentence for `names`, all of which have this kind of problem.
-    fn sentence(&self, names: &str) -> String {
-        let (what, remedy) = match self {
-            Self::MissingKey { .. } => ("missing key", "add it to the secret, or take it out of VAULT_KEYS"),
-            Self::MissingVariable { .. } => ("missing", "add it to the secret, or take it out of VAULT_REQUIRED_KEYS"),
-            Self::LeftOut { .. } => {
-                ("left out by VAULT_KEYS", "add it to VAULT_KEYS, or take it out of VAULT_REQUIRED_KEYS")
-            }
-            Self::BadName { .. } => ("no name for a variable", "rename the key, or leave it out with VAULT_KEYS"),
-            Self::Denied { .. } => ("denied", "rename the key, or permit it with VAULT_ALLOW_NAMES"),
-            Self::Nul(_) => ("a NUL byte in", "no variable can hold one; encode the value"),
-            Self::Duplicate(_) => ("duplicate key", "write the secret again with one of the two"),
-            Self::Conflict(_) => ("already in the environment", "take it out there, or change VAULT_ON_CONFLICT"),
-            Self::TooLong { .. } => ("too long for the kernel", "131072 bytes fit; use --env-file, or VAULT_KEYS"),
-            Self::Format { format, remedy, .. } => {
-                return format!("format {format} cannot carry: {names} ({remedy})");
-            }
-            Self::TooLongInAll { .. } => {
-                ("too long in all for the kernel", "use --env-file, or fewer keys (VAULT_KEYS)")
-            }
-        };
-        format!("{what}: {names} ({remedy})")
-    }
-}
-
-/// The name it concerns, escaped.
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadName { name, .. } => f.write_str(&text::quoted(name)),
-            Self::MissingKey { name, .. }
-            | Self::MissingVariable { name, .. }
-            | Self::LeftOut { name, .. }
-            | Self::Denied { name, .. }
-            | Self::Nul(name)
-            | Self::Duplicate(name)
-            | Self::Conflict(name) => f.write_str(&text::name(name)),
-            // With the reason, and cut by the format.
-            Self::Format { name, .. } => f.write_str(&escaped(name)),
-            Self::TooLong { name, bytes } => write!(f, "{} ({bytes} bytes)", text::name(name)),
-            Self::TooLongInAll { bytes, limit } => write!(f, "{bytes} of {limit} bytes"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,9 +244,29 @@ mod tests {
     /// The variables as `NAME=value:kind`, and the problems as one text.
     fn collected(secret: &str, rules: &Rules) -> (Vec<String>, String) {
         let object = Object::parse(secret.as_bytes()).unwrap();
-        let (variables, problems) = collect(&object, rules, Carrier::Environment);
-        let variables = variables.iter().map(|v| format!("{}={}:{}", v.name, v.value.expose(), v.kind)).collect();
-        (variables, sentences(&problems).join("; "))
+        told(collect(&[Source::read("kv/one", &object)], rules, Carrier::Environment))
+    }
+
+    fn told((variables, problems): (Vec<Variable>, Vec<Problem>)) -> (Vec<String>, String) {
+        let variables =
+            variables.iter().map(|v| format!("{}={}:{}{}", v.name, v.value.expose(), v.kind, from(&v.places)));
+        (variables.collect(), sentences(&problems).join("; "))
+    }
+
+    /// The same of several secrets, `kv/0` and so on; a text that is no object is the key in it that stands twice, and none
+    /// at all was not read.
+    fn collected_of(secrets: &[Option<&'static str>], rules: &Rules) -> (Vec<String>, String) {
+        let parsed: Vec<_> = secrets.iter().map(|it| it.and_then(|it| Object::parse(it.as_bytes()).ok())).collect();
+        let source = |(n, secret): (usize, Option<&'static str>)| Source {
+            place: format!("kv/{n}"),
+            members: match (&parsed[n], secret) {
+                (Some(object), _) => Members::All(object),
+                (None, Some(key)) => Members::Twice(key),
+                (None, None) => Members::Unread,
+            },
+        };
+        let sources: Vec<_> = secrets.iter().copied().enumerate().map(source).collect();
+        told(collect(&sources, rules, Carrier::Environment))
     }
 
     fn select(keys: &[(&str, &str)]) -> Vec<Selected> {
@@ -392,36 +323,72 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_begin_a_line_of_its_own() {
-        let name = || "A\nERROR \u{1b}[31m".to_owned();
-        let missing = Problem::MissingKey { name: name(), near: Some(name()) };
-        for problem in [Problem::Duplicate(name()), missing, Problem::BadName { name: name(), kind: "null" }] {
-            let sentence = sentences(&[problem]).concat();
-            assert!(sentence.contains(r"A\nERROR \u{1b}[31m"), "{sentence}");
-        }
+    fn variables_of_several_secrets_are_sorted_and_equal_values_are_one() {
+        let secrets = [r#"{"Z":"z","B":"1"}"#, r#"{"A":"a","B":1}"#, r#"{"B":"1","C":{"x":[]}}"#].map(Some);
+        let wanted =
+            ["A=a:string; from kv/1", "B=1:string; from kv/0, kv/1 and kv/2", "C={\"x\":[]}:object; from kv/2"];
+        let wanted = [&wanted[..], &["Z=z:string; from kv/0"]].concat();
+        assert_eq!(
+            collected_of(&secrets, &Rules::default()),
+            (wanted.into_iter().map(str::to_owned).collect(), String::new())
+        );
     }
 
     #[test]
-    fn names_that_do_not_fit_into_a_message_are_counted_and_long_ones_are_cut() {
-        let denied = |name| Problem::Denied { name, kind: "string" };
-        let mut problems: Vec<_> = (0..1003).map(|n| Problem::Nul(format!("N{n}"))).collect();
-        problems.extend((0..1003).map(|n| denied(format!("{n}{}", "X".repeat(1 << 16)))));
-        problems.push(Problem::Conflict("C".into()));
-        let said = sentences(&problems);
-        assert!(said[0].ends_with(", N150 and 852 more (no variable can hold one; encode the value)"), "{}", said[0]);
-        assert!(said[1].contains(&format!("denied: 0{}…, 1XX", "X".repeat(99))), "{}", said[1]);
-        assert!(said[1].contains("… and 996 more (rename the key"), "{}", said[1]);
-        assert!(said[2].starts_with("already in the environment: C (") && said.join("; ").len() < 3000, "{said:?}");
-        let long = Problem::Nul("é".repeat(1 << 16));
-        assert!(sentences(&[long])[0].starts_with(&format!("a NUL byte in: {}… (", "é".repeat(100))));
+    fn different_values_are_told_with_all_who_give_the_variable_and_with_no_value() {
+        let secrets = [r#"{"A":"one","B":"x","C":"c"}"#, r#"{"B":"x ","A":"two"}"#, r#"{"A":"one"}"#].map(Some);
+        let rules = Rules { required: vec!["A".into(), "C".into()], ..Rules::default() };
+        let said = "different values: A of kv/0, kv/1 and kv/2, B of kv/0 and kv/1 (write one value, or take it out of all \
+                    but one)";
+        assert_eq!(collected_of(&secrets, &rules), (vec!["C=c:string; from kv/0".to_owned()], said.to_owned()));
     }
 
     #[test]
-    fn missing_keys_alone_are_told_from_bad_data() {
-        let missing = Problem::MissingVariable { name: "A".into(), near: None };
-        assert!(only_missing(&[missing.clone(), Problem::MissingKey { name: "a".into(), near: None }]));
-        let left_out = Problem::LeftOut { name: "A".into(), kind: "string" };
-        assert!(only_missing(&[missing.clone(), left_out]));
-        assert!(!only_missing(&[missing, Problem::Nul("B".into())]));
+    fn keys_and_new_names_are_for_all_secrets_and_a_key_is_missing_where_none_has_it() {
+        let secrets = [r#"{"db.url":"u","only0":"0","rest":"x"}"#, r#"{"db.url":"v","only1":"1"}"#].map(Some);
+        let rules = |keys: &[(&str, &str)], required: &[&str]| Rules {
+            keys: Some(select(keys)),
+            required: required.iter().map(|it| (*it).to_owned()).collect(),
+            allowed: Vec::new(),
+        };
+        let found = collected_of(&secrets, &rules(&[("only1", "X"), ("only0", "Y")], &["X", "Y"]));
+        assert_eq!(
+            found,
+            (["X=1:string; from kv/1", "Y=0:string; from kv/0"].map(str::to_owned).to_vec(), String::new())
+        );
+        let (variables, problems) =
+            collected_of(&secrets, &rules(&[("db.url", "URL"), ("only2", "Z")], &["rest", "URL", "NONE"]));
+        assert_eq!(variables, Vec::<String>::new());
+        assert_eq!(
+            problems,
+            "different values: URL of kv/0 and kv/1 (write one value, or take it out of all but one); \
+             missing key: only2 (did you mean only0?) (add it to the secret, or take it out of VAULT_KEYS); \
+             left out by VAULT_KEYS: rest (add it to VAULT_KEYS, or take it out of VAULT_REQUIRED_KEYS); \
+             missing: NONE (add it to the secret, or take it out of VAULT_REQUIRED_KEYS)"
+        );
+    }
+
+    #[test]
+    fn of_several_secrets_each_problem_names_the_one_that_has_it() {
+        let secrets = [
+            Some(r#"{"LD_PRELOAD":"x","a=b":"x"}"#),
+            Some(r#"{"LD_PRELOAD":"x","N":"\u0000","A":"a"}"#),
+            Some("data.data.K"),
+        ];
+        let rules = Rules { required: vec!["GONE".into()], ..Rules::default() };
+        // What is missing may be in the one that cannot be read.
+        assert_eq!(
+            collected_of(&secrets, &rules),
+            (
+                vec!["A=a:string; from kv/1".to_owned()],
+                "denied: LD_PRELOAD of kv/0, LD_PRELOAD of kv/1 (rename the key, or permit it with VAULT_ALLOW_NAMES); \
+                 no name for a variable: \"a=b\" of kv/0 (rename the key, or leave it out with VAULT_KEYS); \
+                 a NUL byte in: N of kv/1 (no variable can hold one; encode the value); \
+                 duplicate key: data.data.K of kv/2 (write the secret again with one of the two)"
+                    .to_owned()
+            )
+        );
+        let unread = [Some(r#"{"A":"a"}"#), None];
+        assert_eq!(collected_of(&unread, &rules), (vec!["A=a:string; from kv/0".to_owned()], String::new()));
     }
 }

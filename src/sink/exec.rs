@@ -95,7 +95,7 @@ impl Command {
             }
             match CString::new(entry.as_slice()) {
                 Ok(entry) => entries.push(Zeroizing::new(entry)),
-                Err(_) => problems.push(Problem::Nul(variable.name.clone())),
+                Err(_) => problems.push(Problem::Nul { name: variable.name.clone(), place: None }),
             }
         }
         let (bytes, limit) = (self.size(&entries), size_limit());
@@ -144,6 +144,7 @@ mod tests {
             name: (*name).into(),
             kind: "string",
             value: Secret::new(*value),
+            places: Vec::new(),
         };
         pairs.iter().map(variable).collect()
     }

@@ -47,7 +47,7 @@ impl Sink {
     pub fn payload(
         self,
         environ: Environ,
-        withheld: fn(&[u8], &[u8]) -> bool,
+        withheld: impl Fn(&[u8], &[u8]) -> bool,
         variables: &[Variable],
         on_conflict: OnConflict,
     ) -> Result<Payload, Vec<Problem>> {

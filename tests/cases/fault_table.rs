@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, limits, names, patience, readiness, refusals, seccomp,
-    signals, tls, tls_certificates, tls_clients, tls_files, values, wire,
+    addresses, credentials, env_file_faults, exec, faults, limits, names, paths, patience, readiness, refusals,
+    seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -15,12 +15,15 @@ const TABLES: &[&[Fault]] = &[
     limits::FAULTS,
     names::FAULTS,
     addresses::FAULTS,
+    unix_sockets::FAULTS,
     tls::FAULTS,
     tls::FAULTS_ON_BOTH,
     tls_certificates::FAULTS_ON_BOTH,
     tls_clients::FAULTS,
     tls_clients::FAULTS_ON_BOTH,
     tls_files::FAULTS,
+    paths::FAULTS,
+    paths::FAULTS_ON_BOTH,
     patience::FAULTS,
     readiness::FAULTS,
     readiness::FAULTS_ON_BOTH,

@@ -7,7 +7,18 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::outcome::Outcome;
 
 /// Settings that are taken out of the application's environment.
-const TAKEN_OUT: [&str; 4] = ["VAULT_TOKEN", "BAO_TOKEN", "VAULT_SECRET_ID", "BAO_SECRET_ID"];
+const TAKEN_OUT: [&str; 10] = [
+    "VAULT_TOKEN",
+    "BAO_TOKEN",
+    "VAULT_APPROLE_ROLE_ID",
+    "BAO_APPROLE_ROLE_ID",
+    "VAULT_APPROLE_SECRET_ID",
+    "BAO_APPROLE_SECRET_ID",
+    "VAULT_SECRET_ID",
+    "BAO_SECRET_ID",
+    "VAULT_JWT",
+    "BAO_JWT",
+];
 
 /// An expected outcome. In texts, `{any}` stands for anything within a line; other placeholders as in the
 /// scenario.

@@ -123,8 +123,13 @@ impl<'a> Scenario<'a> {
     }
 
     /// Writes a version of the secret.
-    pub(crate) fn secret(mut self, data: &Value) -> Self {
-        self.server().write_secret(&self.namespace, "kv", &self.path(), data);
+    pub(crate) fn secret(self, data: &Value) -> Self {
+        self.secret_at("app", data)
+    }
+
+    /// Writes a version of another secret that the scenario's policy allows: `{name}/NAME`.
+    pub(crate) fn secret_at(mut self, name: &str, data: &Value) -> Self {
+        self.server().write_secret(&self.namespace, "kv", &format!("{}/{name}", self.name), data);
         let texts = data.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
         // Shorter ones are in every line by accident.
         self.secrets.extend(texts.filter(|text| text.len() >= 6).map(str::to_owned));

@@ -16,10 +16,18 @@ use super::scenario::Scenario;
 type Setting = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const SETTINGS: &[Setting] = &[
-    ("VAULT_ADDR", &["  ", "http://127.0.0.1:1"], &["vault:8200", "https://u:p@vault", "unix:///run/vault"]),
+    (
+        "VAULT_ADDR",
+        &["  ", "http://127.0.0.1:1", "unix:///nowhere/vault"],
+        &["vault:8200", "https://u:p@vault", "unix://x"],
+    ),
     ("VAULT_REQUIRED", &["true", "false"], &["yes"]),
     ("VAULT_ROLE", &["other"], &["", "../x"]),
-    ("VAULT_PATH", &["/shop/app/", "data/shop/app", "shop/none"], &["", "../x"]),
+    (
+        "VAULT_PATH",
+        &["/shop/app/", "data/shop/app", "shop/none", "shop/app,shop/none", "shop/none, shop/app"],
+        &["", "../x", "shop/app,,shop/none", "shop/app,/shop/app/"],
+    ),
     ("VAULT_MOUNT_POINT", &["kv", "nowhere", "kv/data"], &["a/../b"]),
     ("VAULT_SECRET_VERSION", &["latest", "7"], &["0", "x"]),
     ("VAULT_KEYS", &["A", "A:RENAMED,B", "NONE", "A:CLASSPATH", "A:a b"], &["A:", "A;B", "A:X,B:X"]),

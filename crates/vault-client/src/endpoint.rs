@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{AskedIn, Effort, VaultError};
-use crate::fault::{Fault, Retry, Unreachable, What};
+use crate::fault::{Fault, Retry, Unreachable, Way, What};
 use crate::http::{Answer, Http, Method, Request};
 use crate::json::{Json, Malformed, Object};
 use crate::judge::{self, Asked};
@@ -42,6 +42,8 @@ struct Server {
     address: String,
     at: String,
     granted: Granted,
+    /// Whether the connection is in TLS, or does not leave this machine.
+    is_private: bool,
 }
 
 impl Endpoint {
@@ -59,8 +61,9 @@ impl Endpoint {
     fn with(http: Http, options: &Options, limits: Limits, cancel: Cancel, observer: Arc<dyn Observer>) -> Self {
         let address = options.address.to_string();
         let at = shown(&address);
+        let is_private = options.address.is_https() || options.address.is_loopback();
         let granted = Granted::default();
-        let server = Server { http, scrubber: Scrubber::default(), observer, address, at, granted };
+        let server = Server { http, scrubber: Scrubber::default(), observer, address, at, granted, is_private };
         let namespace = options.namespace.as_deref().map(Into::into);
         let auth_namespace = options.auth_namespace.as_deref().map(Into::into);
         let waits_until = after(Instant::now(), limits.wait);
@@ -245,6 +248,15 @@ impl Endpoint {
 
     /// Sends `request` and returns the answer if its status is 200 or 204, else what that comes to.
     pub(crate) fn ask(&self, step: &Step, request: &Request, call: &Call) -> Result<Answer, Fault> {
+        let answer = self.send(step, request, call)?;
+        match answer.status {
+            200 | 204 => Ok(answer),
+            _ => Err(self.refusal(step, request, &answer)),
+        }
+    }
+
+    /// Sends `request` and returns the answer whatever its status is, or what it comes to that there is none.
+    pub(crate) fn send(&self, step: &Step, request: &Request, call: &Call) -> Result<Answer, Fault> {
         let request = self.addressed(step, request);
         let token = request.token.map(Secret::expose);
         for (what, value) in [("namespace", request.namespace), ("correlation", request.correlation), ("token", token)]
@@ -254,27 +266,37 @@ impl Endpoint {
                 return Err(What::NoHeader(what).into());
             }
         }
-        let answer = self.server.http.call(&request, call, self.has_its_own_lane).map_err(|none| {
+        self.server.http.call(&request, call, self.has_its_own_lane).map_err(|none| {
             if let Some(failed) = none.tls() {
                 self.note(&Event::Tls(&self.scrubber().clean(&[failed.error.to_string()])));
             }
             let fault = judge::of_transport(&none, self.scrubber());
             if none.sent { outcome_unknown(step, request.method, fault) } else { fault }
-        })?;
-        match answer.status {
-            200 | 204 => Ok(answer),
-            _ => {
-                let said = answer.document().ok();
-                if let (Step::Read { .. }, Some(said)) = (step, &said) {
-                    learn(said, self.scrubber());
-                }
-                let fault = judge::of_status(&self.asked(step, &request), &answer);
-                // A proxy that got no answer says nothing of what the server has done.
-                let unknown = matches!(answer.status, 408 | 502 | 504);
-                let fault = if unknown { outcome_unknown(step, request.method, fault) } else { fault };
-                Err(Fault { request_id: said.as_ref().and_then(request_id), ..fault })
-            }
+        })
+    }
+
+    /// What `answer` to `request` comes to, whose status is not the one wanted.
+    pub(crate) fn refusal(&self, step: &Step, request: &Request, answer: &Answer) -> Fault {
+        let said = answer.document().ok();
+        if let (Step::Read { .. }, Some(said)) = (step, &said) {
+            learn(said, self.scrubber());
         }
+        let fault = judge::of_status(&self.asked(step, request), answer);
+        // A proxy that got no answer says nothing of what the server has done.
+        let unknown = matches!(answer.status, 408 | 502 | 504);
+        let fault = if unknown { outcome_unknown(step, request.method, fault) } else { fault };
+        Fault { request_id: said.as_ref().and_then(request_id), ..fault }
+    }
+
+    /// The namespace of a login that is sent along with a request for a secret, where it is another.
+    pub(crate) fn auth_namespace_beside(&self) -> Option<&str> {
+        let is_other = self.auth_namespace != self.namespace;
+        is_other.then(|| self.auth_namespace.as_deref().unwrap_or("root"))
+    }
+
+    /// Whether nobody in between can read along.
+    pub(crate) fn is_private(&self) -> bool {
+        self.server.is_private
     }
 
     /// The same server, whose requests find a connection where all others are in use.
@@ -320,7 +342,7 @@ impl Endpoint {
     pub(crate) fn ended(&self, step: &Step, ended: Ended) -> VaultError {
         let what = match ended {
             Ended::Cancelled => return self.failed(step, GivenUp::Cancelled),
-            Ended::Deadline => What::Unreachable { why: Unreachable::NoTokenInTime, through_proxy: false },
+            Ended::Deadline => What::Unreachable { why: Unreachable::NoTokenInTime, way: Way::Network },
             Ended::Refused(refused) => What::Forbidden(refused),
         };
         VaultError::new(self.at(), step.clone(), what.into(), Effort::default())

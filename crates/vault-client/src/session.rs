@@ -1,5 +1,6 @@
 //! Tokens: a session owns one, and revokes it at its end if a login made it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,16 @@ pub struct Session {
     pub info: TokenInfo,
     /// `None` as long as a revoke is owed.
     revoked: Mutex<Option<Revoked>>,
+    uses: Uses,
+}
+
+/// How often a token can be used.
+#[derive(Default)]
+struct Uses {
+    /// `None`: as often as one likes, or it is not known.
+    limit: Option<u64>,
+    /// How many answers to reads it has got.
+    spent: AtomicU64,
 }
 
 impl Session {
@@ -59,7 +70,7 @@ impl Session {
 
     fn of(endpoint: &Endpoint, token: Option<Arc<Secret>>, token_of: TokenOf, revoked: Option<Revoked>) -> Self {
         let (endpoint, info, revoked) = (endpoint.clone(), TokenInfo::default(), Mutex::new(revoked));
-        Self { endpoint, token, token_of, index: None, info, revoked }
+        Self { endpoint, token, token_of, index: None, info, revoked, uses: Uses::default() }
     }
 
     /// The session that `answer` to the `request` of a login opens, which was sent at `sent` in time since boot. Its token is
@@ -108,7 +119,8 @@ impl Session {
         } else if auth.number("num_uses")? == 1 {
             session.leave(Kept::OneUse);
         }
-        session.info = TokenInfo::of_auth(&auth, sent, endpoint.scrubber())?;
+        session.uses.limit = Some(auth.number("num_uses")?).filter(|uses| *uses > 0);
+        session.info = TokenInfo::of_auth(&auth, sent, session.endpoint.scrubber())?;
         Ok(Some(session))
     }
 
@@ -150,6 +162,10 @@ impl Session {
             }
             return revoked;
         }
+        if self.uses.limit.is_some_and(|uses| uses <= self.uses.spent.load(Ordering::Relaxed)) {
+            self.leave(Kept::Spent);
+            return self.revoke();
+        }
         let revoked = match self.revoke_self() {
             Ok(()) => Revoked::Yes,
             Err(fault) => {
@@ -181,6 +197,16 @@ impl Session {
     /// Whether the token is of an earlier start, or left for the next one.
     pub fn is_cached(&self) -> bool {
         self.revoked() == Some(Revoked::No(Kept::Cached))
+    }
+
+    /// How many uses the login gave the token; `None` where they are not limited, or it is not known.
+    pub fn uses(&self) -> Option<u64> {
+        self.uses.limit
+    }
+
+    /// Notes that a read got an answer, which has cost the token a use.
+    pub(crate) fn has_read(&self) {
+        self.uses.spent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whose the token is.

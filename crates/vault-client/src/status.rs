@@ -6,7 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::error::VaultError;
 use crate::fault::{Fault, Retry, What};
 use crate::http::{Answer, Request};
-use crate::json;
+use crate::json::{self, Object};
 use crate::judge::{self, Asked};
 use crate::step::Step;
 
@@ -36,6 +36,25 @@ impl Endpoint {
 }
 
 impl Endpoint {
+    /// As [`Endpoint::status`], and whether the server is known to take a login along with a read: it is `OpenBao`, from
+    /// 2.4 on. HashiCorp's servers say of themselves what edition they are, in `enterprise`; `OpenBao` does not.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Endpoint::status`].
+    pub fn status_for_inline(&self) -> Result<bool, VaultError> {
+        // In every state with 200.
+        let path = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&drsecondarycode=200";
+        let request = Request::get(path);
+        let judged = self.step(&Step::Status, |call| {
+            let answer = self.ask(&Step::Status, &request, call)?;
+            // What it does not say is asked for below.
+            Ok(answer.document().ok().and_then(|said| inline_by(&said)))
+        })?;
+        // A server that is not ready is told in full.
+        judged.map_or_else(|| self.status().map(|_| false), Ok)
+    }
+
     /// Whether the server says of itself that it is no enterprise edition. HashiCorp's Community edition has the root
     /// namespace alone and takes no notice of another; `OpenBao` has namespaces and says nothing of editions.
     /// [`GET sys/health`](https://developer.hashicorp.com/vault/api-docs/system/health), whose status is another in each
@@ -46,6 +65,18 @@ impl Endpoint {
         said.is_some_and(|said| said.bool("enterprise") == Ok(false))
     }
 }
+
+/// Whether a server in this state of health takes a login along with a read; `None` where it is not ready, or does not say.
+fn inline_by(said: &Object) -> Option<bool> {
+    let is_ready = said.bool("initialized").ok()? && !said.bool("sealed").ok()?;
+    let version = said.string("version").ok()?;
+    let mut numbers = version.split(['.', '-', '+']).map(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().flatten().unwrap_or(0), numbers.next().flatten().unwrap_or(0));
+    is_ready.then(|| said.get("enterprise").is_none() && version >= INLINE_SINCE)
+}
+
+/// The version of `OpenBao` that inline authentication came with.
+const INLINE_SINCE: (u32, u32) = (2, 4);
 
 fn judge(asked: &Asked, answer: &Answer) -> Result<String, Fault> {
     let broken = |fault: json::Malformed| judge::of_body(asked, answer, &fault);

@@ -161,6 +161,8 @@ pub enum Kept {
     Batch,
     /// The read is its only use.
     OneUse,
+    /// The reads were all of its uses.
+    Spent,
     /// The revoke failed.
     Failed,
     /// The revoke is under way.
@@ -189,6 +191,7 @@ impl Kept {
             Self::Wanted => "it is to be kept",
             Self::Batch => "a batch token cannot be",
             Self::OneUse => "the read is its only use",
+            Self::Spent => "the reads were all of its uses",
             Self::Failed => "the revoke failed",
             Self::UnderWay => "the revoke is under way",
             Self::Replaced => "a login has replaced it",

@@ -19,6 +19,7 @@
 //! - [`tap`]: hands everything on and remembers what the client said; a CONNECT proxy too.
 //! - [`chaos`]: cuts, delays, forges and refuses what passes through it, at random.
 //! - [`tls_front`]: TLS in front of a server that has none.
+//! - [`unix_front`]: a unix socket in front of one.
 //!
 //! Browsers, for logins that ask for one:
 //!
@@ -57,6 +58,7 @@ pub mod server;
 pub mod tally;
 pub mod tap;
 pub mod tls_front;
+pub mod unix_front;
 pub mod unshare;
 
 mod clock;

@@ -18,6 +18,9 @@ use crate::certs::Tls;
 use crate::folders::{scratch, tools};
 use crate::parts::is_ci;
 
+/// The name of its unix socket; it is made in the server's folder, where it runs.
+const SOCKET: &str = "openbao.sock";
+
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server; dropping it kills it.
@@ -60,7 +63,7 @@ pub fn program() -> Option<&'static PathBuf> {
 }
 
 impl OpenBao {
-    /// Starts an uninitialised server: plain HTTP, and one listener for each of `tls`. `None` when it is
+    /// Starts an uninitialised server: plain HTTP, a unix socket, and one listener for each of `tls`. `None` when it is
     /// not installed.
     pub fn start(name: &str, storage: Storage, tls: &[Tls]) -> Option<Self> {
         program()?;
@@ -101,6 +104,11 @@ impl OpenBao {
     /// The URL of the TLS listener with this index.
     pub fn tls_addr(&self, index: usize) -> String {
         format!("https://{}:{}", self.storage.host(), self.ports[1 + index])
+    }
+
+    /// Its unix socket. The path can be longer than a connect takes: a link to it is not.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(SOCKET)
     }
 
     /// The answers in the audit log whose line holds `name`. A line is written before its answer is sent.
@@ -162,6 +170,8 @@ fn configure(folder: &Path, storage: Storage, ports: &[u16], tls: &[Tls]) -> Str
             writeln!(text, "cluster_addr = \"http://{cluster}\"\nstorage \"raft\" {{\n  {node}\n}}")
         }
     };
+    // https://openbao.org/docs/configuration/listener/unix/
+    let _ = writeln!(text, "listener \"unix\" {{\n  address = \"{SOCKET}\"\n}}");
     let _ = writeln!(text, "audit \"file\" \"f\" {{\n  options = {{ {options} }}\n}}");
     let mut listener = |port: u16, settings: &str| {
         // The default would not take a secret of ten thousand keys.

@@ -28,6 +28,7 @@ use crate::support::seccomp::{self, Denied};
 pub(super) type Told = (i32, String);
 
 pub(super) const ADDR: &str = "https://vault.vault.svc:8200";
+const SOCKET: &str = "unix:///run/vault/agent.sock";
 pub(super) const JWT_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// Each line that this run said.
@@ -38,8 +39,10 @@ fn told(outcome: &Outcome) -> Vec<Told> {
 /// The text in the names of the example.
 fn example(scenario: &Scenario, text: &str) -> String {
     let file = |name: &str| scenario.file(name).display().to_string();
+    let addr = scenario.expand("{addr}");
+    let known_as = if addr.starts_with("unix:") { SOCKET } else { ADDR };
     let names = [
-        (scenario.expand("{addr}"), ADDR),
+        (addr, known_as),
         (scenario.path(), "shop/prod"),
         (scenario.name.clone(), "shop"),
         (file("jwt"), JWT_FILE),
@@ -80,6 +83,11 @@ fn shop(server: &Server) -> Scenario<'_> {
     with(server, &json!({"DATABASE_URL": "postgres://db/shop", "API_KEY": "a-secret-key"}))
 }
 
+/// The same, with a second path that holds this.
+fn with_shared<'a>(server: &'a Server, shared: &Value) -> Scenario<'a> {
+    shop(server).secret_at("shared", shared).env("VAULT_PATH", "{path},{name}/shared")
+}
+
 /// Lets the role read this instead.
 fn allowed<'a>(server: &Server, scenario: Scenario<'a>, path: &str) -> Scenario<'a> {
     let policy = format!("path \"{path}\" {{ capabilities = [\"read\"] }}");
@@ -99,6 +107,8 @@ type Make = fn(&Server) -> Scenario<'_>;
 /// The secret, and how it is asked for.
 const SECRETS: &[Make] = &[
     shop,
+    |server| with_shared(server, &json!({"LOG_TOPIC": "shop"})),
+    |server| with_shared(server, &json!({"API_KEY": "another-secret-key"})),
     |server| with(server, &json!({"DATABASE_URL": "a", "LD_PRELOAD": "b", "db=host": "c"})),
     |server| with(server, &json!({"API_KEY": "a\0b"})),
     |server| with(server, &json!({"DATABASE_URL": "x".repeat(200_000)})),
@@ -319,6 +329,7 @@ fn unreachable() -> Vec<Told> {
             .env("VAULT_RETRY_DELAY", "10s")
             .env("VAULT_STARTUP_TIMEOUT", "1s")),
         run(&nobody(&silent).env("VAULT_WAIT", "1s")),
+        run(&at(&silent).at("unix:///nowhere/agent.sock")),
     ]
     .concat()
 }
@@ -370,6 +381,9 @@ fn settings() -> Vec<Told> {
         run(&at("VAULT_PATH", "shop/prod")),
         run(&Scenario::offline().env("VAULT_REQUIRED_KEYS", "DATABASE_URL,API_KEY")),
         run(&at("VAULT_PATH", "shop/prod#DATABASE_URL").env("VAULT_TOKEN", "hvs.not-looked-at")),
+        run(&at("VAULT_PATH", "shop/prod,,shop/prod")
+            .env("VAULT_TOKEN", "hvs.not-looked-at")
+            .env("VAULT_SECRET_VERSION", "3")),
         run(&at("VAULT_KEYS", "DATABASE_URL;API_KEY")
             .env("VAULT_PATH", "shop/prod")
             .env("VAULT_TOKEN", "hvs.not-looked-at")),

@@ -40,7 +40,10 @@ const OTHERS: &[(&str, &[&str])] = &[
     ),
     ("the official clients', without effect here", &["VAULT_AGENT_ADDR", "VAULT_HTTP_PROXY"]),
     ("misspelt, to show what is said of it", &["VAULT_PTH"]),
-    ("taken out of the application's environment though nothing reads it", &["VAULT_SECRET_ID", "BAO_SECRET_ID"]),
+    (
+        "taken out of the application's environment though nothing reads them",
+        &["VAULT_APPROLE_ROLE_ID", "VAULT_APPROLE_SECRET_ID", "VAULT_SECRET_ID", "VAULT_JWT", "BAO_ROLE_ID"],
+    ),
 ];
 
 /// Documents that speak of the library too, which has settings that the program has not.

@@ -61,8 +61,8 @@ pub enum What {
     Unreachable {
         /// Why not.
         why: Unreachable,
-        /// Whether a proxy stands in between, which is nearer than the server.
-        through_proxy: bool,
+        /// What leads to the server.
+        way: Way,
     },
     /// The answer was there, and the limit was over before all of it was read.
     Unread {
@@ -110,6 +110,11 @@ pub enum What {
         /// Whether a control group has each request approved first.
         /// [Control groups](https://developer.hashicorp.com/vault/docs/enterprise/control-groups)
         control_group: bool,
+    },
+    /// The server does not take a login along with a read, or cannot serve this role so.
+    NotInline {
+        /// The status that says so.
+        status: u16,
     },
     /// The wrapping token is used up, expired or unknown.
     SpentWrapping,
@@ -201,6 +206,18 @@ pub enum Shape {
     NoObject,
 }
 
+/// What leads to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Way {
+    /// The network, without a proxy.
+    Network,
+    /// A proxy, which is nearer than the server.
+    Proxy,
+    /// A unix socket on this machine.
+    Socket,
+}
+
 /// Why there is no complete answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -221,6 +238,8 @@ pub enum Unreachable {
     },
     /// Something here forbids the connection.
     NotPermitted,
+    /// No file is at the unix socket's path.
+    NoSocket,
     /// Nothing listens there.
     ConnectionRefused,
     /// The peer ended the connection.
@@ -389,6 +408,7 @@ impl What {
             | Self::DeadAgain => ErrorKind::Denied,
             Self::NoMount { .. }
             | Self::NoVersion
+            | Self::NotInline { .. }
             | Self::Version1
             | Self::StoredInVersion1
             | Self::Mount(_)

@@ -70,6 +70,9 @@ impl fmt::Display for What {
             Self::Answered(answered) => answered.fmt(f),
             Self::WithoutToken => f.write_str("answered without a token, as one that needs MFA is"),
             Self::Wrapped { .. } => f.write_str("answered with a wrapped token instead"),
+            Self::NotInline { status } => {
+                write!(f, "the server does not take it along with the read (answered with {status})")
+            }
             Self::SpentWrapping => f.write_str("the wrapping token is used up, expired or unknown to the server"),
             Self::OtherWrapping { wanted, path } => {
                 write!(f, "the wrapping token holds no {}: it was made by {path}", wanted.words())
@@ -107,6 +110,7 @@ impl fmt::Display for Unreachable {
             Self::Late { limit, length } => late(*limit, *length, f),
             Self::Unresolved { host, reason } => write!(f, "{host} does not resolve ({reason})"),
             Self::NotPermitted => f.write_str("connecting is not permitted"),
+            Self::NoSocket => f.write_str("no such socket"),
             Self::ConnectionRefused => f.write_str("connection refused"),
             Self::ConnectionReset => f.write_str("connection reset"),
             Self::CutShort => f.write_str("the connection was closed before the answer was complete"),

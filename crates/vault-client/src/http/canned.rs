@@ -1,11 +1,7 @@
 //! Connections that are no sockets: each gives the same answer, whatever is asked of it.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
 /// Opens connections that give these bytes and then end.
@@ -54,17 +50,5 @@ impl Transport for Connection {
 
     fn is_tls(&self) -> bool {
         self.tls
-    }
-}
-
-/// Finds an address for every name; nothing connects to it.
-#[derive(Debug)]
-pub struct Nowhere;
-
-impl Resolver for Nowhere {
-    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut addresses = self.empty();
-        addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        Ok(addresses)
     }
 }

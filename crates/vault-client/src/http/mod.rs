@@ -1,31 +1,34 @@
 //! One request and its answer: the only place that talks to `ureq`.
 
+mod agent;
 #[cfg(any(test, feature = "canned"))]
 mod canned;
+mod inline;
 mod lane;
 pub mod path;
 mod resolver;
 pub mod tls;
 mod transport;
+mod unix;
 
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ureq::config::Config;
 use ureq::http::header::{self, HeaderName};
 use ureq::http::{self, Response};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, SendBody};
 use zeroize::Zeroizing;
 
+use crate::fault::Way;
 use crate::json::{self, Bytes, Object};
 use crate::options::{Options, Tls};
 use crate::secret::Secret;
 use crate::text::{self, Foreign};
 use crate::time::{Call, Limit};
-use lane::{Lane, Lanes, Slot};
+pub use inline::InlineLogin;
+use lane::Lanes;
 pub use resolver::Unresolved;
 use tls::client;
 
@@ -35,11 +38,11 @@ const MAX_BODY: u64 = 8 << 20;
 /// The room for an answer that does not say how long it is.
 const FIRST_ROOM: usize = 4 << 10;
 
-/// Longer headers are refused.
-const MAX_HEADER: usize = 16 << 10;
-
 /// Where a server says how far its state has come.
 const INDEX: HeaderName = HeaderName::from_static("x-vault-index");
+
+/// Where a server says that a login which came along was refused.
+const INLINE_FAILED: HeaderName = HeaderName::from_static("x-vault-inline-auth-failed");
 
 /// Talks to one server.
 pub struct Http {
@@ -48,7 +51,7 @@ pub struct Http {
     tls: Arc<Mutex<(Tls, client::Client)>>,
     base: String,
     host: String,
-    through_proxy: bool,
+    way: Way,
 }
 
 /// What a request does.
@@ -74,12 +77,23 @@ pub struct Request<'a> {
     pub index: Option<&'a str>,
     /// What the server's audit log can join it to the caller's own by.
     pub correlation: Option<&'a str>,
+    /// A login that is sent along.
+    pub inline: Option<&'a InlineLogin>,
 }
 
 impl<'a> Request<'a> {
     /// A GET of `path` in the root namespace, without a token.
     pub fn get(path: &'a str) -> Self {
-        Self { method: Method::Get, path, token: None, body: &[], namespace: None, index: None, correlation: None }
+        Self {
+            method: Method::Get,
+            path,
+            token: None,
+            body: &[],
+            namespace: None,
+            index: None,
+            correlation: None,
+            inline: None,
+        }
     }
 
     /// A DELETE of `path` in the root namespace, without a token.
@@ -103,6 +117,8 @@ pub struct Answer {
     /// How far the cluster's state has come, where the server says so. What is no index is left out: sent back, it could
     /// only spoil a request.
     pub index: Option<String>,
+    /// Whether a login that was sent along was refused, as far as the server says so.
+    pub inline_failed: bool,
     /// The body ended with the connection: a cut is not told from its end.
     pub ends_with_connection: bool,
     /// The call that it is the answer to; its time limit holds for reading it too.
@@ -138,6 +154,7 @@ impl Answer {
             location: Foreign::default(),
             retry_after: None,
             index: None,
+            inline_failed: false,
             ends_with_connection: false,
             call: Call { limit: Limit::Request, length: minute, ..call },
         }
@@ -150,8 +167,8 @@ pub struct NoAnswer {
     pub limit: Limit,
     /// How long that is in all.
     pub length: Duration,
-    /// Whether it went through a proxy, which is nearer than Vault and suspected first.
-    pub through_proxy: bool,
+    /// What leads to the server.
+    pub way: Way,
     /// Whether a part of the request was on its way, so that the server may have done what it asks for.
     pub sent: bool,
 }
@@ -183,14 +200,18 @@ impl std::error::Error for Encoded {}
 impl Http {
     /// Prepares the connections; nothing is sent.
     pub fn new(options: &Options) -> Self {
-        let config = agent_config(options);
+        let config = agent::config(options);
         let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
+        if let Some(path) = options.address.socket() {
+            let path = path.to_owned();
+            return Self::with(Lanes::new(options.lanes, move || agent::socket_lane(&config, &path)), tls, options);
+        }
         let connect_to = options.tls.server_name.is_some().then(|| options.address.host().to_owned());
         let names = Arc::new(resolver::Names::default());
         let current = Arc::clone(&tls);
         let lane = move || {
             let tls = current.lock().unwrap_or_else(PoisonError::into_inner).1.for_lane();
-            lane(&config, tls, &names, connect_to.as_deref())
+            agent::lane(&config, tls, &names, connect_to.as_deref())
         };
         Self::with(Lanes::new(options.lanes, lane), tls, options)
     }
@@ -198,24 +219,23 @@ impl Http {
     /// The same, with each connection giving `answer` and nothing sent anywhere.
     #[cfg(any(test, feature = "canned"))]
     pub fn canned(options: &Options, answer: &[u8]) -> Self {
-        let (config, answer): (_, Arc<[u8]>) = (agent_config(options), answer.into());
+        let (config, answer): (_, Arc<[u8]>) = (agent::config(options), answer.into());
         let lane = move || {
-            let agent = Agent::with_parts(config.clone(), canned::Canned(Arc::clone(&answer)), canned::Nowhere);
-            Lane { agent, slot: Slot::empty() }
+            let agent = Agent::with_parts(config.clone(), canned::Canned(Arc::clone(&answer)), resolver::Nowhere);
+            lane::Lane { agent, slot: lane::Slot::empty() }
         };
         let tls = Arc::new(Mutex::new((options.tls.clone(), client::Client::new(&options.tls))));
         Self::with(Lanes::new(1, lane), tls, options)
     }
 
     fn with(lanes: Lanes, tls: Arc<Mutex<(Tls, client::Client)>>, options: &Options) -> Self {
-        let server_name = options.tls.server_name.as_deref();
-        Self {
-            lanes,
-            tls,
-            base: server_name.map_or_else(|| options.address.to_string(), |name| options.address.with_host(name)),
-            host: options.address.authority(),
-            through_proxy: options.proxy.is_some(),
-        }
+        let (address, way) = (&options.address, agent::way(options));
+        let base = match options.tls.server_name.as_deref() {
+            _ if way == Way::Socket => format!("http://{}", address.authority()),
+            Some(name) => address.with_host(name),
+            None => address.to_string(),
+        };
+        Self { lanes, tls, base, host: address.authority(), way }
     }
 
     /// Trusts and shows what `tls` says from now on, on new connections; the old ones end where that is something else.
@@ -232,8 +252,8 @@ impl Http {
     /// Sends `request` and reads the answer to its end, so that the connection can be kept; with a lane of its own it waits
     /// for none of the others.
     pub fn call(&self, request: &Request, call: &Call, has_its_own_lane: bool) -> Result<Answer, NoAnswer> {
-        let (limit, length, through_proxy) = (call.limit, call.length, self.through_proxy);
-        let none = |error, sent| NoAnswer { error, limit, length, through_proxy, sent };
+        let (limit, length, way) = (call.limit, call.length, self.way);
+        let none = |error, sent| NoAnswer { error, limit, length, way, sent };
         let lane =
             self.lanes.lend(call, has_its_own_lane).map_err(|ended| none(io::Error::other(ended).into(), false))?;
         self.exchange(&lane.agent, request, call).map_err(|error| none(error, lane.slot.has_sent()))
@@ -277,6 +297,9 @@ impl Http {
                 head.headers_mut().insert(name, value.try_into()?);
             }
         }
+        for (name, value) in request.inline.map_or_else(|| Ok(Vec::new()), InlineLogin::fields)? {
+            head.headers_mut().insert(name, value);
+        }
         Ok(head)
     }
 }
@@ -296,6 +319,7 @@ fn read(mut response: Response<ureq::Body>, call: &Call) -> Result<Answer, ureq:
         location: Foreign::new(text(header::LOCATION)),
         retry_after: retry_after(&text(header::RETRY_AFTER), SystemTime::now()),
         index: Some(text(INDEX)).filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic())),
+        inline_failed: text(INLINE_FAILED) == "true",
         ends_with_connection: !framed && status != 204,
         call: call.clone(),
     };
@@ -337,48 +361,6 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-fn lane(config: &Config, tls: client::Client, names: &Arc<resolver::Names>, connect_to: Option<&str>) -> Lane {
-    let slot = Slot::empty();
-    let connector =
-        ().chain(ConnectProxyConnector::default())
-            .chain(transport::TcpConnector { slot: slot.clone(), names: Arc::clone(names) })
-            .chain(tls::TlsConnector { client: Arc::new(tls), slot: slot.clone() });
-    let connect_to = connect_to.map(str::to_owned);
-    let resolver = resolver::Lookup { slot: slot.clone(), names: Arc::clone(names), connect_to };
-    Lane { agent: Agent::with_parts(config.clone(), connector, resolver), slot }
-}
-
-/// The one place where the HTTP client is set up; what is a default of `ureq` is written out all the same, because a
-/// default may change and none of these may.
-fn agent_config(options: &Options) -> Config {
-    Agent::config_builder()
-        // Headers and the body of an error are needed, and an unread body costs the connection.
-        .http_status_as_error(false)
-        // ureq sends X-Vault-Token on to another host.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .save_redirect_history(false)
-        // Never from the environment.
-        .proxy(options.proxy.as_ref().map(|proxy| proxy.0.clone()))
-        .https_only(false)
-        .no_delay(true)
-        .user_agent(&options.user_agent)
-        .accept("application/json")
-        .accept_encoding("identity")
-        .allow_non_standard_methods(false)
-        .max_response_header_size(MAX_HEADER)
-        // One byte more: a full buffer without a whole header looks like the end of the connection to ureq.
-        .input_buffer_size(MAX_HEADER + 1)
-        .output_buffer_size(16 << 10)
-        .max_idle_connections(1)
-        .max_idle_connections_per_host(1)
-        .max_idle_age(Duration::from_secs(15))
-        // The call's deadline holds for every phase; ureq's own limits would be counted per phase beside it.
-        .timeout_global(None)
-        .timeout_await_100(None)
-        .build()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -157,6 +157,18 @@ impl Resolver for Lookup {
         for address in self.names.find(&(host, port), &self.slot.call())?.into_iter().take(MAX_ADDRESSES) {
             addresses.push(address);
         }
+        Ok(addresses)
+    }
+}
+
+/// Finds an address for every name, for connections that need none: nothing connects to it.
+#[derive(Debug)]
+pub struct Nowhere;
+
+impl Resolver for Nowhere {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut addresses = self.empty();
+        addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         Ok(addresses)
     }
 }

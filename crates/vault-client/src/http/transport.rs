@@ -1,4 +1,4 @@
-//! TCP under `ureq`: sockets that never block, so that each connect, read and write is a wait of [`Call`].
+//! Connections under `ureq`: sockets that never block, so that each connect, read and write is a wait of [`Call`].
 //!
 //! `ureq`'s own transport blocks in the kernel, where a handled signal goes unnoticed and each limit is counted anew.
 //! Here one deadline holds for everything from the first packet to the last, and a signal ends it at once.
@@ -34,7 +34,7 @@ pub struct TcpConnector {
 }
 
 impl<In: Transport> Connector<In> for TcpConnector {
-    type Out = Either<In, Tcp>;
+    type Out = Either<In, Connection>;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
         if let Some(proxied) = chained {
@@ -45,8 +45,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         let addresses = self.names.renewed(&details.addrs, &call);
         let stream = race(&addresses, &call).inspect_err(|_| self.names.forget())?;
         stream.set_nodelay(details.config.no_delay()).map_err(Refused::in_io::<io::Error>("setsockopt"))?;
-        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Tcp { stream, buffers, slot: self.slot.clone(), is_plain: !details.needs_tls() })))
+        Ok(Some(Either::B(Connection::new(stream, details, &self.slot))))
     }
 }
 
@@ -96,7 +95,8 @@ fn start(address: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 /// A connection. `ureq`'s own time limits are not looked at: the deadline of the call is the only one.
-pub struct Tcp {
+pub struct Connection {
+    /// Of TCP, or of a unix socket: the same system calls read and write either.
     stream: TcpStream,
     buffers: LazyBuffers,
     slot: Slot,
@@ -104,7 +104,15 @@ pub struct Tcp {
     is_plain: bool,
 }
 
-impl Transport for Tcp {
+impl Connection {
+    /// One over `stream`, which does not block.
+    pub fn new(stream: TcpStream, details: &ConnectionDetails, slot: &Slot) -> Self {
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Self { stream, buffers, slot: slot.clone(), is_plain: !details.needs_tls() }
+    }
+}
+
+impl Transport for Connection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
@@ -137,7 +145,7 @@ impl Transport for Tcp {
 }
 
 /// The refusal of a call to which a firewall or a network policy says EPERM or EACCES as well; these stay as they are.
-fn no_such_call(call: &'static str, error: io::Error) -> io::Error {
+pub fn no_such_call(call: &'static str, error: io::Error) -> io::Error {
     if error.raw_os_error() == Some(Errno::ENOSYS as i32) { Refused::in_io(call)(error) } else { error }
 }
 
@@ -159,8 +167,8 @@ fn patiently(
     }
 }
 
-impl fmt::Debug for Tcp {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tcp").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Connection").field("stream", &self.stream).finish_non_exhaustive()
     }
 }

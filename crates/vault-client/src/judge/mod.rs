@@ -13,7 +13,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::fault::{Answered, Fault, NotVault, Outline, Retry, Unreachable, What};
+use crate::fault::{Answered, Fault, NotVault, Outline, Retry, Unreachable, Way, What};
 use crate::http::tls::client::Failed;
 use crate::http::{Answer, Encoded, NoAnswer, Unresolved};
 use crate::json;
@@ -21,6 +21,10 @@ use crate::refused::Refused;
 use crate::step::Step;
 use crate::text::{Scrubber, escaped};
 use crate::time::Ended;
+
+/// How a text begins that tells of a login that came along with a read. Some refusals have it and no header.
+/// (`internal/vault/request_handling.go` of `OpenBao`)
+pub const INLINE_FAILED: &str = "failed to perform inline authentication: ";
 
 /// A request, as far as its answer is judged by it.
 #[derive(Clone, Copy)]
@@ -47,7 +51,7 @@ pub fn of_transport(none: &NoAnswer, scrubber: &Scrubber) -> Fault {
 }
 
 fn unreachable(why: Unreachable, none: &NoAnswer) -> Fault {
-    Fault::new(What::Unreachable { why, through_proxy: none.through_proxy }, Retry::Soon)
+    Fault::new(What::Unreachable { why, way: none.way }, Retry::Soon)
 }
 
 fn of_error(error: &ureq::Error, none: &NoAnswer, scrubber: &Scrubber) -> Fault {
@@ -99,6 +103,8 @@ fn of_io(error: &io::Error, none: &NoAnswer, scrubber: &Scrubber) -> Fault {
     }
     let why = match error.kind() {
         io::ErrorKind::PermissionDenied => Unreachable::NotPermitted,
+        // Of all that is waited for, only a unix socket is a file.
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Unreachable::NoSocket,
         io::ErrorKind::ConnectionRefused => Unreachable::ConnectionRefused,
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
             Unreachable::ConnectionReset
@@ -114,7 +120,7 @@ fn of_io(error: &io::Error, none: &NoAnswer, scrubber: &Scrubber) -> Fault {
 pub fn of_body(asked: &Asked, answer: &Answer, fault: &json::Malformed) -> Fault {
     let judged = match fault {
         json::Malformed::Syntax { cut_short: true, .. } if answer.ends_with_connection => {
-            let what = What::Unreachable { why: Unreachable::CutShort, through_proxy: false };
+            let what = What::Unreachable { why: Unreachable::CutShort, way: Way::Network };
             return Fault::new(what, Retry::Soon);
         }
         json::Malformed::Interrupted => {

@@ -1,7 +1,7 @@
 //! What a server says beside a status.
 
-use super::Asked;
 use super::text::{self, Meaning};
+use super::{Asked, INLINE_FAILED};
 use crate::fault::{Answered, Fault, Retry, What, Why};
 use crate::http::Answer;
 use crate::json::Object;
@@ -21,6 +21,8 @@ impl Said {
         // Vault's own errors have this shape; a proxy's have not.
         let document = answer.document().ok().filter(|it| it.get("errors").is_some() || it.get("data").is_some());
         let texts = document.as_ref().map(|it| asked.scrubber.clean(&it.strings("errors"))).unwrap_or_default();
+        // Inline or not, a login is refused in the same words.
+        let texts = texts.strip_prefix(INLINE_FAILED).map(str::to_owned).unwrap_or(texts);
         Self { document, status: answer.status, meaning: text::meaning(answer.status, &texts), texts }
     }
 

@@ -292,27 +292,43 @@ fn a_cause_is_told_of_its_step_or_alone() {
     }
 }
 
-fn no_answer(error: ureq::Error, through_proxy: bool) -> NoAnswer {
-    NoAnswer { error, limit: Limit::Own, length: Duration::ZERO, through_proxy, sent: false }
+fn no_answer(error: ureq::Error, way: Way) -> NoAnswer {
+    NoAnswer { error, limit: Limit::Own, length: Duration::ZERO, way, sent: false }
 }
 
 #[test]
 fn what_this_process_lacks_is_not_the_servers_fault() {
     let none = |errno: Errno| {
         let error = ureq::Error::Io(io::Error::from_raw_os_error(errno as i32));
-        of_transport(&no_answer(error, false), &Scrubber::default()).kind()
+        of_transport(&no_answer(error, Way::Network), &Scrubber::default()).kind()
     };
     assert_eq!([none(Errno::EMFILE), none(Errno::ECONNREFUSED)], [ErrorKind::System, ErrorKind::Unreachable]);
 }
 
 #[test]
-fn what_comes_through_a_proxy_says_so() {
+fn the_way_to_the_server_is_told() {
     let unresolved = || Unresolved { host: "vault".into(), reason: "unknown".into() };
-    for through_proxy in [true, false] {
+    for way in [Way::Network, Way::Proxy, Way::Socket] {
         let error = ureq::Error::Io(io::Error::other(unresolved()));
         let why = Unreachable::Unresolved { host: "vault".into(), reason: "unknown".into() };
-        let fault = of_transport(&no_answer(error, through_proxy), &Scrubber::default());
-        assert_eq!(fault, Fault::new(What::Unreachable { why, through_proxy }, Retry::Soon));
+        let fault = of_transport(&no_answer(error, way), &Scrubber::default());
+        assert_eq!(fault, Fault::new(What::Unreachable { why, way }, Retry::Soon));
+    }
+}
+
+#[test]
+fn a_connect_to_a_unix_socket_fails_for_one_reason_each() {
+    let other = "Protocol wrong type for socket (os error 91)";
+    for (errno, why) in [
+        (Errno::ENOENT, Unreachable::NoSocket),
+        (Errno::ENOTDIR, Unreachable::NoSocket),
+        (Errno::ECONNREFUSED, Unreachable::ConnectionRefused),
+        (Errno::EACCES, Unreachable::NotPermitted),
+        (Errno::EPROTOTYPE, Unreachable::Other(other.into())),
+    ] {
+        let error = ureq::Error::Io(io::Error::from_raw_os_error(errno as i32));
+        let fault = of_transport(&no_answer(error, Way::Socket), &Scrubber::default());
+        assert_eq!(fault, Fault::new(What::Unreachable { why, way: Way::Socket }, Retry::Soon), "{errno}");
     }
 }
 

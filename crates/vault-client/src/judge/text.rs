@@ -99,7 +99,7 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[400, 500], Whole("missing role_id"), Meaning::NoRoleId),
     (&[400], Whole("missing secret_id"), Meaning::NoSecretId),
     (&[400], Whole("invalid role or secret ID"), Meaning::BadSecretId),
-    (&[400], Part("unauthorized by CIDR restrictions on the secret ID"), Meaning::BadSecretId),
+    (&[400], Part("CIDR restrictions on the "), Meaning::BadSecretId),
     // internal/builtin/credential/cert/path_login.go.
     (&[400], Whole("no client certificate found"), Meaning::NoCertificate),
     (&[500], Part("failed to verify client's certificate"), Meaning::BadCertificate),

@@ -4,6 +4,7 @@
 mod body;
 mod data;
 mod explain;
+mod inline;
 mod model;
 mod read;
 
@@ -20,6 +21,7 @@ use crate::step::{Step, TokenOf, Verb};
 use crate::text::shown;
 pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
+pub use inline::Inline;
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
 pub use read::{Location, Version};
 

@@ -56,27 +56,40 @@ impl Session {
         let Location { mount, path, version } = location;
         let (endpoint, token) = (self.endpoint(), self.token_of());
         let step = Step::Read { mount: mount.clone(), path: path.clone(), version: *version, token };
-        let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
-        let url = format!("{}/data/{}{query}", encode(mount), encode(path));
+        let url = read_request(location);
         let request = self.get(&url);
         endpoint.step(&step, |call| {
             let answer = endpoint.ask(&step, &request, call)?;
-            let read = envelope(&answer, endpoint.scrubber());
-            // Of a document that is no JSON object as a whole, no value is known.
-            let unread =
-                read.as_ref().is_err_and(|it| !matches!(it, Malformed::Shape { member, .. } if !member.is_empty()));
-            let judged = match read {
-                // Around the secret it would be the server's fault.
-                Err(Malformed::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
-                    Ok(Version { data: Err(path.join(".")), number: 0, created: None })
-                }
-                read => read.map_err(|fault| endpoint.judge_body(&step, &request, &answer, &fault)),
-            };
-            if unread {
-                endpoint.scrubber().distrust();
-            }
-            judged
+            self.has_read();
+            endpoint.version_in(&step, &request, &answer)
         })
+    }
+}
+
+/// What stands behind `/v1/` in a read of `location`.
+pub(super) fn read_request(Location { mount, path, version }: &Location) -> String {
+    let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
+    format!("{}/data/{}{query}", encode(mount), encode(path))
+}
+
+impl Endpoint {
+    /// The version in `answer` to a read.
+    pub(super) fn version_in(&self, step: &Step, request: &Request, answer: &Answer) -> Result<Version, fault::Fault> {
+        let read = envelope(answer, self.scrubber());
+        // Of a document that is no JSON object as a whole, no value is known.
+        let unread =
+            read.as_ref().is_err_and(|it| !matches!(it, Malformed::Shape { member, .. } if !member.is_empty()));
+        let judged = match read {
+            // Around the secret it would be the server's fault.
+            Err(Malformed::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
+                Ok(Version { data: Err(path.join(".")), number: 0, created: None })
+            }
+            read => read.map_err(|fault| self.judge_body(step, request, answer, &fault)),
+        };
+        if unread {
+            self.scrubber().distrust();
+        }
+        judged
     }
 }
 

@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
 
 use ureq::http::Uri;
 
-/// A base URL: scheme, host, port and an optional path prefix, without a slash at its end.
+use super::socket;
+
+/// A base URL: scheme, host, port and an optional path prefix, without a slash at its end. Or a unix socket on this machine,
+/// `unix:///path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     url: String,
     scheme_end: usize,
     host: String,
     port: Option<u16>,
+    socket: Option<PathBuf>,
 }
 
 impl Address {
@@ -21,7 +26,8 @@ impl Address {
     /// # Errors
     ///
     /// What is wrong with it and what to write instead: no URL, another scheme, user or password, a query or fragment, a port
-    /// that is none, a path that ends with `/v1`, or that has an empty part, `.` or `..`.
+    /// that is none, a path that ends with `/v1`, or that has an empty part, `.` or `..`. Of a unix socket: a path that is
+    /// not absolute, longer than 107 bytes once it is percent-decoded, or with a NUL in it.
     ///
     /// # Examples
     ///
@@ -35,15 +41,21 @@ impl Address {
     ///
     /// let refused = Address::parse("https://shop:password@vault.vault.svc:8200").unwrap_err();
     /// assert_eq!(refused, "a URL with a user name or password; leave them out, they are not used");
+    ///
+    /// let agent = Address::parse("unix:///run/vault/agent%20one.sock")?;
+    /// assert_eq!(agent.socket().and_then(|path| path.to_str()), Some("/run/vault/agent one.sock"));
     /// # Ok::<(), &str>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let text = text.trim_end_matches('/');
-        if text.starts_with("unix:") {
-            return Err("unix sockets are not supported; give an https:// or http:// URL");
+        if let Some((scheme, rest)) = text.split_once(':')
+            && scheme.eq_ignore_ascii_case("unix")
+        {
+            let (socket, url) = (Some(socket::path(rest)?), format!("unix:{}", rest.trim_end_matches('/')));
+            return Ok(Self { url, scheme_end: scheme.len(), host: "localhost".into(), port: None, socket });
         }
+        let text = text.trim_end_matches('/');
         if !text.contains("://") {
-            return Err("not a URL; write https://host:port or http://host:port");
+            return Err("not a URL; write https://host:port, http://host:port or unix:///path");
         }
         if text.contains(['?', '#']) {
             return Err("a URL with a query or fragment; leave out everything from ? or # on");
@@ -52,7 +64,7 @@ impl Address {
         let https = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err("neither https:// nor http://; Vault speaks only these"),
+            _ => return Err("neither https:// nor http:// nor unix://; Vault speaks only these"),
         };
         let authority = uri.authority().ok_or("no host; write https://host:port")?;
         if authority.as_str().contains('@') {
@@ -78,7 +90,7 @@ impl Address {
         let scheme_end = if https { 5 } else { 4 };
         let path = uri.path().trim_end_matches('/');
         let url = format!("{}://{authority}{path}", &text[..scheme_end].to_ascii_lowercase());
-        Ok(Self { url, scheme_end, host: authority.host().to_owned(), port })
+        Ok(Self { url, scheme_end, host: authority.host().to_owned(), port, socket: None })
     }
 
     /// Whether the scheme is https.
@@ -86,13 +98,18 @@ impl Address {
         self.scheme_end == 5
     }
 
-    /// Whether the host is this machine: `localhost` or a loopback address.
+    /// The unix socket's path, where it is one.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// Whether the host is this machine: `localhost` or a loopback address. That of a unix socket is.
     pub fn is_loopback(&self) -> bool {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     }
 
-    /// The host, an IPv6 address in brackets.
+    /// The host, an IPv6 address in brackets; `localhost` of a unix socket.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -102,8 +119,12 @@ impl Address {
         self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
     }
 
-    /// The same URL with another host, for a certificate that carries another name; an IPv6 address needs no brackets.
+    /// The same URL with another host, for a certificate that carries another name; an IPv6 address needs no brackets. That
+    /// of a unix socket has no host and stays as it is.
     pub fn with_host(&self, host: &str) -> String {
+        if self.socket.is_some() {
+            return self.url.clone();
+        }
         let (scheme, rest) = (&self.url[..self.scheme_end], &self.url[self.scheme_end + 3..]);
         let [open, close] = if host.parse::<Ipv6Addr>().is_ok() { ["[", "]"] } else { ["", ""] };
         format!("{scheme}://{open}{host}{close}{}", &rest[self.host.len()..])
@@ -133,15 +154,32 @@ mod tests {
             assert_eq!((address.to_string().as_str(), address.is_loopback()), (url, loopback));
         }
         let address = Address::parse("https://[::1]:8200/p").unwrap();
+        assert_eq!(address.socket(), None);
         assert_eq!(address.with_host("vault"), "https://vault:8200/p");
         assert_eq!(address.with_host("fd00::1"), "https://[fd00::1]:8200/p");
+    }
+
+    #[test]
+    fn a_unix_socket_is_this_machine_and_keeps_its_text() {
+        for (text, url, path) in [
+            ("unix:///run/vault.sock", "unix:///run/vault.sock", "/run/vault.sock"),
+            ("UNIX:///run/a%62/", "unix:///run/a%62", "/run/ab"),
+        ] {
+            let address = Address::parse(text).unwrap();
+            assert_eq!((address.to_string().as_str(), address.socket()), (url, Some(Path::new(path))));
+            assert_eq!((address.host(), address.authority().as_str()), ("localhost", "localhost"));
+            assert!(address.is_loopback() && !address.is_https());
+            assert_eq!(address.with_host("vault"), url);
+        }
     }
 
     #[test]
     fn bad_addresses_are_refused_with_a_reason_of_their_own() {
         for (text, reason) in [
             ("vault:8200", "not a URL"),
-            ("unix:///run/vault.sock", "unix sockets"),
+            ("unix:/run/vault.sock", "a unix socket without an absolute path"),
+            ("unix://vault.sock", "a unix socket without an absolute path"),
+            ("unix:///", "a unix socket without a path"),
             ("ftp://vault", "neither https"),
             ("https://u:p@vault", "a URL with a user name"),
             ("https://vault/?a=b", "a URL with a query"),

@@ -1,6 +1,7 @@
 //! Where Vault is and how to talk to it: address, TLS material, proxy, namespace.
 
 pub mod address;
+mod socket;
 pub mod tls;
 
 pub use address::Address;
@@ -16,7 +17,7 @@ pub struct Options {
     pub auth_namespace: Option<String>,
     /// Trust and identity.
     pub tls: Tls,
-    /// The HTTP proxy to go through.
+    /// The HTTP proxy to go through. None leads to a unix socket: with such an address it is not used, and neither is `tls`.
     pub proxy: Option<Proxy>,
     /// The client's name and version, as the server's log has it.
     pub user_agent: String,

@@ -41,10 +41,35 @@ pub struct Connection {
     pub login: Box<dyn Login>,
     /// How long and how often it is tried.
     pub limits: Limits,
+    /// Whether the login is sent along with a read.
+    pub inline: InlineAuth,
     /// What is not wrong but deserves a warning, a line each.
     pub warnings: Vec<String>,
     /// The settings of TLS, whose files may change; `None` where the program has decided, or reads its settings itself.
     pub material: Option<Material>,
+}
+
+/// Whether a login is sent along with a read, so that no token is made.
+/// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InlineAuth {
+    /// Never.
+    No,
+    /// Where the server is known to take it.
+    WhereKnown,
+    /// Wherever the login can be sent so.
+    Yes,
+}
+
+impl InlineAuth {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match value::boolean(text) {
+            Ok(true) => Ok(Self::Yes),
+            Ok(false) => Ok(Self::No),
+            Err(_) if text == "auto" => Ok(Self::WhereKnown),
+            Err(_) => Err("unknown; write false, auto or true"),
+        }
+    }
 }
 
 /// What a program decides itself. The settings of it are not read.
@@ -113,9 +138,12 @@ impl Server {
         warnings.extend(foreign::without_effect(reader));
         let address = read_address(reader);
         let https = address.as_ref().is_some_and(Address::is_https);
+        let is_decided = tls.is_some();
         let tls = tls.unwrap_or_else(|| tls::read(reader, https));
         let proxy = reader.parse(&setting::PROXY_ADDR, Proxy::parse);
-        if proxy.is_some() && tls.server_name.is_some() {
+        if address.as_ref().is_some_and(|address| address.socket().is_some()) {
+            refuse_beside_socket(reader, Some(&tls).filter(|_| is_decided));
+        } else if proxy.is_some() && tls.server_name.is_some() {
             let cause = "does not work through VAULT_PROXY_ADDR, which connects by the URL's host; unset one of them";
             reader.fault(setting::TLS_SERVER_NAME.name, None, cause);
         }
@@ -134,6 +162,7 @@ impl Server {
         let auth_namespace = reader.parse(&setting::AUTH_NAMESPACE, value::namespace);
         let beside = Beside { https: address.as_ref().map(Address::is_https), has_identity: tls.identity.is_some() };
         let login = login.or_else(|| login::read(reader, &beside, &mut warnings));
+        let inline = reader.value(&setting::INLINE_AUTH, InlineAuth::parse);
         let limits = limits.unwrap_or_else(|| read_limits(reader));
         let address = address?;
         if !tls.verify {
@@ -152,6 +181,7 @@ impl Server {
             options: Options { address, namespace, auth_namespace, tls, proxy, user_agent, lanes: LANES },
             login: login?,
             limits,
+            inline,
             warnings,
             material: None,
         })
@@ -166,6 +196,26 @@ fn read_address(reader: &mut Reader) -> Option<Address> {
         Err(cause) => {
             reader.fault(name, None, cause);
             None
+        }
+    }
+}
+
+/// Records what cannot be meant where the address is a unix socket; `decided` is what the program has set of TLS.
+fn refuse_beside_socket(reader: &mut Reader, decided: Option<&Tls>) {
+    let no_proxy = "no proxy leads to the unix socket in VAULT_ADDR; unset it, or give Vault's https:// URL there";
+    let no_tls = "no TLS is spoken on the unix socket in VAULT_ADDR; unset it, or give Vault's https:// URL there";
+    let mut refused = vec![(&setting::PROXY_ADDR, no_proxy)];
+    match decided {
+        Some(tls) if tls.server_name.is_some() || tls.identity.is_some() => reader.fault("tls", None, no_tls),
+        Some(_) => {}
+        None => {
+            let of_tls = [&setting::TLS_SERVER_NAME, &setting::CLIENT_CERT, &setting::CLIENT_KEY];
+            refused.extend(of_tls.map(|setting| (setting, no_tls)));
+        }
+    }
+    for (setting, cause) in refused {
+        if let Some(Found { name, .. }) = reader.find(setting) {
+            reader.fault(name, None, cause);
         }
     }
 }

@@ -100,8 +100,11 @@ pub struct Table {
 pub const TABLE: Table = Table { rows: ALL, foreign: |_| None };
 
 /// Where the server is.
-pub const ADDR: Setting =
-    Setting::new("VAULT_ADDR", "https:// or http:// URL of Vault. Required.").aliases(&["VAULT_ADDRESS"]);
+pub const ADDR: Setting = Setting::new(
+    "VAULT_ADDR",
+    "https:// or http:// URL of Vault, or unix:///PATH of a socket on which it or an agent listens. Required.",
+)
+.aliases(&["VAULT_ADDRESS"]);
 
 /// The role of the login.
 pub const ROLE: Setting =
@@ -111,9 +114,10 @@ pub const ROLE: Setting =
 /// How to log in.
 pub const AUTH_METHOD: Setting = Setting::new(
     "VAULT_AUTH_METHOD",
-    "How to log in: token, kubernetes, approle, jwt, cert, none or auto. auto takes the first that there is something for: \
-     VAULT_TOKEN or VAULT_TOKEN_FILE; VAULT_APPROLE_ROLE_ID; VAULT_JWT or VAULT_JWT_FILE; a pod; VAULT_ROLE_ID with \
-     VAULT_SECRET_ID; $HOME/.vault-token. none sends no token: an agent or proxy adds one.",
+    "How to log in: token, kubernetes, approle, jwt, cert, oidc, none or auto. auto takes the first that there is \
+     something for: VAULT_TOKEN or VAULT_TOKEN_FILE; VAULT_APPROLE_ROLE_ID; VAULT_JWT or VAULT_JWT_FILE; a pod; \
+     VAULT_ROLE_ID with VAULT_SECRET_ID; $HOME/.vault-token; oidc at a terminal. none sends no token: an agent or proxy \
+     adds one.",
 )
 .default("auto");
 
@@ -155,6 +159,26 @@ pub const JWT_FILE: Setting =
 pub const UNWRAP: Setting = Setting::new(
     "VAULT_UNWRAP",
     "true: the token, secret id or JWT that is given is a wrapping token. It is looked up, and unwrapped once.",
+)
+.default("false");
+
+/// Where the browser of a person comes back.
+pub const OIDC_LISTEN: Setting = Setting::new(
+    "VAULT_OIDC_LISTEN",
+    "Loopback host and port where the browser comes back in the oidc login. none: nothing listens, and the server is asked \
+     instead (device or direct mode).",
+)
+.default("localhost:8250");
+
+/// Whether a browser is opened.
+pub const OIDC_BROWSER: Setting =
+    Setting::new("VAULT_OIDC_BROWSER", "false: the oidc login prints its URL and opens no browser.").default("true");
+
+/// Whether the login is sent along with the read.
+pub const INLINE_AUTH: Setting = Setting::new(
+    "VAULT_INLINE_AUTH",
+    "Send the login along with the read: false, auto (where the server is known to be OpenBao from 2.4 on) or true. No \
+     token is made then.",
 )
 .default("false");
 
@@ -258,6 +282,9 @@ pub const ALL: &[&Setting] = &[
     &JWT,
     &JWT_FILE,
     &UNWRAP,
+    &OIDC_LISTEN,
+    &OIDC_BROWSER,
+    &INLINE_AUTH,
     &NAMESPACE,
     &TIMEOUT,
     &MAX_RETRIES,

@@ -138,6 +138,38 @@ fn the_settings_of_what_is_decided_are_not_read() {
 }
 
 #[test]
+fn a_unix_socket_is_warned_about_by_nothing_and_takes_neither_proxy_nor_tls() {
+    let socket = ("VAULT_ADDR", "unix:///run/agent.sock");
+    let connection = connection(&[socket]);
+    assert_eq!((connection.options.address.to_string().as_str(), connection.warnings), (socket.1, Vec::new()));
+    let (kind, said) = faults(&[
+        socket,
+        MINIMAL[1],
+        ("VAULT_PROXY_ADDR", "http://me:hunter2@proxy:3128"),
+        ("BAO_TLS_SERVER_NAME", "vault"),
+        ("VAULT_CLIENT_CERT", "/nowhere"),
+    ]);
+    let instead = "on the unix socket in VAULT_ADDR; unset it, or give Vault's https:// URL there";
+    let sentences = [
+        "VAULT_CLIENT_CERT = \"/nowhere\": VAULT_CLIENT_KEY is missing; set both or neither".to_owned(),
+        "VAULT_PROXY_ADDR: no proxy leads to the unix socket in VAULT_ADDR; unset it, or give Vault's https:// URL there"
+            .to_owned(),
+        format!("BAO_TLS_SERVER_NAME: no TLS is spoken {instead}"),
+        format!("VAULT_CLIENT_CERT: no TLS is spoken {instead}"),
+    ];
+    assert_eq!((kind, said), (ErrorKind::Settings, sentences.to_vec()));
+
+    // What a program has decided itself is judged in the place of the variables.
+    let variables = [socket, MINIMAL[1], ("VAULT_TLS_SERVER_NAME", "vault")];
+    for (server_name, said) in [(None, None), (Some("vault"), Some(format!("tls: no TLS is spoken {instead}")))] {
+        let tls = Tls { server_name: server_name.map(str::to_owned), ..Tls::default() };
+        let decided = Decided { tls: Some(tls), ..Decided::default() };
+        let faults = Connection::from_source(&Pairs::of(&variables), decided).err();
+        assert_eq!(faults.map(|faults| faults.to_string()), said);
+    }
+}
+
+#[test]
 fn what_a_program_gives_beats_the_environment_and_what_it_hides_is_unset() {
     let environment =
         || ProcessEnv::of([("VAULT_ADDR", "https://vault"), ("VAULT_TOKEN", "hvs.x"), ("VAULT_ROLE", "e")]);

@@ -20,8 +20,8 @@ const PROGRAM: &str = include_str!("provider.mjs");
 /// What a provider is started with.
 #[derive(Clone, Copy, Default)]
 pub struct Settings<'a> {
-    /// The redirect URIs of the web client, to the letter: those of [`CallbackMode::Direct`](crate::server::CallbackMode)
-    /// and of the server's own pages.
+    /// The redirect URIs of the web client, to the letter; see
+    /// [`Server::direct_callback`](crate::server::Server::direct_callback).
     pub redirect_uris: &'a [&'a str],
     /// This user is signed in without a page. `&login_hint=USER` behind the URL of a login does the same for one.
     pub auto_login: Option<&'a str>,
@@ -42,9 +42,10 @@ pub enum Fault<'a> {
 
 /// A running provider; dropping it kills it.
 ///
-/// Its users are `alice`, in the groups `dev` and `ops`, and `bob`, in none; who signs in as `!deny` cancels. It has two
-/// clients with one secret: [`client_id`](Self::client_id), for which the port of a loopback redirect URI does not count,
-/// and [`web_client_id`](Self::web_client_id).
+/// Its users are `alice`, in the groups `dev` and `ops`, and `bob`, in none. Who signs in as `!deny` cancels.
+///
+/// It has two clients with one secret. For [`client_id`](Self::client_id) the port of a loopback redirect URI does not
+/// count. For [`web_client_id`](Self::web_client_id) it does.
 pub struct OpenIdProvider {
     process: Child,
     issuer: String,

@@ -1,7 +1,7 @@
-// An OpenID provider on loopback: the npm package oidc-provider with a sign-in page of one field, a door for JWTs of any
-// claims, and faults on demand. It asks for no password and keeps everything in memory.
+// An OpenID provider on loopback: the npm package oidc-provider with a sign-in page of one field, JWTs of any claims, and
+// faults on demand. It asks for no password and keeps everything in memory.
 //
-// Its one argument is JSON: {"redirect_uris": […], "auto_login": NAME or null}. It prints one line of JSON when it is ready.
+// Its one argument is JSON: {"redirect_uris": […], "auto_login": NAME or null}. It prints a line of JSON when it is ready.
 import crypto from 'node:crypto';
 import http from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
@@ -104,7 +104,8 @@ async function mint({ claims, kid, forged }) {
   const now = Math.floor(Date.now() / 1000);
   const usual = { iss: issuer, sub: 'ci', aud: CLIENT.id, iat: now, nbf: now, exp: now + 5 * MINUTES };
   const present = Object.entries({ ...usual, ...claims }).filter(([, value]) => value !== null);
-  const jwt = new SignJWT(Object.fromEntries(present)).setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: kid ?? KID });
+  const header = { alg: 'RS256', typ: 'JWT', kid: kid ?? KID };
+  const jwt = new SignJWT(Object.fromEntries(present)).setProtectedHeader(header);
   return jwt.sign(forged ? unknown.privateKey : published.privateKey);
 }
 

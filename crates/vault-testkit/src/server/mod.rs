@@ -6,6 +6,8 @@ mod setup;
 mod wrapping;
 
 use std::collections::HashMap;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::{LazyLock, Mutex, OnceLock};
 
 pub use asked::Asked;
@@ -18,7 +20,7 @@ use crate::embedded::EmbeddedVault;
 use crate::folders::unique;
 use crate::http::{Answer, Call};
 use crate::openbao::{OpenBao, Storage};
-use crate::tally;
+use crate::{tally, unix_front};
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +202,15 @@ impl Server {
             (Running::OpenBao(server), None) => server.http_addr(),
             (Running::Embedded(server), Some(index)) => server.tls_addr(index),
             (Running::OpenBao(server), Some(index)) => server.tls_addr(index),
+        }
+    }
+
+    /// Makes `path`, which is not there yet, a socket of this server: a link to the real server's own, or one in front of
+    /// the embedded one.
+    pub fn listen_at(&self, path: &Path) {
+        match &self.running {
+            Running::Embedded(server) => unix_front::before(&server.http_addr(), path),
+            Running::OpenBao(server) => symlink(server.socket(), path).expect("a link is made"),
         }
     }
 

@@ -51,18 +51,19 @@ fn approle_takes_a_secret_id_as_often_as_it_may_and_only_from_where_it_may() {
 #[test]
 fn approle_locks_a_role_id_out_where_it_is_told_to() {
     on(Kind::OpenBao, "approle_locks_a_role_id_out", |server| {
-        let statuses = |lockout: Lockout| {
+        // So many wrong secret IDs, and then the right one.
+        let statuses = |lockout: Lockout, wrong: usize| {
             let mount = unique();
             server.enable_auth("", &mount, "approle");
             server.set_lockout("", &mount, lockout);
             let role_id = server.write_approle("", &mount, "app", "default", &json!({}));
             let good = server.create_secret_id("", &mount, "app", &json!({}));
-            let sent = ["wrong", "wrong", "wrong", good.as_str()];
-            let status = |it| server.login("", &mount, &json!({"role_id": role_id, "secret_id": it})).status;
-            sent.map(status)
+            let sent = std::iter::repeat_n("wrong", wrong).chain([good.as_str()]);
+            let status = |it: &str| server.login("", &mount, &json!({"role_id": role_id, "secret_id": it})).status;
+            sent.map(status).collect::<Vec<_>>()
         };
-        assert_eq!(statuses(Lockout::After(2)), [400, 400, 403, 403]);
-        assert_eq!(statuses(Lockout::Off), [400, 400, 400, 200]);
+        assert_eq!(statuses(Lockout::After(2), 3), [400, 400, 403, 403]);
+        assert_eq!(statuses(Lockout::Off, 7), [400, 400, 400, 400, 400, 400, 400, 200]);
     });
 }
 

@@ -122,7 +122,7 @@ mod tests {
     use rustls::{AlertDescription, RootCertStore, ServerConfig, ServerConnection};
     use ureq::Agent;
 
-    use super::super::canned::Nowhere;
+    use super::super::resolver::Nowhere;
     use super::client::{Asked, Failed};
     use super::*;
     use crate::options::tls::{Identity, Tls as Settings};

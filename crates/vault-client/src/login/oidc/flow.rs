@@ -48,13 +48,6 @@ pub struct Flow<'a> {
     call: &'a Call,
 }
 
-/// What a login has made.
-pub struct Made {
-    pub session: Session,
-    /// Whether the token can be used any number of times.
-    pub is_unlimited: bool,
-}
-
 /// What the server begins a login with.
 struct Begun {
     url: String,
@@ -77,7 +70,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Logs a person in.
-    pub fn run(&self) -> Result<Made, VaultError> {
+    pub fn run(&self) -> Result<Session, VaultError> {
         let Listen::At { host, port } = &self.oidc.listen else {
             let begun = self.begin(&self.redirect_uri())?;
             return match &begun.poll {
@@ -130,7 +123,7 @@ impl<'a> Flow<'a> {
     }
 
     /// The login that comes back to the listener.
-    fn in_browser(&self, begun: &Begun, mut callbacks: Callbacks) -> Result<Made, VaultError> {
+    fn in_browser(&self, begun: &Begun, mut callbacks: Callbacks) -> Result<Session, VaultError> {
         let query = begun.url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
         let Ok(Some(state)) = callback::one(query, "state") else {
             return Err(self.failed(NoPerson::BadUrl("it has no state")));
@@ -153,7 +146,7 @@ impl<'a> Flow<'a> {
 
     /// The token for a code. It is asked for once: a code and its state are good for one time.
     /// [`GET auth/{mount}/oidc/callback`](https://openbao.org/api-docs/auth/jwt/#oidc-callback)
-    fn exchange(&self, state: &str, code: &Secret) -> Result<Made, VaultError> {
+    fn exchange(&self, state: &str, code: &Secret) -> Result<Session, VaultError> {
         self.endpoint.scrubber().learn(code.expose());
         let path = self.callback_path(state, "code", code.expose());
         self.endpoint.part(self.step, |call| {
@@ -177,7 +170,7 @@ impl<'a> Flow<'a> {
 
     /// The login that ends at the server, which is asked for its token from time to time.
     /// [`POST auth/{mount}/oidc/poll`](https://openbao.org/api-docs/auth/jwt/#oidc-poll)
-    fn at_server(&self, begun: &Begun, (state, interval): &(Secret, Duration)) -> Result<Made, VaultError> {
+    fn at_server(&self, begun: &Begun, (state, interval): &(Secret, Duration)) -> Result<Session, VaultError> {
         let path = format!("auth/{}/oidc/poll", self.mount);
         let proof = Proof::at(&self.oidc.mount).with("state", state.expose());
         let body = proof.with_secret("client_nonce", Arc::clone(&self.nonce)).body();
@@ -201,13 +194,10 @@ impl<'a> Flow<'a> {
     }
 
     /// Sends `request` once, whose answer has the token.
-    fn open(&self, request: &Request, call: &Call) -> Result<Made, Fault> {
+    fn open(&self, request: &Request, call: &Call) -> Result<Session, Fault> {
         let (endpoint, sent) = (self.endpoint, since_boot());
         let answer = endpoint.ask(self.step, request, &Call { grace: GRACE, ..call.clone() })?;
-        let session = Session::from_answer(endpoint, self.step, request, &answer, (sent, self.oidc.revoke))?;
-        let auth = answer.document().and_then(|said| said.object(&["auth"]));
-        let is_unlimited = auth.and_then(|auth| auth.number("num_uses")).is_ok_and(|uses| uses == 0);
-        Ok(Made { session, is_unlimited })
+        Session::from_answer(endpoint, self.step, request, &answer, (sent, self.oidc.revoke))
     }
 
     /// Tells the person where to log in, and opens a browser there. An end of standard error changes nothing.

@@ -24,7 +24,7 @@ use crate::step::{AuthMethod, Step};
 use crate::text::{self, shown};
 use crate::time::{Call, Ended};
 pub use cache::{CachedLogin, cache_folder};
-use flow::{Flow, Made};
+use flow::Flow;
 pub use listen::Listen;
 pub use logout::{LoggedOut, log_out_all};
 use store::{Store, Turn};
@@ -100,12 +100,13 @@ impl Oidc {
             Turn::Mine(lock) => Some(lock),
             Turn::Uncached => None,
         };
-        let Made { session, is_unlimited } = flow.run()?;
+        let session = flow.run()?;
         // A token that came with the cancellation is revoked.
         if let Err(why @ Ended::Cancelled) = endpoint.whole().alive() {
             return Err(endpoint.ended(&step, why));
         }
-        if let Some(lock) = lock.filter(|_| is_unlimited) {
+        // Each start would take uses that the next one counts on.
+        if let Some(lock) = lock.filter(|_| session.uses().is_none()) {
             store.keep(&lock, &session);
         }
         endpoint.note(&Event::Done { step: &step, elapsed: begun.elapsed() });
