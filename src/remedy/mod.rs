@@ -3,6 +3,7 @@
 mod answered;
 mod credential;
 mod login;
+mod person;
 mod read;
 mod tls;
 
@@ -109,6 +110,7 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&Namespace>) -> Option<Remed
         What::Unsure(_) if *step == Step::Unwrap => {
             "the wrapping token may be spent, and is not sent again: make a new one".into()
         }
+        What::NoPerson(why) => person::remedy(why).into(),
         What::Version1 => "set VAULT_MOUNT_POINT to a KV version 2 mount, or upgrade this one".into(),
         What::Absent { .. } | What::NoMount { .. } => in_namespace(read::absent(step), namespace),
         What::Deleted { .. } => in_namespace(

@@ -394,3 +394,70 @@ pub(crate) fn request_id(said: &Object) -> Option<String> {
 pub(crate) fn learn(answer: &Object, scrubber: &Scrubber) {
     scrubber.learn_all(answer.get("data").iter().flat_map(Json::leaves));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::ToLog;
+    use crate::options::Address;
+
+    const WHOLE: Duration = Duration::from_millis(40);
+
+    /// One whose operations end together after 40 ms.
+    fn short() -> Endpoint {
+        let address = Address::parse("http://vault.example:8200").unwrap();
+        let (user_agent, tls) = ("test/1".into(), Tls::default());
+        let options =
+            Options { address, namespace: None, auth_namespace: None, tls, proxy: None, user_agent, lanes: 1 };
+        let limits = Limits { whole: WHOLE, until: Some(Instant::now() + WHOLE), ..Limits::default() };
+        Endpoint::canned(&options, limits, Arc::new(ToLog), b"")
+    }
+
+    /// This much time goes by.
+    fn let_pass(time: Duration) {
+        let until = Instant::now() + time;
+        Call::until(until + WHOLE, Cancel::never()).pause(until).unwrap();
+    }
+
+    #[test]
+    fn what_a_person_takes_of_the_time_is_added_to_the_ends_that_have_begun_and_to_no_others() {
+        let endpoint = short();
+        let operation = endpoint.for_one_operation();
+        let ends = [&endpoint, &operation].map(|it| it.limits().until.unwrap());
+        let begun = Instant::now();
+        let taking = endpoint.granted().begin();
+        let_pass(3 * WHOLE);
+        drop(taking);
+        let taken = begun.elapsed();
+        let later = [&endpoint, &operation].map(|it| it.limits().until.unwrap());
+        for (end, later) in ends.into_iter().zip(later) {
+            assert!((3 * WHOLE..=taken).contains(&(later - end)), "{:?} of {taken:?}", later - end);
+        }
+        // One that is handed on has what the person took in it already.
+        let again = endpoint.within(endpoint.limits());
+        assert_eq!(again.limits().until, endpoint.limits().until);
+        let now = Instant::now();
+        let fresh = endpoint.within(Limits { until: Some(now), ..endpoint.limits() });
+        assert_eq!(fresh.limits().until, Some(now));
+        assert!(endpoint.call().until > now && endpoint.policy(now).budget.0 > now);
+    }
+
+    #[test]
+    fn whoever_waits_for_another_thread_waits_as_long_as_its_person_takes_and_no_longer() {
+        let endpoint = short();
+        let turn = Turn::begin().unwrap();
+        std::thread::scope(|scope| {
+            let taking = endpoint.granted().begin();
+            let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| endpoint.wait_for(&turn))).collect();
+            let_pass(4 * WHOLE);
+            drop(taking);
+            turn.end();
+            assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap() == Ok(())));
+        });
+        // Nobody takes time now, and the turn of another thread never ends.
+        let begun = Instant::now();
+        let again = endpoint.within(Limits { until: None, ..endpoint.limits() });
+        assert_eq!(again.wait_for(&Turn::begin().unwrap()), Err(Ended::Deadline));
+        assert!(begun.elapsed() < 100 * WHOLE);
+    }
+}

@@ -71,7 +71,7 @@ impl Login for AppRole {
         }
     }
 
-    fn left_to_the_run(&self) -> Option<&'static str> {
+    fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
         self.secret_id.as_ref()?.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 

@@ -58,7 +58,7 @@ impl Login for Jwt {
         }
     }
 
-    fn left_to_the_run(&self) -> Option<&'static str> {
+    fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
         self.jwt.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 

@@ -70,8 +70,9 @@ pub trait Login: fmt::Debug + Send + Sync {
         endpoint.await_credential(|| self.look())
     }
 
-    /// Why a dry run does not log in; `None` where it does.
-    fn left_to_the_run(&self) -> Option<&'static str> {
+    /// Why a dry run does not log in at `endpoint`; `None` where it does.
+    fn left_to_the_run(&self, endpoint: &Endpoint) -> Option<&'static str> {
+        let _ = endpoint;
         None
     }
 

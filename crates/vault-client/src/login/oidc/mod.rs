@@ -22,7 +22,7 @@ use crate::observe::Event;
 use crate::session::Session;
 use crate::step::{AuthMethod, Step};
 use crate::text::{self, shown};
-use crate::time::{Call, Ended};
+use crate::time::{Call, Ended, Seconds};
 pub use cache::{CachedLogin, cache_folder};
 use flow::Flow;
 pub use listen::Listen;
@@ -146,6 +146,23 @@ impl Login for Oidc {
         Ok(Inspected { said: format!("a person's login in a browser, {back}{cached}"), path, ..Inspected::default() })
     }
 
+    fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
+        let mut inspected = self.look().map_err(VaultError::of_credential)?;
+        let left = Store::of(self, endpoint).session().and_then(|session| session.info.expires_in());
+        let cached = match left {
+            Some(left) => format!("; one is cached for {}", Seconds(Duration::from_secs(left.as_secs()))),
+            None => "; none is cached".to_owned(),
+        };
+        inspected.said += &cached;
+        inspected.expires_in = left.and_then(|left| left.as_secs().try_into().ok());
+        Ok(inspected)
+    }
+
+    fn left_to_the_run(&self, endpoint: &Endpoint) -> Option<&'static str> {
+        let has_one = Store::quiet(self, endpoint).session().is_some();
+        (!has_one).then_some("no token is cached, and a check asks nobody")
+    }
+
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
         let mut store = Store::of(self, endpoint);
         match store.session() {
@@ -157,7 +174,7 @@ impl Login for Oidc {
 
     fn lost(&self, session: &Session) {
         if let Some(token) = session.token() {
-            Store::of(self, session.endpoint()).drop_token(token);
+            Store::quiet(self, session.endpoint()).drop_token(token);
         }
     }
 }

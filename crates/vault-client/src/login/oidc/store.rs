@@ -25,6 +25,8 @@ pub struct Store<'a> {
     path: Option<&'a Path>,
     /// `None` where there is none, or none that can be used.
     folder: Option<Folder>,
+    /// Whether what is wrong with a file is told.
+    tells: bool,
 }
 
 /// Who logs in.
@@ -40,16 +42,27 @@ pub enum Turn<'a> {
 impl<'a> Store<'a> {
     /// That of `oidc` at `endpoint`. A folder that cannot be used is told once, and not used.
     pub fn of(oidc: &'a Oidc, endpoint: &'a Endpoint) -> Self {
+        Self::telling(oidc, endpoint, true)
+    }
+
+    /// The same, without a word about what is wrong.
+    pub fn quiet(oidc: &'a Oidc, endpoint: &'a Endpoint) -> Self {
+        Self::telling(oidc, endpoint, false)
+    }
+
+    fn telling(oidc: &'a Oidc, endpoint: &'a Endpoint, tells: bool) -> Self {
         let key = oidc.cached_login(endpoint);
         let mut path = oidc.cache.as_deref();
         let folder = path.and_then(|folder| {
             Folder::open(folder).unwrap_or_else(|flaw| {
                 path = None;
-                warn(endpoint, &text::os(folder), &flaw);
+                if tells {
+                    warn(endpoint, &text::os(folder), &flaw);
+                }
                 None
             })
         });
-        Self { endpoint, name: key.name(), key, path, folder }
+        Self { endpoint, name: key.name(), key, path, folder, tells }
     }
 
     /// A session with the cached token; `None` where there is none that is good for long enough. It asks the server nothing.
@@ -62,7 +75,9 @@ impl<'a> Store<'a> {
 
     fn read(&self, folder: &Folder) -> Option<Entry> {
         cache::read(folder, &self.key).unwrap_or_else(|flaw| {
-            warn(self.endpoint, &cache::shown(self.path?, &self.name), &flaw);
+            if self.tells {
+                warn(self.endpoint, &cache::shown(self.path?, &self.name), &flaw);
+            }
             None
         })
     }
