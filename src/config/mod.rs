@@ -1,5 +1,6 @@
 //! Raw settings become one validated [`Config`], or the complete list of what is wrong with them.
 
+mod cached;
 mod foreign;
 mod locations;
 mod log_settings;
@@ -17,6 +18,7 @@ use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
 use crate::sink::format::UnknownFormat;
+pub use cached::{Cached, folder as cache_folder, read as cached};
 pub use locations::Locations;
 pub use log_settings::{Log, log};
 pub use passthrough::Passthrough;

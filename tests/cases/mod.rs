@@ -32,6 +32,7 @@ mod logins;
 mod manual;
 mod misplaced;
 mod names;
+mod oidc;
 mod parents;
 mod passthrough;
 mod paths;

@@ -59,11 +59,11 @@ impl Oidc {
 /// # Errors
 ///
 /// [`ErrorKind::System`] where the folder cannot be used, and what `connect` fails with: an entry that it fails for stays.
-pub fn log_out_all(
+pub fn log_out_all<E: From<VaultError>>(
     path: &Path,
-    connect: &dyn Fn(&CachedLogin) -> Result<Endpoint, VaultError>,
+    connect: &dyn Fn(&CachedLogin) -> Result<Endpoint, E>,
     warn: &dyn Fn(&str),
-) -> Result<Vec<(CachedLogin, LoggedOut)>, VaultError> {
+) -> Result<Vec<(CachedLogin, LoggedOut)>, E> {
     let failed = |flaw| {
         let fault = What::NoPerson(Box::new(flawed(path, flaw))).into();
         VaultError::new("", Step::Credential, fault, Effort::default())

@@ -169,7 +169,7 @@ fn a_logout_of_all_goes_to_the_server_of_each_and_what_is_away_or_no_entry_is_to
         let (told, warnings) = (Mutex::new(Vec::new()), Arc::new(Warnings::default()));
         let connect = |login: &CachedLogin| {
             let address = if login.address == away { "http://127.0.0.1:1" } else { &login.address };
-            Ok(watched(address, Arc::clone(&warnings)))
+            Ok::<_, VaultError>(watched(address, Arc::clone(&warnings)))
         };
         let done =
             log_out_all(&desk.cache(), &connect, &|warning| told.lock().unwrap().push(warning.to_owned())).unwrap();
