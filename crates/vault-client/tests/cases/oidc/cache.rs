@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vault_client::{
-    Address, CachedLogin, Cancel, Endpoint, Event, Limits, LoggedOut, Observer, Options, Tls, log_out_all,
+    Address, CachedLogin, Cancel, Endpoint, Event, Limits, LoggedOut, Observer, Options, Tls, VaultError, log_out_all,
 };
 use vault_testkit::server::{CallbackMode, Listener};
 
