@@ -9,7 +9,7 @@ use serde_json::json;
 use vault_testkit::server::{Kind, Listener, Server, on, skip};
 use vault_testkit::{missing, openbao, tally};
 
-use super::{READER, ROLE, RULE, Site, deploy, expected_role, said, script};
+use super::{FILES, READER, ROLE, RULE, Site, deploy, expected_role, said, script};
 use crate::support::vault_client;
 
 /// Settings that are refused, each with the variable of `main.tf` that is for the same, and the line.
@@ -81,7 +81,8 @@ fn help_is_printed_and_arguments_are_refused_and_neither_asks_a_server() {
     }
 
     // Each variable that the script reads, with its default.
-    let text = fs::read_to_string(deploy("vault/setup.sh")).unwrap();
+    let scripts = FILES.iter().filter(|it| it.ends_with(".sh"));
+    let text: String = scripts.map(|it| fs::read_to_string(deploy(it)).unwrap()).collect();
     let mut read = BTreeMap::new();
     for part in text.split("${").skip(1) {
         let name: String = part.chars().take_while(|it| it.is_ascii_uppercase() || *it == '_' || *it == '8').collect();
@@ -110,7 +111,7 @@ fn terraform_refuses_the_same_settings() {
     }
     let read = |variable: &str, value: &str| {
         let mut reader = Command::new(&python);
-        reader.arg(READER).arg(deploy("vault/main.tf")).arg(format!("{variable}={value}"));
+        reader.arg(READER).arg(deploy("vault")).arg(format!("{variable}={value}"));
         let (code, _, stderr) = said(&reader.output().unwrap());
         (code, stderr.lines().map(|line| line.split(':').next().unwrap().to_owned()).collect::<Vec<_>>())
     };
