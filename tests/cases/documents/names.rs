@@ -39,6 +39,23 @@ const OTHERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("the official clients', without effect here", &["VAULT_AGENT_ADDR", "VAULT_HTTP_PROXY"]),
+    (
+        "settings of logins that docs/logins.md names before they are there",
+        &[
+            "VAULT_APPROLE_ROLE_ID",
+            "VAULT_APPROLE_SECRET_ID",
+            "VAULT_APPROLE_SECRET_ID_FILE",
+            "VAULT_AUTH_METHOD",
+            "VAULT_AUTH_MOUNT",
+            "VAULT_AUTH_NAMESPACE",
+            "VAULT_INLINE_AUTH",
+            "VAULT_JWT",
+            "VAULT_OIDC_BROWSER",
+            "VAULT_OIDC_LISTEN",
+            "VAULT_UNWRAP",
+        ],
+    ),
+    ("GitLab's", &["VAULT_AUTH_PATH", "VAULT_AUTH_ROLE", "VAULT_SERVER_URL"]),
     ("misspelt, to show what is said of it", &["VAULT_PTH"]),
     ("taken out of the application's environment though nothing reads it", &["VAULT_SECRET_ID", "BAO_SECRET_ID"]),
 ];
