@@ -24,9 +24,14 @@ variable "jwt_project" {
 }
 
 variable "jwt_ref" {
-  description = "The ref; of GitLab a protected branch; unset: main"
+  description = "The ref; of GitLab a protected branch; empty: main"
   type        = string
-  default     = null
+  default     = ""
+
+  validation {
+    condition     = can(regex("^[^,*]*$", var.jwt_ref))
+    error_message = "One ref, without comma and *."
+  }
 }
 
 variable "jwt_claims" {
@@ -47,9 +52,14 @@ variable "jwt_audience" {
 }
 
 variable "jwt_issuer" {
-  description = "Who signs it; unset: that of github.com or gitlab.com"
+  description = "Who signs it; empty: that of github.com or gitlab.com"
   type        = string
-  default     = null
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(https?://[^,*\\s]+)?$", var.jwt_issuer))
+    error_message = "A URL without space, comma or *."
+  }
 }
 
 variable "jwt_ca" {

@@ -51,7 +51,10 @@ make() {
 configure() {
     there=$(members "$config")
     if [ "$there" ]; then
-        same bound_issuer "$issuer"
+        # Without it, the issuer is the one whose keys are fetched.
+        it=bound_issuer
+        [ "$(field "$config" bound_issuer)" ] || it=oidc_discovery_url
+        same "$it" "$issuer"
         [ "${JWT_CA_FILE-}${JWT_PUBKEYS_FILE-}" ] || {
             echo "$what: there, left as it is"
             return

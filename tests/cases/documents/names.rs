@@ -45,7 +45,6 @@ const OTHERS: &[(&str, &[&str])] = &[
             "VAULT_APPROLE_ROLE_ID",
             "VAULT_APPROLE_SECRET_ID",
             "VAULT_APPROLE_SECRET_ID_FILE",
-            "VAULT_AUTH_METHOD",
             "VAULT_AUTH_MOUNT",
             "VAULT_AUTH_NAMESPACE",
             "VAULT_INLINE_AUTH",

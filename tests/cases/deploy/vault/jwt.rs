@@ -140,6 +140,12 @@ fn the_configuration_that_other_roles_count_on_stays() {
         let line = line.replace("https://git.example", "https://token.actions.githubusercontent.com");
         assert_eq!(site.refuses(method, &[("JWT_ISSUER", "")]), line);
 
+        // An issuer that is not written out is the one whose keys are fetched.
+        server.must_in(&site.namespace, "POST", "auth/jwt-github/config", &json!({"oidc_discovery_url": issuer}));
+        site.make("sh", method, &[]);
+        assert_eq!(site.read("auth/jwt-github/config")["bound_issuer"], "");
+        server.must_in(&site.namespace, "POST", "auth/jwt-github/config", &theirs);
+
         // New keys change the keys alone.
         let keys = Issuer::shared().keys_file(&site);
         site.make("sh", method, &[("JWT_PUBKEYS_FILE", &keys)]);

@@ -121,6 +121,34 @@ fn terraform_refuses_the_same_settings() {
     for (variable, value) in refused.flat_map(|(variable, values)| values.iter().map(move |it| (variable, it))) {
         assert_eq!(read(variable, value), (1, vec![variable.to_owned()]), "{variable}={value}");
     }
+    let of_logins = [
+        ("method", "userpass"),
+        ("wrap_ttl", "3ms"),
+        ("jwt_repository", "acme/*"),
+        ("jwt_project", "acme"),
+        ("jwt_ref", "main,next"),
+        ("jwt_audience", "*"),
+        ("jwt_issuer", "gitlab.com"),
+    ];
+    for (variable, value) in of_logins {
+        assert_eq!(read(variable, value), (1, vec![variable.to_owned()]), "{variable}={value}");
+    }
+    // What is needed, and what would let in anybody.
+    let needed = [
+        ("jwt-github", vec!["jwt_repository is needed"]),
+        ("jwt-gitlab", vec!["jwt_project is needed"]),
+        ("cert", vec!["cert_ca is needed"]),
+        (
+            "oidc",
+            vec![
+                "oidc_issuer, oidc_client_id and oidc_client_secret are needed.",
+                "oidc_claims say who may log in; oidc_anyone lets in all whom the provider knows.",
+            ],
+        ),
+    ];
+    for (method, lines) in needed {
+        assert_eq!(read("method", method), (1, lines.into_iter().map(str::to_owned).collect()), "{method}");
+    }
     for (variable, value) in [("role", "shop-2"), ("path", "shop/..prod"), ("audience", "https://vault.example")] {
         assert_eq!(read(variable, value), (0, vec![]), "{variable}={value}");
     }
