@@ -52,14 +52,14 @@ configure() {
     there=$(members "$config")
     if [ "$there" ]; then
         # Without it, the issuer is the one whose keys are fetched.
-        it=bound_issuer
-        [ "$(field "$config" bound_issuer)" ] || it=oidc_discovery_url
-        same "$it" "$issuer"
+        written=$(field "$config" bound_issuer)
+        if [ "$written" ]; then same bound_issuer "$issuer"; else same oidc_discovery_url "$issuer"; fi
         [ "${JWT_CA_FILE-}${JWT_PUBKEYS_FILE-}" ] || {
             echo "$what: there, left as it is"
             return
         }
-        [ ! "$(field "$config" oidc_client_id)" ] ||
+        client=$(field "$config" oidc_client_id)
+        [ ! "$client" ] ||
             fail "$what: it has a client secret, which cannot be read back; METHOD=oidc changes it"
     fi
     if [ "${JWT_PUBKEYS_FILE-}" ]; then

@@ -34,7 +34,8 @@ make() {
     put_role "$at" role_type=oidc user_claim="$user" user_claim_json_pointer=false allowed_redirect_uris="$redirects" \
         oidc_scopes="$scopes" bound_audiences= bound_claims_type=string groups_claim= verbose_oidc_logging=false \
         ${callback:+callback_mode="$callback"}
-    [ ! "$callback" ] || [ "$(field "$at" callback_mode)" = "$callback" ] ||
+    mode=$(field "$at" callback_mode)
+    [ ! "$callback" ] || [ "$mode" = "$callback" ] ||
         fail 'OIDC_CALLBACK: this server has no other than client; OpenBao has'
 }
 

@@ -49,7 +49,9 @@ fn the_secret_id_is_left_wrapped_and_each_start_gets_another() {
             assert!(made.status.success(), "{made:?}");
             let (credential, _) = unit.one("LoadCredential").split_once(':').unwrap();
             let folders = ["credentials", "run/shop-secret-id"].map(|it| folder.path().join(it));
-            folders.iter().for_each(|it| fs::create_dir_all(it).unwrap());
+            for it in &folders {
+                fs::create_dir_all(it).unwrap();
+            }
             fs::write(folders[0].join(credential), &made.stdout).unwrap();
 
             let here = |command: &str| {

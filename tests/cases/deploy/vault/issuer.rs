@@ -41,7 +41,7 @@ impl Issuer {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // One that goes away meanwhile is no fault of the others.
-                let _ = answer(stream, &discovery, &keys);
+                let _ = answer(&stream, &discovery, &keys);
             }
         });
         Self { key, url }
@@ -71,8 +71,8 @@ impl Issuer {
     }
 }
 
-fn answer(stream: TcpStream, discovery: &Value, keys: &Value) -> std::io::Result<()> {
-    let mut reader = BufReader::new(&stream);
+fn answer(mut stream: &TcpStream, discovery: &Value, keys: &Value) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
     let mut line = String::new();
@@ -86,5 +86,5 @@ fn answer(stream: TcpStream, discovery: &Value, keys: &Value) -> std::io::Result
     };
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
-    (&stream).write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes())
+    stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes())
 }

@@ -150,7 +150,7 @@ fn the_configuration_that_other_roles_count_on_stays() {
         let keys = Issuer::shared().keys_file(&site);
         site.make("sh", method, &[("JWT_PUBKEYS_FILE", &keys)]);
         let mut after = before;
-        after["jwt_validation_pubkeys"] = json!([std::fs::read_to_string(keys).unwrap().trim_end().replace("\r", "")]);
+        after["jwt_validation_pubkeys"] = json!([std::fs::read_to_string(keys).unwrap().trim_end().replace('\r', "")]);
         after["oidc_discovery_url"] = json!("");
         assert_eq!(site.read("auth/jwt-github/config"), after);
     });

@@ -7,6 +7,7 @@ mod configuration;
 mod issuer;
 mod jwt;
 mod method;
+mod methods;
 mod oidc;
 mod refused;
 
@@ -43,6 +44,11 @@ pub(super) const FILES: &[&str] = &[
 const RULE: &str = r#"path "kv/data/shop/prod" { capabilities = ["read"] }"#;
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/terraform.py");
+
+/// The files with this extension.
+fn with(extension: &str) -> impl Iterator<Item = &'static str> {
+    FILES.iter().copied().filter(move |it| Path::new(it).extension() == Some(extension.as_ref()))
+}
 
 /// What it makes, in its order.
 const MADE: [&str; 5] =
@@ -172,7 +178,7 @@ fn each_file_is_accepted_by_its_tool() {
     // Where it is not on the machine, no package registry has it.
     let terraform = |it: &mut Command| it.env("TF_CLI_CONFIG_FILE", "/dev/null").arg("version").output().is_ok();
     if terraform(&mut Command::new("terraform")) {
-        for file in FILES.iter().filter(|it| it.ends_with(".tf")) {
+        for file in with("tf") {
             tool("terraform", |it| it.env("TF_CLI_CONFIG_FILE", "/dev/null").args(["fmt", "-check"]).arg(deploy(file)));
         }
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use vault_testkit::server::{Kind, Listener, Server, on, skip};
 use vault_testkit::{missing, openbao, tally};
 
-use super::{FILES, READER, ROLE, RULE, Site, deploy, expected_role, said, script};
+use super::{READER, ROLE, RULE, Site, deploy, expected_role, said, script, with};
 use crate::support::vault_client;
 
 /// Settings that are refused, each with the variable of `main.tf` that is for the same, and the line.
@@ -81,7 +81,7 @@ fn help_is_printed_and_arguments_are_refused_and_neither_asks_a_server() {
     }
 
     // Each variable that the script reads, with its default.
-    let scripts = FILES.iter().filter(|it| it.ends_with(".sh"));
+    let scripts = with("sh");
     let text: String = scripts.map(|it| fs::read_to_string(deploy(it)).unwrap()).collect();
     let mut read = BTreeMap::new();
     for part in text.split("${").skip(1) {
