@@ -21,18 +21,22 @@
 //! logs in. [`VaultClient::builder`] sets in code what shall not come from the environment. [`VaultClient::kv`] gives the
 //! other verbs: write with check-and-set, patch, delete, undelete, destroy, rollback, metadata, list.
 //!
-//! The folder `examples` of this crate has programs to start from: `from_env`, `builder` and `history`.
+//! The folder `examples` of this crate has programs to start from: `from_env`, `builder`, `oidc` and
+//! `history`.
 //!
 //! # Logins
 //!
 //! | login | type | what it needs |
 //! |---|---|---|
-//! | a token | [`Token`] with [`TokenSource::Given`] | `VAULT_TOKEN` |
-//! | a token in a file | [`Token`] with [`TokenSource::File`] | `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
+//! | a token | [`Token`] | `VAULT_TOKEN`; or `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
 //! | a pod of Kubernetes | [`Kubernetes`] | `VAULT_ROLE`, and the JWT of the pod's service account |
+//! | `AppRole` | [`AppRole`] | `VAULT_APPROLE_ROLE_ID`, and as a rule a secret id |
+//! | a JWT | [`Jwt`] | `VAULT_JWT` or `VAULT_JWT_FILE` |
+//! | a TLS certificate | [`Cert`] | `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY` |
+//! | a person | [`Oidc`] | a browser; the token is kept for the next start |
+//! | none | [`NoLogin`] | an agent or a proxy on the way, which adds a token |
 //!
-//! `VAULT_AUTH_METHOD` names one of them. Where it is unset or `auto`, the first that there is something for is taken:
-//! `VAULT_TOKEN`, `VAULT_TOKEN_FILE`, the pod, the home folder. AppRole, JWT, TLS certificates and OIDC are not there yet.
+//! `VAULT_AUTH_METHOD` names one of them. Where it is unset or `auto`, the first that there is something for is taken.
 //! A program that comes by its token in another way implements [`Login`], and hands the token to [`Token`].
 //!
 //! # The token's life
@@ -63,7 +67,7 @@
 //! | [`Shape`](ErrorKind::Shape) | Data have another shape than the program expects. | Correct the secret or the type. |
 //! | [`Cancelled`](ErrorKind::Cancelled) | A [`Cancel`] of the program ended the call. | Nothing. |
 //! | [`Closed`](ErrorKind::Closed) | The client was closed. | Make a new one. |
-//! | [`Oidc`](ErrorKind::Oidc) | The login of a person in a browser failed. | Nothing yet: no such login is built in. |
+//! | [`Oidc`](ErrorKind::Oidc) | The login of a person in a browser failed. | Ask the person again. |
 //! | [`System`](ErrorKind::System) | The operating system refused a call. | Look at limits and seccomp of the container. |
 //!
 //! [`is_retryable`](VaultError::is_retryable) tells whether the same call may succeed later without anybody's act.
