@@ -46,6 +46,7 @@ const LONG: usize = 70;
     after_help = "The variables that have no flag, and the exit codes: vault-exec --help",
     after_long_help = variables_help()
 )]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Cli {
     #[arg(long, value_name = "KEYS", help = short(&setting::KEYS), long_help = long(&setting::KEYS), help_heading = "Secrets")]
     keys: Option<String>,

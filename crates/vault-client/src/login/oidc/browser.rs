@@ -109,6 +109,8 @@ fn program(name: &OsStr, path: &OsStr) -> Option<PathBuf> {
 mod tests {
     use std::fs;
 
+    use nix::sys::signal::SigSet;
+
     use super::*;
     use crate::time::Cancel;
 
@@ -157,18 +159,19 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_gets_the_url_as_one_word_and_is_nobodys_child_here() {
-        let folder = programs(
-            &["browser"],
-            "out=${0%/*}/out; { echo \"$#\"; echo \"$1\"; ls -l /proc/self/fd | grep -c socket: ; } > \"$out.new\"; mv \"$out.new\" \"$out\"",
-        );
+    fn a_browser_gets_the_url_as_one_word_and_no_descriptor_and_no_blocked_signal() {
+        let script = "out=${0%/*}/out; { echo \"$#\"; echo \"$1\"; ls -l /proc/self/fd | grep -c socket: ; \
+                      grep SigBlk /proc/self/status; } > \"$out.new\"; mv \"$out.new\" \"$out\"";
+        let folder = programs(&["browser"], script);
         let browser = Browser { program: folder.path().join("browser"), words: Vec::new() };
         let _open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = "http://idp.example/?a=$(touch /tmp/x)&b=';`\"";
+        // As a program has it that waits for its signals.
+        SigSet::all().thread_block().unwrap();
         assert!(browser.open(url, &call()));
         let out = folder.path().join("out");
         vault_testkit::eventually("the browser has run", || out.exists());
-        assert_eq!(fs::read_to_string(out).unwrap(), format!("1\n{url}\n0\n"));
+        assert_eq!(fs::read_to_string(out).unwrap(), format!("1\n{url}\n0\nSigBlk:\t0000000000000000\n"));
     }
 
     #[test]

@@ -3,17 +3,19 @@
 mod cache;
 mod limits;
 
+use std::process::Command;
+
 use serde_json::json;
-use vault_client::VaultClient;
-use vault_client::{ErrorKind, Listen, Login, NoPerson, What};
-use vault_testkit::browser::DENY;
+use vault_client::{ErrorKind, Listen, Login, NoPerson, Oidc, VaultClient, What};
+use vault_testkit::browser::{DENY, browse};
 use vault_testkit::chromium::Chromium;
-use vault_testkit::openid::Fault;
-use vault_testkit::raw::Raw;
-use vault_testkit::scratch;
+use vault_testkit::openid::{Fault, OpenIdProvider, Settings};
+use vault_testkit::raw::{Raw, Reply};
 use vault_testkit::server::{CallbackMode, Kind, Listener, on};
+use vault_testkit::{eventually, scratch, unique};
 
 use crate::support::desk::{Desk, Said, Started, at_desk, opened};
+use crate::support::example;
 
 /// What the example prints of the secret.
 fn keys(desk: &Desk) -> String {
@@ -36,7 +38,7 @@ fn a_person_signs_in_once_and_the_next_start_asks_nobody() {
     at_desk("a_person_signs_in_once", CallbackMode::Client, &json!({}), |desk| {
         let mut first = desk.start();
         let url = first.url();
-        let visited = vault_testkit::browser::browse(&url, "alice", None);
+        let visited = browse(&url, "alice", None);
         let said = first.end();
         let (status, page) = visited.page.clone().unwrap();
         assert_eq!(status, 200);
@@ -111,8 +113,7 @@ fn a_role_that_does_not_fit_is_named_with_its_redirect_uri() {
             &json!({"allowed_redirect_uris": ["https://elsewhere.example/"]}),
         );
         let fault = |role: &str, listen: &str| {
-            let login =
-                vault_client::Oidc { role: Some(role.into()), listen: Listen::parse(listen).unwrap(), ..desk.login() };
+            let login = Oidc { role: Some(role.into()), listen: Listen::parse(listen).unwrap(), ..desk.login() };
             let address = server.addr(Listener::Plain);
             let client = VaultClient::builder().address(&address).login(login).ignore_environment().build().unwrap();
             let error = client.token().unwrap_err();
@@ -179,6 +180,37 @@ fn the_servers_own_page_ends_a_login_without_a_listener() {
 }
 
 #[test]
+fn in_a_namespace_the_servers_own_page_is_there_too_and_the_token_is_that_namespaces() {
+    on(Kind::OpenBao, "in_a_namespace_the_servers_own_page", |server| {
+        let (name, child) = (unique(), unique());
+        let callback = server.direct_callback(&child, &name);
+        let settings = Settings { redirect_uris: &[&callback], ..Settings::default() };
+        let Some(provider) = OpenIdProvider::start(settings) else { return };
+        server.create_empty_namespace(&child);
+        server.mount_kv(&child, &name, 2);
+        server.write_secret(&child, &name, "prod", &json!({"username": "shop"}));
+        server.write_policy(&child, &name, &format!("path \"{name}/*\" {{ capabilities = [\"read\"] }}"));
+        server.enable_oidc(&child, &name, &provider, CallbackMode::Direct);
+        server.write_oidc_role(&child, &name, "app", &name, CallbackMode::Direct, &json!({}));
+        let caches = scratch(&format!("caches-{name}"));
+        let start = || {
+            let mut command = Command::new(example("oidc"));
+            command.args([&server.addr(Listener::Plain), "app", &name, "prod", &name, "none"]).env_clear();
+            command.env("XDG_CACHE_HOME", &caches).env("VAULT_NAMESPACE", &child);
+            Started::of(command)
+        };
+        let mut first = start();
+        assert_eq!(first.sign_in("alice").page.map(|(status, _)| status), Some(200));
+        let expected = format!("{name}/prod, version 1:\n  username\n");
+        for started in [first, start()] {
+            let said = started.end();
+            assert_eq!((said.code, &said.stdout), (Some(0), &expected), "{:?}", said.stderr);
+        }
+        assert_eq!(server.live_tokens(&child, &name), 1);
+    });
+}
+
+#[test]
 fn a_browser_is_opened_with_the_url_where_there_is_one() {
     at_desk("a_browser_is_opened_with_the_url", CallbackMode::Client, &json!({}), |desk| {
         let (browser, folder) = desk.browser();
@@ -187,9 +219,9 @@ fn a_browser_is_opened_with_the_url_where_there_is_one() {
         command.env("VAULT_AUTH_METHOD", "token");
         let mut started = Started::of(command);
         let url = started.url();
-        vault_testkit::eventually("the browser is opened", || opened(&folder).len() == 1);
-        assert_eq!(opened(&folder), [url.clone()]);
-        vault_testkit::browser::browse(&url, "alice", None);
+        eventually("the browser is opened", || opened(&folder).len() == 1);
+        assert_eq!(opened(&folder), [url.as_str()]);
+        browse(&url, "alice", None);
         let said = started.end();
         let before =
             format!("A browser opens for the login at auth/{}. If none does, open this URL in one:", desk.corner.name);
@@ -200,7 +232,7 @@ fn a_browser_is_opened_with_the_url_where_there_is_one() {
 #[test]
 fn a_port_that_is_taken_is_told_before_anything_is_asked() {
     at_desk("a_port_that_is_taken", CallbackMode::Client, &json!({}), |desk| {
-        let taken = Raw::saying(&vault_testkit::raw::Reply::Last(Vec::new()));
+        let taken = Raw::saying(&Reply::Last(Vec::new()));
         let at = format!("127.0.0.1:{}", taken.port());
         let said = Started::of(desk.command("app", &at)).end();
         let (address, name) = (desk.corner.server.addr(Listener::Plain), &desk.corner.name);
@@ -214,7 +246,7 @@ fn a_port_that_is_taken_is_told_before_anything_is_asked() {
 #[test]
 fn nobody_is_asked_where_nobody_is() {
     at_desk("nobody_is_asked_where_nobody_is", CallbackMode::Client, &json!({}), |desk| {
-        let login = vault_client::Oidc { interactive: false, ..desk.login() };
+        let login = Oidc { interactive: false, ..desk.login() };
         let name = login.name();
         let address = desk.corner.server.addr(Listener::Plain);
         let client = VaultClient::builder().address(&address).login(login).ignore_environment().build().unwrap();
