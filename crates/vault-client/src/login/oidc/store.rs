@@ -161,3 +161,129 @@ impl<'a> Store<'a> {
 fn warn(endpoint: &Endpoint, place: &str, flaw: &str) {
     endpoint.note(&Event::Warning(&format!("the cached token in {place} is not used: {flaw}")));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::Listen;
+    use super::*;
+    use crate::observe::ToLog;
+    use crate::options::{Address, Options, Tls};
+    use crate::time::{Cancel, Limits};
+
+    fn endpoint() -> Endpoint {
+        let address = Address::parse("http://vault.example:8200").unwrap();
+        let (user_agent, tls) = ("test/1".into(), Tls::default());
+        let options =
+            Options { address, namespace: None, auth_namespace: None, tls, proxy: None, user_agent, lanes: 1 };
+        Endpoint::canned(&options, Limits::default(), Arc::new(ToLog), b"")
+    }
+
+    fn oidc(place: &Path) -> Oidc {
+        let cache = Some(place.join("vault-client"));
+        Oidc {
+            mount: "oidc".into(),
+            role: None,
+            listen: Listen::None,
+            browser: false,
+            interactive: true,
+            cache,
+            revoke: true,
+        }
+    }
+
+    /// A session of a login whose token is good for so long.
+    fn session(endpoint: &Endpoint, token: &str, left: Duration) -> Session {
+        let info = TokenInfo::cached(left, true, vec!["shop".into()]);
+        let session = Session::cached(endpoint, Arc::new(Secret::new(token)), info);
+        session.leave(Kept::Wanted);
+        session
+    }
+
+    /// Keeps this token, as another program does.
+    fn keep(oidc: &Oidc, endpoint: &Endpoint, token: &str, left: Duration) -> bool {
+        let mut store = Store::of(oidc, endpoint);
+        store.make();
+        let lock = store.folder.as_ref().unwrap().lock(&store.name).unwrap().unwrap();
+        let session = session(endpoint, token, left);
+        store.keep(&lock, &session);
+        session.is_cached()
+    }
+
+    fn cached(oidc: &Oidc, endpoint: &Endpoint) -> Option<String> {
+        Store::of(oidc, endpoint).session().map(|session| session.token().unwrap().expose().to_owned())
+    }
+
+    fn call(cancel: &Cancel) -> Call {
+        Call::until(Instant::now() + Duration::from_secs(60), cancel.clone())
+    }
+
+    #[test]
+    fn a_token_is_kept_and_used_while_an_hour_of_it_is_left() {
+        let (place, endpoint) = (tempfile::tempdir().unwrap(), endpoint());
+        let oidc = oidc(place.path());
+        assert!(!keep(&oidc, &endpoint, "short", LEAST - Duration::from_secs(1)));
+        assert_eq!(cached(&oidc, &endpoint), None);
+        assert!(keep(&oidc, &endpoint, "long", LEAST + Duration::from_secs(60)));
+        assert_eq!(cached(&oidc, &endpoint).as_deref(), Some("long"));
+        // Time goes by.
+        let store = Store::of(&oidc, &endpoint);
+        let mut entry = store.read(store.folder.as_ref().unwrap()).unwrap();
+        entry.expires_at -= 61;
+        let lock = store.folder.as_ref().unwrap().lock(&store.name).unwrap().unwrap();
+        lock.write(&store.name, &entry.encode()).unwrap();
+        assert_eq!(cached(&oidc, &endpoint), None);
+    }
+
+    #[test]
+    fn a_token_that_was_stored_meanwhile_is_found_by_whoever_gets_the_turn() {
+        let (place, endpoint) = (tempfile::tempdir().unwrap(), endpoint());
+        let oidc = oidc(place.path());
+        let mut store = Store::of(&oidc, &endpoint);
+        assert!(store.session().is_none());
+        store.make();
+        keep(&oidc, &endpoint, "theirs", 2 * LEAST);
+        let turn = store.turn(&call(&Cancel::never()), || panic!("nobody is waited for")).unwrap();
+        assert!(matches!(turn, Turn::Theirs(session) if session.token().unwrap().expose() == "theirs"));
+    }
+
+    #[test]
+    fn who_waits_says_so_once_and_gets_the_token_the_turn_or_the_cancellation() {
+        let (place, endpoint) = (tempfile::tempdir().unwrap(), endpoint());
+        let oidc = oidc(place.path());
+        let mut store = Store::of(&oidc, &endpoint);
+        store.make();
+        let others = Folder::open(oidc.cache.as_deref().unwrap()).unwrap().unwrap();
+        let lock = others.lock(&store.name).unwrap().unwrap();
+        let told = Cell::new(0);
+        let cancel = Cancel::new().unwrap();
+        // Once somebody waits, the login is cancelled.
+        let ended = store.turn(&call(&cancel), || {
+            told.set(told.get() + 1);
+            cancel.cancel();
+        });
+        assert_eq!((ended.err(), told.get()), (Some(Ended::Cancelled), 1));
+        // Or the other one is gone.
+        let lock = Cell::new(Some(lock));
+        let turn = store.turn(&call(&Cancel::never()), || drop(lock.take())).unwrap();
+        assert!(matches!(turn, Turn::Mine(_)));
+        drop(turn);
+        // Or it has stored a token, and is not gone yet.
+        let lock = others.lock(&store.name).unwrap().unwrap();
+        let stored = || store.keep(&lock, &session(&endpoint, "theirs", 2 * LEAST));
+        assert!(matches!(store.turn(&call(&Cancel::never()), stored).unwrap(), Turn::Theirs(_)));
+    }
+
+    #[test]
+    fn a_dead_token_is_dropped_and_one_that_has_replaced_it_stays() {
+        let (place, endpoint) = (tempfile::tempdir().unwrap(), endpoint());
+        let oidc = oidc(place.path());
+        keep(&oidc, &endpoint, "new", 2 * LEAST);
+        let store = Store::of(&oidc, &endpoint);
+        store.drop_token(&Secret::new("old"));
+        assert_eq!(cached(&oidc, &endpoint).as_deref(), Some("new"));
+        store.drop_token(&Secret::new("new"));
+        assert_eq!(cached(&oidc, &endpoint), None);
+    }
+}
