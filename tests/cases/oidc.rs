@@ -63,6 +63,14 @@ impl Desk<'_> {
         said
     }
 
+    /// The token in the one file of the cache.
+    fn token(&self) -> String {
+        let mut entries = std::fs::read_dir(self.home.join(".cache/vault-client")).unwrap();
+        let text = std::fs::read(entries.next().unwrap().unwrap().path()).unwrap();
+        let entry: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        entry["token"].as_str().unwrap().to_owned()
+    }
+
     fn cached(&self) -> usize {
         std::fs::read_dir(self.home.join(".cache/vault-client")).map_or(0, Iterator::count)
     }
@@ -141,11 +149,22 @@ fn run(command: Command) -> Said {
 #[test]
 fn an_application_starts_with_what_its_person_may_read_and_the_next_start_asks_nobody() {
     at_desk("an_application_starts_with_what_its_person_may_read", |desk| {
-        let first = desk.log_in();
-        let again = run(desk.application());
+        let start = || {
+            let mut command = desk.application();
+            command.env("VAULT_LOG_LEVEL", "debug");
+            Started::of(command)
+        };
+        let mut first = start();
+        let code = browse(&first.url(), "alice", None).parameter("code").unwrap();
+        let (first, again) = (first.end(), start().end());
+        let token = desk.token();
         for said in [&first, &again] {
             assert!(said.stdout.contains("PASSWORD=hunter2-hunter2\n"), "{}", said.stdout);
             assert_eq!(said.code, Some(0));
+            let text = format!("{}\n{}", said.stdout, said.stderr.join("\n"));
+            for secret in [&token, &code] {
+                assert!(secret.len() > 20 && !text.contains(secret.as_str()), "{text}");
+            }
         }
         assert!(!again.stderr.iter().any(|line| line.starts_with("http")), "{:?}", again.stderr);
         assert_eq!((desk.logins_and_tokens(), desk.cached()), ((1, 1), 1));
