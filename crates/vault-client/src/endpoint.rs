@@ -10,7 +10,7 @@ use crate::http::{Answer, Http, Method, Request};
 use crate::json::{Json, Malformed, Object};
 use crate::judge::{self, Asked};
 use crate::observe::{Event, Observer};
-use crate::options::{Options, Tls};
+use crate::options::{Leaf, Options, Tls};
 use crate::retry::{GivenUp, Policy};
 use crate::secret::Secret;
 use crate::step::{Step, Verb};
@@ -115,6 +115,11 @@ impl Endpoint {
     /// Trusts and shows what `tls` says from now on; so do all clones.
     pub(crate) fn trust(&self, tls: Tls) {
         self.server.http.trust(tls);
+    }
+
+    /// What the client certificate says of itself that its connections show.
+    pub(crate) fn client_certificate(&self) -> Option<Leaf> {
+        self.server.http.client_certificate()
     }
 
     /// What is known to be secret, and is struck out of what the server says.

@@ -1,5 +1,6 @@
 //! Credentials that are handed in: where they are, and how they are read.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ impl Credential {
     /// Looks at it without using it.
     pub(super) fn look(&self, wanted: Wanted) -> Result<(Inspected, Arc<Secret>), Fault> {
         let secret = self.read(wanted)?;
-        let path = self.path().map(text::os);
+        let path = self.path().map(place);
         let what = if self.wrapping.is_some() { "wrapping token" } else { wanted.words() };
         let said = match &path {
             Some(path) => format!("{what} file {path}"),
@@ -127,16 +128,21 @@ impl std::fmt::Debug for Credential {
         let wrapped = if self.wrapping.is_some() { ", wrapped" } else { "" };
         match &self.source {
             Source::Given(_) => write!(f, "Credential(given{wrapped})"),
-            Source::File(path) => write!(f, "Credential({}{wrapped})", text::os(path)),
+            Source::File(path) => write!(f, "Credential({}{wrapped})", place(path)),
         }
     }
+}
+
+/// The file's path as it may be shown: the credential itself can stand in its place.
+fn place(path: &Path) -> String {
+    text::without_ids(&text::lossy(path.as_os_str().as_bytes()))
 }
 
 /// The fault of a file that gives no credential.
 fn no_credential(wanted: Wanted, path: &Path, why: Unusable) -> Fault {
     // Somebody may be about to write it.
     let retry = if matches!(why, Unusable::Missing | Unusable::Empty) { Retry::InWait } else { Retry::Never };
-    let path = text::os(path);
+    let path = place(path);
     // What stands in the place of the whole path was hidden.
     let misplaced = path == "***";
     Fault::new(What::NoCredential(Box::new(NoCredential { wanted, path, misplaced, why })), retry)

@@ -7,6 +7,7 @@ mod given;
 mod jwt;
 mod kubernetes;
 mod none;
+mod of_certificate;
 mod of_jwt;
 mod request;
 mod wrapping;
