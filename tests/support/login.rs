@@ -11,7 +11,8 @@ use vault_testkit::server::{Keys, Listener, Lockout};
 use super::scenario::Scenario;
 
 impl<'a> Scenario<'a> {
-    /// A login by AppRole with role `r`, with these fields changed; no secret id is too many for its mount.
+    /// A login by AppRole with role `r`, with these fields changed, and a secret id unless the role needs
+    /// none. No wrong secret id locks the role.
     pub(crate) fn approle(self, role: &Value) -> Self {
         let namespace = self.namespace.clone();
         self.approle_in(&namespace, role)
@@ -23,9 +24,12 @@ impl<'a> Scenario<'a> {
         server.enable_auth(namespace, &name, "approle");
         server.set_lockout(namespace, &name, Lockout::Off);
         let role_id = server.write_approle(namespace, &name, "r", &name, role);
+        let scenario = self.env("VAULT_AUTH_MOUNT", "{name}").hides(&role_id).env("VAULT_APPROLE_ROLE_ID", role_id);
+        if role["bind_secret_id"] == false {
+            return scenario;
+        }
         let secret_id = server.create_secret_id(namespace, &name, "r", &json!({}));
-        let scenario = self.env("VAULT_AUTH_MOUNT", "{name}").hides(&role_id).hides(&secret_id);
-        scenario.env("VAULT_APPROLE_ROLE_ID", role_id).env("VAULT_APPROLE_SECRET_ID", secret_id)
+        scenario.hides(&secret_id).env("VAULT_APPROLE_SECRET_ID", secret_id)
     }
 
     /// A secret id of the role, with these fields.
@@ -52,7 +56,8 @@ impl<'a> Scenario<'a> {
         server.enable_auth(&namespace, &name, "cert");
         server.write_cert_role(&namespace, &name, "r", &name, &certs().ca.certificate, role);
         let scenario = self.tls(Listener::Tls).hides(&client.key).env("VAULT_AUTH_METHOD", "cert");
-        let scenario = scenario.env("VAULT_CLIENT_CERT", &client.certificate_file).env("VAULT_CLIENT_KEY", &client.key_file);
+        let scenario =
+            scenario.env("VAULT_CLIENT_CERT", &client.certificate_file).env("VAULT_CLIENT_KEY", &client.key_file);
         scenario.env("VAULT_AUTH_MOUNT", "{name}").env("VAULT_ROLE", "r")
     }
 

@@ -190,10 +190,11 @@ impl Endpoint {
         Call { until, limit, length, grace: Duration::ZERO, cancel: self.cancel.clone() }
     }
 
-    /// The namespace that `step` is asked in. The status check refuses one. A wrapping token names its own.
+    /// The namespace that `step` is asked in. The status check refuses one. A wrapping token can be looked up in any that is
+    /// there; in the login's, one that is not there shows before the token is spent.
     fn namespace_of(&self, step: &Step) -> Option<&str> {
         match step {
-            Step::Status | Step::Wrapping | Step::Unwrap => None,
+            Step::Status => None,
             _ if is_of_token(step) => self.auth_namespace.as_deref(),
             _ => self.namespace.as_deref(),
         }
@@ -318,7 +319,8 @@ impl Endpoint {
 
 /// Whether `step` is about the login or its token, and not about a secret.
 fn is_of_token(step: &Step) -> bool {
-    matches!(step, Step::Login { .. } | Step::LookUp | Step::Renew | Step::Revoke)
+    use Step::{Login, LookUp, Renew, Revoke, Unwrap, Wrapping};
+    matches!(step, Login { .. } | LookUp | Renew | Revoke | Unwrap | Wrapping)
 }
 
 /// What is not to be done twice is not tried again once it may have been done: another version may have come meanwhile,

@@ -109,10 +109,11 @@ fn a_cert_mount_that_is_not_there_is_denied(server: &Server) {
 }
 
 fn a_certificate_login_needs_https_and_a_certificate(server: &Server) {
-    scenario(server).unset("VAULT_CLIENT_CERT").unset("VAULT_CLIENT_KEY").run().expect_failure(
-        78,
-        "VAULT_CLIENT_CERT: unset, and the cert login needs it, and VAULT_CLIENT_KEY",
-    );
+    scenario(server)
+        .unset("VAULT_CLIENT_CERT")
+        .unset("VAULT_CLIENT_KEY")
+        .run()
+        .expect_failure(78, "VAULT_CLIENT_CERT: unset; the cert login needs it, and VAULT_CLIENT_KEY");
     let plain = server.addr(Listener::Plain);
     scenario(server).at(&plain).unset("VAULT_CACERT").run().expect_failure(
         78,

@@ -14,7 +14,7 @@ fn scenario(raw: &Raw) -> Scenario<'static> {
 
 fn last() -> String {
     "INFO  vault-exec: 1 variable from kv/shop/app version 7 of {any}Z; status {any}, login {any}, read {any}; \
-     token not revoked (none is sent: an agent or a proxy adds one)"
+     token not revoked (there is none)"
         .to_owned()
 }
 
@@ -36,7 +36,8 @@ fn nothing_is_sent_looked_up_or_revoked() {
 #[test]
 fn a_token_beside_it_is_ignored_with_a_warning_and_not_handed_on() {
     let raw = Raw::start([]);
-    let scenario = scenario(&raw).env("VAULT_TOKEN", "hvs.another-token-0123456789").hides("hvs.another-token-0123456789");
+    let scenario =
+        scenario(&raw).env("VAULT_TOKEN", "hvs.another-token-0123456789").hides("hvs.another-token-0123456789");
     let warning = "WARN  vault-exec: VAULT_TOKEN has no effect: VAULT_AUTH_METHOD is none, and no token is sent";
     let expected = Expect::started().env([("A", "a-raw-secret")]).stderr([warning.to_owned(), last()]);
     scenario.run().expect(expected);

@@ -28,7 +28,8 @@ const USED: &str = "make a new one, and look into the audit log: somebody else m
 
 /// An AppRole whose secret id is wrapped in `{folder}/wrapped` or, without a file, in the variable.
 fn approle(server: &Server, in_file: bool) -> (Scenario<'_>, String) {
-    let scenario = Scenario::new(server).secret(&json!({"A": "a-secret"})).approle(&json!({})).env("VAULT_UNWRAP", "true");
+    let scenario =
+        Scenario::new(server).secret(&json!({"A": "a-secret"})).approle(&json!({})).env("VAULT_UNWRAP", "true");
     let wrapped = server.wrapped_secret_id("", &scenario.name, "r", &json!({}), 300);
     let scenario = scenario.hides(&wrapped);
     if !in_file {
@@ -94,8 +95,7 @@ fn a_wrapped_token_is_ours_and_revoked_at_the_end() {
                 let scenario = Scenario::new(server).secret(&json!({"A": "a-secret"})).env("VAULT_UNWRAP", "true");
                 let wrapped = server.wrapped_token("", &json!({"policies": [scenario.name], "ttl": "10m"}), 300);
                 let scenario = scenario.hides(&wrapped).env("VAULT_REVOKE", revoke).env("VAULT_TOKEN", &wrapped);
-                let scenario =
-                    if in_file { scenario.in_file("VAULT_TOKEN", "VAULT_TOKEN_FILE") } else { scenario };
+                let scenario = if in_file { scenario.in_file("VAULT_TOKEN", "VAULT_TOKEN_FILE") } else { scenario };
                 let expected = started().stderr(done(token));
                 scenario.run().expect(if revoke == "true" { expected.token_gone() } else { expected });
             }
@@ -136,11 +136,12 @@ fn refused(scenario: Scenario, code: i32, message: &str) {
 }
 
 fn a_wrapping_token_that_is_used_expired_or_unknown_is_told(server: &Server) {
-    let message = format!("the wrapping token is used up, expired or unknown; {USED}");
+    let message = format!("the wrapping token is used up, expired or unknown to the server; {USED}");
     let (used, token) = approle(server, false);
     used.run().expect(started());
     assert!(!is_unspent(server, &token));
-    refused(used, 77, &message);
+    let (again, _) = approle(server, false);
+    refused(again.hides(&token).env("VAULT_APPROLE_SECRET_ID", &token), 77, &message);
     let (expired, _) = approle(server, true);
     let token = server.wrapped_secret_id("", &expired.name, "r", &json!({}), 1);
     vault_testkit::eventually("it expires", || !is_unspent(server, &token));
@@ -156,7 +157,7 @@ fn a_wrapping_token_of_something_else_is_not_spent(server: &Server) {
     let forged = |data: Value| server.wrapped("", "sys/wrapping/wrap", &data, 300);
     let holds = |wanted: &str, path: &str, made: &str| {
         format!(
-            "the wrapping token was made by {path}, which gives no {wanted}; \
+            "the wrapping token holds no {wanted}: it was made by {path}; \
              it was not unwrapped, and may be forged: give one of {made}, or unset VAULT_UNWRAP"
         )
     };
@@ -231,7 +232,10 @@ fn an_unwrapping_that_is_cut_is_not_sent_again() {
         (Reply::Reset(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{".to_vec()), "{any}"),
     ] {
         let (raw, scenario) = scripted(vec![reply]);
-        scenario.run().expect_failure(69, &format!("vault at {{addr}}: {cause}; {unsure}; {once}"));
+        scenario.run().expect_failure(
+            69,
+            &format!("vault at {{addr}}: the unwrapping of the credential: {cause}; {unsure}; {once}"),
+        );
         raw.expect_requests(["GET sys/seal-status", LOOK_UP, UNWRAP]);
     }
 }

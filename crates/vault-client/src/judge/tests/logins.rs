@@ -46,7 +46,8 @@ fn a_mount_of_another_method_is_told_as_that() {
         AppRole,
         &[(400, NO_ROLE), (400, OIDC_ROLE), (400, NO_CERTIFICATE), (400, UNCONFIGURED), (400, "missing token")],
     );
-    let claims = "decoding failed due to the following error(s):\n\n'aud' source data must be an array or slice, got string";
+    let claims =
+        "decoding failed due to the following error(s):\n\n'aud' source data must be an array or slice, got string";
     other(
         Jwt,
         &[
@@ -58,10 +59,7 @@ fn a_mount_of_another_method_is_told_as_that() {
             (400, "invalid role name \"r\""),
         ],
     );
-    other(
-        Cert,
-        &[(500, NO_ROLE_ID), (400, NO_ROLE), (400, OIDC_ROLE), (400, UNCONFIGURED), (400, "missing token")],
-    );
+    other(Cert, &[(500, NO_ROLE_ID), (400, NO_ROLE), (400, OIDC_ROLE), (400, UNCONFIGURED), (400, "missing token")]);
     for method in [Kubernetes, AppRole, Jwt, Cert] {
         other(method, &[(404, "1 error occurred:\n\t* unsupported path\n\n"), (405, "unsupported operation")]);
     }
@@ -95,7 +93,12 @@ fn an_approle_is_refused_for_its_ids_and_never_asked_twice() {
             (500, NO_ROLE_ID, Why::Refused, Rejected),
             (400, NO_ROLE_ID, Why::Refused, Rejected),
             (400, cidr, Why::Denied, Denied),
-            (400, "source address \"127.0.0.1\" unauthorized through CIDR restrictions on the secret ID", Why::Denied, Denied),
+            (
+                400,
+                "source address \"127.0.0.1\" unauthorized through CIDR restrictions on the secret ID",
+                Why::Denied,
+                Denied,
+            ),
             // Locked.
             (403, BARE, Why::Unexplained, Denied),
             // HashiCorp Vault before it said the same of both.
@@ -145,8 +148,12 @@ fn an_issuer_whose_keys_do_not_come_is_tried_again() {
     for text in [
         format!("{UNVERIFIED}fetching keys oidc: get keys failed: 503 Service Unavailable "),
         format!("{UNVERIFIED}fetching keys oidc: get keys failed Get \"http://127.0.0.1:57489/jwks\": {connect}"),
-        format!("{UNVERIFIED}fetching keys oidc: failed to decode keys: got Content-Type = application/json, but no JSON"),
-        format!("error configuring token validator: keyset configuration error: Get \"http://127.0.0.1:57489/\": {connect}"),
+        format!(
+            "{UNVERIFIED}fetching keys oidc: failed to decode keys: got Content-Type = application/json, but no JSON"
+        ),
+        format!(
+            "error configuring token validator: keyset configuration error: Get \"http://127.0.0.1:57489/\": {connect}"
+        ),
     ] {
         assert_eq!(refusal(Jwt, 400, &text), (Why::NoKeys, NotReady, Retry::Soon), "{text}");
     }
@@ -175,7 +182,8 @@ fn a_certificate_is_refused_whatever_the_status() {
 
 #[test]
 fn a_service_account_is_refused_as_before() {
-    let claims = "decoding failed due to the following error(s):\n\n'aud' source data must be an array or slice, got string";
+    let claims =
+        "decoding failed due to the following error(s):\n\n'aud' source data must be an array or slice, got string";
     table(
         Kubernetes,
         &[

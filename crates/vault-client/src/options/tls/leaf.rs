@@ -27,8 +27,7 @@ const VERSION: u8 = 0xa0;
 const NEVER: &[u8] = b"99991231235959Z";
 
 /// The last numbers of the attributes below 2.5.4, and their short names.
-const NAMES: [(u8, &str); 7] =
-    [(3, "CN"), (5, "serialNumber"), (6, "C"), (7, "L"), (8, "ST"), (10, "O"), (11, "OU")];
+const NAMES: [(u8, &str); 7] = [(3, "CN"), (5, "serialNumber"), (6, "C"), (7, "L"), (8, "ST"), (10, "O"), (11, "OU")];
 
 impl Leaf {
     /// Reads `der`; `None` where it is no certificate.
@@ -145,7 +144,12 @@ mod tests {
         let odd = DnType::CustomDnType(vec![1, 2, 3, 4]);
         for (names, year, subject, not_after) in [
             (&[(DnType::CommonName, "till")][..], 2026, "CN=till", 1_767_312_000),
-            (&[(DnType::OrganizationName, "shop"), (odd, "x"), (DnType::CommonName, "é\u{1b}")], 2049, r"O=shop, CN=é\u{1b}", 2_493_158_400),
+            (
+                &[(DnType::OrganizationName, "shop"), (odd, "x"), (DnType::CommonName, "é\u{1b}")],
+                2049,
+                r"O=shop, CN=é\u{1b}",
+                2_493_158_400,
+            ),
             (&[], 2050, "", 2_524_694_400),
             (&[(DnType::CommonName, "x")], 1999, "CN=x", 915_235_200),
         ] {
