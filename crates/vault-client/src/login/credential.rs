@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -34,6 +34,8 @@ const MAX_FILE: u64 = 64 << 10;
 pub struct Credential {
     source: Source,
     wrapping: Option<Wrapping>,
+    /// The one that was refused last, and how.
+    refused: Mutex<Option<(Arc<Secret>, VaultError)>>,
 }
 
 enum Source {
@@ -44,12 +46,16 @@ enum Source {
 impl Credential {
     /// One that is here.
     pub fn given(secret: Secret) -> Self {
-        Self { source: Source::Given(Arc::new(secret)), wrapping: None }
+        Self::of(Source::Given(Arc::new(secret)))
     }
 
     /// One in this file, which is read anew at each login.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { source: Source::File(path.into()), wrapping: None }
+        Self::of(Source::File(path.into()))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, wrapping: None, refused: Mutex::default() }
     }
 
     /// What was given is a wrapping token, and the credential is in it. It is taken out once.
@@ -107,6 +113,18 @@ impl Credential {
             Some(secret) => Ok(secret),
             None => self.read(wanted),
         }
+    }
+
+    /// Why `secret` was refused, if it was the last that was.
+    pub(super) fn refusal(&self, secret: &Secret) -> Option<VaultError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().filter(|(it, _)| it.expose() == secret.expose()).map(|(_, why)| why.clone())
+    }
+
+    /// Remembers that `secret` was refused.
+    pub(super) fn note_refusal(&self, secret: &Arc<Secret>, why: &VaultError) {
+        let refused = (Arc::clone(secret), why.clone());
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
     }
 
     /// Looks at it without using it.

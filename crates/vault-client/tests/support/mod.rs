@@ -2,6 +2,7 @@
 
 pub(crate) mod cutting;
 pub(crate) mod log;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 
@@ -72,4 +73,13 @@ impl<'a> Corner<'a> {
     pub fn count(&self, part: &str) -> usize {
         self.server.asked(&self.name).iter().filter(|asked| asked.path.contains(part)).count()
     }
+}
+
+/// The example `name`, as cargo has built it beside this program.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("a program knows its file");
+    let built = tests.parent().and_then(|deps| deps.parent()).expect("it is in a folder of target").join("examples");
+    let path = built.join(name);
+    assert!(path.is_file(), "{}: cargo build --package vault-client --examples", path.display());
+    path
 }
