@@ -118,6 +118,26 @@ fn each_login_is_one_of_the_environment() {
         }
         assert_eq!((logins(corner), corner.live_tokens()), (2, 0));
     });
+    with_corner("a_certificate_is_one_of_the_environment", |corner| {
+        cert_mount(corner);
+        write_secret(corner);
+        let address = corner.server.addr(Listener::Tls);
+        let path = |path: &Path| path.display().to_string();
+        let [ca, certificate, key] =
+            [&certs().ca.certificate_file, &certs().client.certificate_file, &certs().client.key_file]
+                .map(|it| path(it));
+        let tls = [("VAULT_ADDR", address.as_str()), ("VAULT_CACERT", &ca), ("VAULT_CLIENT_CERT", &certificate)];
+        let settings = [("VAULT_CLIENT_KEY", key.as_str()), ("VAULT_AUTH_MOUNT", &corner.name)];
+        assert_eq!(from_env(corner, &[&tls[..], &settings, &[("VAULT_AUTH_METHOD", "cert")]].concat()), READ);
+        assert_eq!((logins(corner), corner.live_tokens()), (1, 0));
+    });
+    with_corner("none_is_one_of_the_environment", |corner| {
+        let token = corner.server.create_token("", &json!({"policies": [corner.name], "ttl": "10m"}));
+        write_secret(corner);
+        let agent = proxy::adding(&corner.server.addr(Listener::Plain), &token);
+        assert_eq!(from_env(corner, &[("VAULT_ADDR", &agent.url), ("VAULT_AUTH_METHOD", "none")]), READ);
+        assert_eq!((agent.tokens_seen(), corner.live_tokens()), (0, 1));
+    });
 }
 
 #[test]
@@ -230,11 +250,16 @@ fn a_real_provider_vouches_for_a_jwt_by_its_keys_and_by_discovery() {
     }
 }
 
-/// A client over TLS that shows the client certificate.
-fn showing(corner: &Corner) -> VaultClientBuilder {
+/// A mount that trusts the test CA.
+fn cert_mount(corner: &Corner) {
     corner.server.enable_auth("", &corner.name, "cert");
     let role = json!({"token_ttl": "400s"});
     corner.server.write_cert_role("", &corner.name, "r", &corner.name, &certs().ca.certificate, &role);
+}
+
+/// A client over TLS that shows the client certificate.
+fn showing(corner: &Corner) -> VaultClientBuilder {
+    cert_mount(corner);
     let (client, ca) = (&certs().client, certs().ca.certificate.as_bytes());
     let identity = Identity::from_pem(client.certificate.as_bytes(), client.key.as_bytes()).expect("an identity");
     let roots = Some(vault_client::options::tls::roots(ca).expect("a CA"));
