@@ -88,8 +88,8 @@ pub struct Done<'a> {
     pub on_conflict: OnConflict,
     /// Where they came from, and what was read there.
     pub secrets: &'a [Fetched<'a>],
-    /// What became of the token.
-    pub revoked: Revoked,
+    /// What became of the token; `None` where none was made.
+    pub revoked: Option<Revoked>,
     /// How long each step took.
     pub times: &'a Times,
 }
@@ -110,8 +110,9 @@ impl Done<'_> {
         };
         let path = only.map(|it| place(it.location));
         let token = match revoked {
-            Revoked::Yes => "revoked".to_owned(),
-            Revoked::No(kept) => format!("not revoked ({})", remedy::kept(*kept)),
+            None => "not made (VAULT_INLINE_AUTH)".to_owned(),
+            Some(Revoked::Yes) => "revoked".to_owned(),
+            Some(Revoked::No(kept)) => format!("not revoked ({})", remedy::kept(*kept)),
         };
         let conflicting: Vec<_> = conflicting.iter().map(|name| text::name(name)).collect();
         let conflicting = (!conflicting.is_empty()).then(|| secrets::list(&conflicting, CONFLICTING));

@@ -24,7 +24,7 @@ use setting::Setting;
 pub use source::Flags;
 use source::{Texts, list};
 use vault_client::settings::value::boolean;
-use vault_client::settings::{Found, Reader, Server};
+use vault_client::settings::{Found, InlineAuth, Reader, Server};
 use vault_client::text::{shown, without_ids};
 use vault_client::{Address, Limits, Login, Options};
 pub use withheld::Withheld;
@@ -54,6 +54,8 @@ pub struct Config {
     pub vault: Options,
     /// How to come by a token.
     pub auth: Box<dyn Login>,
+    /// Whether the login comes along with the read.
+    pub inline: InlineAuth,
     /// What to read.
     pub locations: Locations,
     /// What to make of it.
@@ -273,6 +275,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     Some(Config {
         vault: Options { user_agent: USER_AGENT.into(), lanes: 1, ..connection.options },
         auth: connection.login,
+        inline: connection.inline,
         locations: locations?,
         rules,
         on_conflict,

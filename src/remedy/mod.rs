@@ -115,6 +115,7 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&Namespace>) -> Option<Remed
             "take the control group off this path, or X-Vault-Wrap-TTL out of the proxy in between: nobody unwraps it here"
                 .into()
         }
+        What::NotInline { .. } => "set VAULT_INLINE_AUTH to auto or false: it needs OpenBao from 2.4 on".into(),
         What::SpentWrapping => "make a new one, and look into the audit log: somebody else may have used it".into(),
         What::OtherWrapping { wanted, .. } => of_other_wrapping(*wanted).into(),
         What::Unsure(_) if *step == Step::Unwrap => {

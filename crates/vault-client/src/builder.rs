@@ -13,7 +13,8 @@ use crate::login::Login;
 use crate::observe::{Event, Observer, ToLog};
 use crate::options::Tls;
 use crate::settings::{
-    Connection, Decided, FaultKind, Layer, Material, ProcessEnv, Setting, SettingFault, SettingFaults, setting,
+    Connection, Decided, FaultKind, InlineAuth, Layer, Material, ProcessEnv, Setting, SettingFault, SettingFaults,
+    setting,
 };
 use crate::time::{Cancel, Limits};
 
@@ -259,7 +260,7 @@ impl VaultClientBuilder {
             }
         };
         let keeper = Keeper::new(connection.login, Box::new(refresh), &endpoint, self.rules)?;
-        Ok(VaultClient::new(&endpoint, keeper))
+        Ok(VaultClient::new(&endpoint, keeper, connection.inline == InlineAuth::Yes))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::VaultError;
 use crate::fault::{ErrorKind, Fault, What};
 use crate::http::{Answer, Request};
 use crate::keeper::{Held, Keeper};
+use crate::login::{Inline, Insist};
 use crate::step::Step;
 
 /// Sends requests with the kept token. Clones share the token.
@@ -21,6 +22,8 @@ pub struct Caller {
 
 struct Shared {
     keeper: Keeper,
+    /// Whether reads bring their login along, where it can be sent so.
+    inline: bool,
     /// The state that the cluster had come to with the last write of this client.
     index: Mutex<Option<Arc<str>>>,
     /// The mounts that were looked at, by namespace and name, and whether they are KV version 1.
@@ -28,9 +31,12 @@ struct Shared {
 }
 
 impl Caller {
-    /// One that sends to `endpoint` with the tokens of `keeper`.
-    pub fn new(endpoint: Endpoint, keeper: Keeper) -> Self {
-        Self { shared: Arc::new(Shared { keeper, index: Mutex::new(None), mounts: Mutex::default() }), endpoint }
+    /// One that sends to `endpoint` with the tokens of `keeper`, and reads without one if `inline` says so.
+    pub fn new(endpoint: Endpoint, keeper: Keeper, inline: bool) -> Self {
+        Self {
+            shared: Arc::new(Shared { keeper, inline, index: Mutex::new(None), mounts: Mutex::default() }),
+            endpoint,
+        }
     }
 
     /// The same token, sent to `endpoint`.
@@ -78,7 +84,38 @@ impl Caller {
         request: &Request,
         read: &dyn Fn(&Answer, &Endpoint, &Request) -> Result<T, Fault>,
     ) -> Result<T, VaultError> {
-        self.with(self.endpoint.for_one_operation()).run_within(step, request, read)
+        let caller = self.with(self.endpoint.for_one_operation());
+        match caller.read_inline(step, request, read) {
+            Some(done) => done,
+            None => caller.run_within(step, request, read),
+        }
+    }
+
+    /// A read that brings its login along; `None` where it is to be an ordinary one.
+    fn read_inline<T>(
+        &self,
+        step: &Step,
+        request: &Request,
+        read: &dyn Fn(&Answer, &Endpoint, &Request) -> Result<T, Fault>,
+    ) -> Option<Result<T, VaultError>> {
+        if !self.shared.inline || !matches!(step, Step::Read { .. }) {
+            return None;
+        }
+        let keeper = self.keeper();
+        if let Some(error) = keeper.refuses() {
+            return Some(Err(error));
+        }
+        let index = self.index();
+        let request = Request { index: index.as_deref(), ..*request };
+        let read = |answer: &Answer, request: &Request| read(answer, &self.endpoint, request);
+        match self.endpoint.ask_inline((keeper.login(), Insist::Yes), step, &request, &read)? {
+            Ok(Inline::Done(done)) => Some(Ok(done)),
+            Ok(Inline::LogIn(_)) => None,
+            Err(error) => {
+                keeper.note_refusal(&error);
+                Some(Err(error))
+            }
+        }
     }
 
     fn run_within<T>(

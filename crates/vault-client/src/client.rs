@@ -35,11 +35,11 @@ use crate::token::TokenInfo;
 pub struct VaultClient(Caller);
 
 impl VaultClient {
-    /// A client of `endpoint` with the tokens of `keeper`.
-    pub(crate) fn new(endpoint: &Endpoint, keeper: Keeper) -> Self {
+    /// A client of `endpoint` with the tokens of `keeper`, whose reads bring their login along if `inline` says so.
+    pub(crate) fn new(endpoint: &Endpoint, keeper: Keeper, inline: bool) -> Self {
         // What a login waits for is the keeper's to know.
         let limits = Limits { wait: Duration::ZERO, ..endpoint.limits() };
-        Self(Caller::new(endpoint.within(limits), keeper))
+        Self(Caller::new(endpoint.within(limits), keeper, inline))
     }
 
     fn with(&self, endpoint: Endpoint) -> Self {

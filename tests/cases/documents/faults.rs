@@ -387,7 +387,7 @@ fn settings() -> Vec<Told> {
         run(&at("VAULT_KEYS", "DATABASE_URL;API_KEY")
             .env("VAULT_PATH", "shop/prod")
             .env("VAULT_TOKEN", "hvs.not-looked-at")),
-        run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "approle")),
+        run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "ldap")),
         run(&at("VAULT_CACERT", "/etc/vault/ca.pem")
             .env("VAULT_PATH", "shop/prod")
             .env("VAULT_TOKEN", "hvs.not-looked-at")),

@@ -116,6 +116,34 @@ impl Keeper {
         }
     }
 
+    /// The login whose tokens are kept.
+    pub fn login(&self) -> &dyn Login {
+        &*self.shared.login
+    }
+
+    /// Why no login may be sent now: the client is closed, or it is too early after one that was refused.
+    pub fn refuses(&self) -> Option<VaultError> {
+        let mut state = self.shared.lock();
+        if state.is_closed() {
+            return Some(VaultError::closed());
+        }
+        if state.refusal.is_some() {
+            state.look_at(self.shared.login.file());
+        }
+        state.too_early(since_boot())
+    }
+
+    /// Notes that a login was refused which a request has brought along, if it was that which `error` tells of.
+    pub fn note_refusal(&self, error: &VaultError) {
+        let is_refused = matches!(error.step(), Some(Step::Login { .. })) && failed(error) == Some(Failed::Refused);
+        if is_refused {
+            let mut state = self.shared.lock();
+            state.plan.failed(Act::LogIn, Failed::Refused, since_boot(), spread());
+            state.refusal = Some(error.clone());
+            state.seen = Fingerprint::of(self.shared.login.file());
+        }
+    }
+
     /// Renews the token now; where that is refused, logs in.
     ///
     /// # Errors

@@ -4,7 +4,6 @@
 mod body;
 mod data;
 mod explain;
-mod inline;
 mod model;
 mod read;
 
@@ -21,7 +20,6 @@ use crate::step::{Step, TokenOf, Verb};
 use crate::text::shown;
 pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
-pub use inline::Inline;
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
 pub use read::{Location, Version};
 

@@ -9,8 +9,9 @@ use crate::fault::{self, Shape, What};
 use crate::http::path::encode;
 use crate::http::{Answer, Request};
 use crate::json::{Malformed, Object};
+use crate::login::{Inline, Insist, Login};
 use crate::session::Session;
-use crate::step::Step;
+use crate::step::{Step, TokenOf};
 use crate::text::{self, Scrubber};
 
 /// Which secret to read.
@@ -73,6 +74,24 @@ pub(super) fn read_request(Location { mount, path, version }: &Location) -> Stri
 }
 
 impl Endpoint {
+    /// Reads a version at `location` with `login` along, so that no token is made. Returns `None` where `login` cannot be sent
+    /// so, or its proof would cross a network in plain text.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Endpoint::login`] where that login is refused, else as for [`Session::read`]; and
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where the server does not take it and the caller insists.
+    pub fn read_inline(
+        &self,
+        login: (&dyn Login, Insist),
+        location: &Location,
+    ) -> Option<Result<Inline<Version>, VaultError>> {
+        let Location { mount, path, version } = location.clone();
+        let step = Step::Read { mount, path, version, token: TokenOf::Login };
+        let url = read_request(location);
+        self.ask_inline(login, &step, &Request::get(&url), &|answer, request| self.version_in(&step, request, answer))
+    }
+
     /// The version in `answer` to a read.
     pub(super) fn version_in(&self, step: &Step, request: &Request, answer: &Answer) -> Result<Version, fault::Fault> {
         let read = envelope(answer, self.scrubber());

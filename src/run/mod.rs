@@ -1,5 +1,7 @@
 //! The pipeline: from the command line to the application, or to the env file.
 
+mod fetch;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +17,10 @@ use crate::sink::env_file::{self, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{
     arm, collect, conflicting, connect, demand_required, demand_target, ended_by, fit, guard, names_lost, not_started,
-    print, read, refuse_references, refused, sink, too_few_uses, tracer,
+    print, refuse_references, refused, sink, tracer,
 };
 use crate::{check, install, logging, process};
+use fetch::{Fetch, fetch};
 use vault_client::Revoked;
 use vault_client::text;
 use vault_client::{Ended, Limits};
@@ -71,15 +74,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
 
     let vault = connect(config, times.begun, waiter);
     let ended = ended_by(waiter);
-    vault.status().map_err(&ended)?;
-    times.lap("status");
-    let session = vault.login(&*config.auth).map_err(&ended)?;
-    times.lap("login");
-    if let Some(warning) = too_few_uses(&session, &config.locations) {
-        log::warn!("{warning}");
-    }
-    let secrets = read(&session, &config.locations).map_err(&ended)?;
-    times.lap("read");
+    let Fetch { secrets, session } = fetch(config, &vault, &mut times).map_err(&ended)?;
 
     let collected = collect(&secrets, config, sink.carrier());
     if let Sink::Command(_) = sink {
@@ -97,8 +92,8 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
         Ended::Refused(refused) => Error::System(refused),
         Ended::Cancelled | Ended::Deadline => waiter.caught().map_or(Error::Late(config.limits.whole), Error::Signal),
     })?;
-    let revoked = session.revoke();
-    if revoked == Revoked::Yes {
+    let revoked = session.map(|session| session.revoke());
+    if revoked == Some(Revoked::Yes) {
         times.lap("revoke");
     }
     let done = Done {

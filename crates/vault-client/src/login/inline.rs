@@ -1,90 +1,93 @@
-//! Inline authentication: one request logs in and reads, and no token is ever made.
+//! Inline authentication: a request brings its login along, and no token is ever made.
 //! [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
 
-use super::Location;
-use super::read::{Version, read_request};
+use super::{Login, Proof};
 use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
 use crate::fault::{ErrorKind, Fault, What};
-use crate::http::{InlineLogin, Request};
+use crate::http::{Answer, InlineLogin, Request};
 use crate::judge;
-use crate::login::{Login, Proof};
-use crate::step::{Step, TokenOf};
+use crate::step::Step;
 use crate::time::Call;
 
-/// What a read with inline authentication came to.
-pub enum Inline {
-    /// The secret.
-    Read(Box<Version>),
+/// What a request with its login came to.
+pub enum Inline<T> {
+    /// What was asked for.
+    Done(T),
     /// The server answered with this status, as one does that knows nothing of inline authentication, or cannot serve the
     /// role by it: an ordinary login is to be made.
     LogIn(u16),
 }
 
+/// Whether a server that does not take the login along is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Insist {
+    /// No: an ordinary login is made.
+    No,
+    /// Yes, unless it takes inline authentication and cannot serve this role by it.
+    Yes,
+}
+
 /// What one such request came to.
-enum Outcome {
-    Done(Inline),
+enum Outcome<T> {
+    Done(Inline<T>),
     /// The login that came along was refused.
     Refused(Fault),
-    /// The read was.
+    /// The request itself was.
     Failed(Fault),
 }
 
-/// The requests of one read.
-struct Exchange<'a> {
+/// The requests of one operation.
+struct Exchange<'a, T> {
     endpoint: &'a Endpoint,
     login: &'a dyn Login,
-    location: &'a Location,
-    read: Step,
+    step: &'a Step,
+    request: &'a Request<'a>,
+    read: &'a dyn Fn(&Answer, &Request) -> Result<T, Fault>,
 }
 
 impl Endpoint {
-    /// Reads a version at `location`, with the login sent along; `None` where `login` cannot be sent so, or its proof would
-    /// cross a network in plain text.
+    /// Sends `request` of `step` with `login` along and gives what `read` makes of the answer. Returns `None` where `login`
+    /// cannot be sent so, or its proof would cross a network in plain text.
     ///
     /// # Errors
     ///
-    /// As for [`Endpoint::login`] where that login is refused, else as for [`Session::read`](crate::Session::read).
-    pub fn read_inline(&self, login: &dyn Login, location: &Location) -> Option<Result<Inline, VaultError>> {
+    /// As for [`Endpoint::login`] where that login is refused; what the request itself failed with; and
+    /// [`ErrorKind::Rejected`] where the server does not take it and the caller insists.
+    pub(crate) fn ask_inline<T>(
+        &self,
+        (login, insist): (&dyn Login, Insist),
+        step: &Step,
+        request: &Request,
+        read: &dyn Fn(&Answer, &Request) -> Result<T, Fault>,
+    ) -> Option<Result<Inline<T>, VaultError>> {
         if !self.is_private() {
             return None;
         }
         let first = login.proof()?;
-        let Location { mount, path, version } = location.clone();
-        let read = Step::Read { mount, path, version, token: TokenOf::Login };
-        Some(Exchange { endpoint: self, login, location, read }.run(first))
-    }
-
-    /// The same, where an ordinary login is no way out.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Endpoint::read_inline`], and [`ErrorKind::Rejected`] where the server does not serve the login so.
-    pub fn read_only_inline(&self, login: &dyn Login, location: &Location) -> Option<Result<Version, VaultError>> {
-        Some(self.read_inline(login, location)?.and_then(|read| match read {
-            Inline::Read(version) => Ok(*version),
-            Inline::LogIn(status) => {
+        let done = Exchange { endpoint: self, login, step, request, read }.run(first);
+        Some(done.and_then(|done| match done {
+            Inline::LogIn(status) if insist == Insist::Yes && status != 500 => {
                 let fault = Fault { status: Some(status), ..What::NotInline { status }.into() };
                 Err(VaultError::new(self.at(), login.step(), fault, Effort::default()))
             }
+            done => Ok(done),
         }))
     }
 }
 
-impl Exchange<'_> {
+impl<T> Exchange<'_, T> {
     /// The fault of a login is tried again as that of a login is, the fault of a read as that of a read: each is a step of
     /// its own.
-    fn run(&self, first: Result<Proof, Fault>) -> Result<Inline, VaultError> {
+    fn run(&self, first: Result<Proof, Fault>) -> Result<Inline<T>, VaultError> {
         let mut first = Some(first);
         let proof = self.endpoint.step(&Step::Credential, |_| first.take().unwrap_or_else(|| self.proof()));
         let mut proof = Some(proof?);
         let mut last = None;
         loop {
-            let (step, is_login) = match &last {
-                Some(Outcome::Refused(_)) => (self.login.step(), true),
-                _ => (self.read.clone(), false),
-            };
-            let outcome = self.endpoint.step(&step, |call| {
+            let is_login = matches!(last, Some(Outcome::Refused(_)));
+            let step = if is_login { &self.login.step() } else { self.step };
+            let outcome = self.endpoint.step(step, |call| {
                 let outcome = match last.take() {
                     Some(outcome) => outcome,
                     None => self.ask(&proof.take().map_or_else(|| self.proof(), Ok)?, call),
@@ -111,15 +114,14 @@ impl Exchange<'_> {
         self.login.proof().unwrap_or_else(|| Err(What::NotInline { status: 0 }.into()))
     }
 
-    fn ask(&self, proof: &Proof, call: &Call) -> Outcome {
-        let (endpoint, step) = (self.endpoint, &self.read);
+    fn ask(&self, proof: &Proof, call: &Call) -> Outcome<T> {
+        let Self { endpoint, step, .. } = self;
         proof.teach(endpoint.scrubber());
         let inline = match proof.path() {
             Ok(path) => InlineLogin::new(path, endpoint.auth_namespace_beside(), proof.members()),
             Err(fault) => return Outcome::Refused(fault),
         };
-        let url = read_request(self.location);
-        let request = Request { inline: Some(&inline), ..Request::get(&url) };
+        let request = Request { inline: Some(&inline), ..*self.request };
         let answer = match endpoint.send(step, &request, call) {
             Ok(answer) => answer,
             Err(fault) => return Outcome::Failed(fault),
@@ -127,8 +129,8 @@ impl Exchange<'_> {
         let said = answer.document().ok().and_then(|said| said.strings("errors").into_iter().next());
         let begins = |text: &str| said.as_ref().is_some_and(|said| said.starts_with(text));
         match answer.status {
-            200 | 204 => match endpoint.version_in(step, &request, &answer) {
-                Ok(version) => Outcome::Done(Inline::Read(Box::new(version))),
+            200 | 204 => match (self.read)(&answer, &request) {
+                Ok(read) => Outcome::Done(Inline::Done(read)),
                 Err(fault) => Outcome::Failed(fault),
             },
             _ if answer.inline_failed || begins(judge::INLINE_FAILED) => {
