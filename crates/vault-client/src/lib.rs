@@ -27,13 +27,18 @@
 //!
 //! | login | type | what it needs |
 //! |---|---|---|
-//! | a token | [`Token`] with [`TokenSource::Given`] | `VAULT_TOKEN` |
-//! | a token in a file | [`Token`] with [`TokenSource::File`] | `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
+//! | a token | [`Token::given`] | `VAULT_TOKEN` |
+//! | a token in a file | [`Token::file`] | `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
 //! | a pod of Kubernetes | [`Kubernetes`] | `VAULT_ROLE`, and the JWT of the pod's service account |
+//! | a role id, and as a rule a secret id | [`AppRole`] | `VAULT_APPROLE_ROLE_ID`, and `VAULT_APPROLE_SECRET_ID` or `VAULT_APPROLE_SECRET_ID_FILE` |
+//! | a JWT of any issuer | [`Jwt`] | `VAULT_JWT` or `VAULT_JWT_FILE`, and `VAULT_ROLE` unless the mount has a default role |
+//! | a client certificate | [`Cert`] | `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY` |
+//! | none: an agent or a proxy adds a token | [`NoLogin`] | `VAULT_AUTH_METHOD=none` |
 //!
 //! `VAULT_AUTH_METHOD` names one of them. Where it is unset or `auto`, the first that there is something for is taken:
-//! `VAULT_TOKEN`, `VAULT_TOKEN_FILE`, the pod, the home folder. AppRole, JWT, TLS certificates and OIDC are not there yet.
-//! A program that comes by its token in another way implements [`Login`], and hands the token to [`Token`].
+//! `VAULT_TOKEN`, `VAULT_TOKEN_FILE`, `VAULT_APPROLE_ROLE_ID`, `VAULT_JWT`, `VAULT_JWT_FILE`, the pod, `VAULT_ROLE_ID` with
+//! `VAULT_SECRET_ID`, the home folder. A [`Credential`] is here or in a file, by itself or in a wrapping token. A program
+//! that comes by its token in another way implements [`Login`], and hands the token to [`Token`].
 //!
 //! # The token's life
 //!
