@@ -30,6 +30,7 @@ mod limits;
 mod log;
 mod logins;
 mod manual;
+mod methods;
 mod misplaced;
 mod names;
 mod oidc;

@@ -248,9 +248,11 @@ impl Shared {
         }
         let wait = if again { Duration::ZERO } else { self.first.wait };
         let endpoint = caller.within(Limits { wait, ..caller.limits() });
+        // What changes under way is another one than the one that was tried.
+        let before = Fingerprint::of(self.login.file());
         let sent = since_boot();
         let made = self.login.log_in(&endpoint).map(|session| self.introduce(session, &endpoint));
-        let result = self.take(made, sent);
+        let result = self.take(made, sent, before);
         drop(turn);
         result
     }
@@ -270,6 +272,7 @@ impl Shared {
         self: &Arc<Self>,
         made: Result<(Session, TokenInfo), VaultError>,
         sent: Duration,
+        before: Option<Fingerprint>,
     ) -> Result<Arc<Held>, VaultError> {
         let mut state = self.lock();
         match made {
@@ -302,7 +305,7 @@ impl Shared {
                     state.refusal = Some(error.clone()).filter(|_| failed == Failed::Refused);
                     let is_answer = failed != Failed::Refused && error.status().is_some();
                     state.unusable = is_answer.then(|| (since_boot(), error.clone()));
-                    state.seen = Fingerprint::of(self.login.file());
+                    state.seen = before.or_else(|| Fingerprint::of(self.login.file()));
                 }
                 self.alarm.ring();
                 Err(error)

@@ -8,6 +8,7 @@ mod inline;
 mod jwt;
 mod kubernetes;
 mod none;
+mod of_certificate;
 mod of_jwt;
 mod oidc;
 mod request;

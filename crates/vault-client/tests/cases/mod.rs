@@ -1,5 +1,6 @@
 mod examples;
 mod life;
+mod logins;
 mod oidc;
 mod outages;
 mod unix_sockets;
