@@ -16,11 +16,14 @@ pub const USAGE: &str = "\
 vault-exec [OPTIONS] [--] COMMAND [ARG]...
        vault-exec [OPTIONS] --env-file PATH [--format FORMAT]
        vault-exec [OPTIONS] --check (-- COMMAND [ARG]... | --env-file PATH)
-       vault-exec --install DIR";
+       vault-exec --install DIR
+       vault-exec --logout";
 
 const FORCE: &str = "Write secrets to standard output even if it is a terminal";
 const CHECK: &str = "Go through every step, start and write nothing, and report";
 const INSTALL: &str = "Copy this program to DIR/vault-exec, over one that is running too";
+
+const LOGOUT: &str = "Revoke and remove the cached token of an oidc login; without VAULT_ADDR all of them";
 
 /// The columns of a terminal, and those of them that are left of the flag's own line in `-h`, and below it in `--help`.
 const TERMINAL: usize = 80;
@@ -43,6 +46,7 @@ const LONG: usize = 70;
     after_help = "The variables that have no flag, and the exit codes: vault-exec --help",
     after_long_help = variables_help()
 )]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Cli {
     #[arg(long, value_name = "KEYS", help = short(&setting::KEYS), long_help = long(&setting::KEYS), help_heading = "Secrets")]
     keys: Option<String>,
@@ -79,6 +83,9 @@ struct Cli {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help = wrapped(INSTALL, SHORT), long_help = wrapped(INSTALL, LONG), help_heading = "Checking and installing")]
     install: Option<PathBuf>,
 
+    #[arg(long, help = wrapped(LOGOUT, SHORT), long_help = wrapped(LOGOUT, LONG), help_heading = "Checking and installing")]
+    logout: bool,
+
     /// The application and its arguments, passed through untouched
     #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
@@ -98,6 +105,8 @@ pub enum Ask {
     },
     /// To copy the program into this directory.
     Install(PathBuf),
+    /// To end what is cached of logins.
+    LogOut,
     /// To print this text to standard output.
     Print(String),
 }
@@ -142,8 +151,8 @@ pub fn parse(args: Vec<OsString>) -> Result<Ask, Error> {
 
 /// Which of the modes it is; two that do not go together are refused.
 fn ask(cli: Cli) -> Result<Ask, Error> {
-    let Cli { keys, require, allow_name, wait, env_file, format, force, check, report, verbose, install, command } =
-        cli;
+    let Cli { keys, require, allow_name, wait, env_file, format, force, .. } = cli;
+    let Cli { check, report, verbose, install, logout, command, .. } = cli;
     let json = match report.as_deref() {
         None | Some("text") => false,
         Some("json") => true,
@@ -166,9 +175,16 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
         .with(&setting::WAIT, wait)
         .with(&setting::ENV_FILE, env_file)
         .with(&setting::ENV_FILE_FORMAT, format);
+    let alone = !check && !force && command.is_empty() && flags == Flags::default();
     if let Some(directory) = install {
-        let alone = !check && !force && command.is_empty() && flags == Flags::default();
-        return if alone { Ok(Ask::Install(directory)) } else { Err(usage("--install goes with nothing else")) };
+        return if alone && !logout {
+            Ok(Ask::Install(directory))
+        } else {
+            Err(usage("--install goes with nothing else"))
+        };
+    }
+    if logout {
+        return if alone { Ok(Ask::LogOut) } else { Err(usage("--logout goes with nothing else")) };
     }
     let request = Request { command, flags, force };
     Ok(if check { Ask::Check { request, style: Style { json, verbose } } } else { Ask::Run(request) })
@@ -356,6 +372,7 @@ mod tests {
                 },
             ),
             (&["--install", "/bin"], Ask::Install("/bin".into())),
+            (&["--logout"], Ask::LogOut),
         ] {
             assert_eq!(parsed(args).unwrap(), ask, "{args:?}");
         }
@@ -376,6 +393,9 @@ mod tests {
             (&["--check", "--report", "xml"], "--report takes text or json"),
             (&["--install", "/bin", "env"], "--install goes with nothing else"),
             (&["--install", "/bin", "--check"], "--install goes with nothing else"),
+            (&["--install", "/bin", "--logout"], "--install goes with nothing else"),
+            (&["--logout", "env"], "--logout goes with nothing else"),
+            (&["--logout", "--keys", "A"], "--logout goes with nothing else"),
             (&["--install="], "a value is required for '--install <DIR>' but none was supplied"),
         ] {
             let error = parsed(args).unwrap_err();

@@ -15,6 +15,7 @@ pub mod ending;
 pub mod error;
 pub mod install;
 pub mod logging;
+pub mod logout;
 pub mod observer;
 pub mod process;
 #[cfg(any(test, fuzzing))]

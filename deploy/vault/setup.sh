@@ -1,10 +1,11 @@
 #!/bin/sh
-# Lets one service account read one secret: a KV version 2 mount, a policy with one rule, Kubernetes auth and a role.
-# Goes as often as you like; prints a line for each of them. `--help` lists the settings.
+# Lets one program read one secret: a KV version 2 mount, a policy with one rule, an auth method and a role. METHOD says
+# how the program logs in; what is that method's own is in the folder methods, which is copied along with this file.
+# Goes as often as you like; prints a line for each thing that it makes. `--help` lists the settings.
 #
 # Policy and role carry this application's name: each run brings them to what is wanted here, but for a policy that this
-# script cannot have written. The configuration of the auth method is shared with others: where there is one it stays,
-# but for what K8S_HOST and the two files give.
+# script cannot have written. The configuration of an auth method is shared with others: where there is one it stays,
+# but for what the settings about it give.
 set -eu
 export LC_ALL=C
 
@@ -12,23 +13,71 @@ usage() {
     cat <<'END'
 usage: [NAME=VALUE ...] setup.sh
 
-Lets one service account read one secret of Vault or OpenBao: makes a KV version 2 mount, a policy, Kubernetes auth and
-a role, or says that they are there. It takes no arguments. Settings are environment variables; in brackets is what
-counts where one is unset:
+Lets one program read one secret of Vault or OpenBao: makes a KV version 2 mount, a policy, an auth method and a role,
+or says that they are there. It takes no arguments. Settings are environment variables; in brackets is what counts where
+one is unset.
 
+For each method:
+
+  METHOD                      how it logs in: kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc [kubernetes]
   CLI                         the client, a name or a path [bao, or else vault]
   VAULT_ROLE                  name of role and policy [shop]
   VAULT_PATH                  path of the secret [shop/prod]
   VAULT_MOUNT_POINT           mount of the KV engine [kv]
-  VAULT_K8S_AUTH_MOUNT_POINT  mount of the auth method [kubernetes]
+  VAULT_AUTH_MOUNT            mount of the auth method [the word of METHOD]
+  TOKEN_TYPE                  type of the token that a login gets: service, batch or default [service]
+  TOKEN_TTL                   how long that token lasts: 180, 3m, 8h [3m; with oidc 8h]
+  TOKEN_MAX_TTL               how long it can last if it is renewed [TOKEN_TTL]
+  BOUND_CIDRS                 networks that logins and their tokens are taken from, with commas between [any]
+  REPLACE                     1: a policy may be overwritten, whatever it says [it is not]
+
+METHOD=kubernetes, a pod:
+
+  VAULT_K8S_AUTH_MOUNT_POINT  mount of the auth method; wins over VAULT_AUTH_MOUNT [VAULT_AUTH_MOUNT]
   K8S_NAMESPACE               namespace of the service account [shop]
   K8S_SERVICE_ACCOUNT         its name [shop]
   K8S_AUDIENCE                audience of its token [vault]
   K8S_HOST                    Kubernetes API, as Vault reaches it [at first https://kubernetes.default.svc]
   K8S_CA_CERT_FILE            its CA; needed where Vault does not run in that cluster [what is there]
   K8S_REVIEWER_JWT_FILE       JWT to review tokens with [that of Vault's pod, or else the pod's own]
-  TOKEN_TYPE                  type of the token that a login gets: service, batch or default [service]
-  REPLACE                     1: the policy may be overwritten, whatever it says [it is not]
+
+METHOD=approle, a machine that another program hands a secret id:
+
+  SECRET_ID_TTL               how long a secret id can be used: 3600, 60m, 1h [1h]
+  SECRET_ID_NUM_USES          logins that it is good for; 0: any number [4]
+  WRAP_TTL                    how long a wrapped one waits to be unwrapped [10m]
+
+METHOD=jwt-github, a job of GitHub Actions; METHOD=jwt-gitlab, a job of GitLab CI:
+
+  JWT_REPOSITORY              with jwt-github: OWNER/REPOSITORY [none, it is needed]
+  JWT_PROJECT                 with jwt-gitlab: GROUP/PROJECT [none, it is needed]
+  JWT_REF                     the ref; of GitLab a protected branch [main; none where jwt-github has JWT_ENVIRONMENT]
+  JWT_ENVIRONMENT             the job's environment [any]
+  JWT_CLAIMS                  more claims, NAME=VALUE with commas between, such as repository_id=1 [none]
+  JWT_AUDIENCE                audience of the job's ID token [vault]
+  JWT_ISSUER                  who signs it [https://token.actions.githubusercontent.com; GitLab: https://gitlab.com]
+  JWT_CA_FILE                 CA of the issuer's server [the system's]
+  JWT_PUBKEYS_FILE            the issuer's public keys in PEM, where Vault cannot reach its server [they are fetched]
+
+METHOD=cert, a machine with a client certificate:
+
+  CERT_CA_FILE                the CA that signed it [none, it is needed]
+  CERT_COMMON_NAMES           common names, with commas between [VAULT_ROLE, where no name in a SAN is given]
+  CERT_DNS_SANS               DNS names in it, with commas between [any]
+  CERT_URI_SANS               URIs in it, with commas between [any]
+
+METHOD=oidc, a person:
+
+  OIDC_ISSUER                 URL of the provider; needed at first [what is there]
+  OIDC_CLIENT_ID              Vault's name at the provider; needed at first [what is there]
+  OIDC_CLIENT_SECRET_FILE     file with Vault's secret at the provider; needed at first [what is there]
+  OIDC_CA_FILE                CA of the provider's server [the system's]
+  OIDC_CLAIMS                 who may log in, as JWT_CLAIMS, such as groups=shop [none, it is needed]
+  OIDC_ANYONE                 1: whoever has an account at the provider may [only those of OIDC_CLAIMS]
+  OIDC_USER_CLAIM             claim that tells people apart [sub]
+  OIDC_SCOPES                 scopes to ask for beside openid, with commas between [none]
+  OIDC_CALLBACK               client: to the person's own machine; OpenBao has direct and device too [client]
+  OIDC_VAULT_URL              with direct: Vault, as the person's browser reaches it [none, it is needed]
 
 The client's own settings are Vault's address, namespace and login: VAULT_ADDR, VAULT_NAMESPACE, VAULT_TOKEN ...
 END
@@ -48,7 +97,7 @@ esac
 
 # What the client prints is read below.
 unset BAO_FORMAT VAULT_FORMAT BAO_WRAP_TTL VAULT_WRAP_TTL
-hint='' unseen='' body=''
+hint='' unseen='' body='' claims=''
 
 fail() {
     echo "setup.sh: $*" >&2
@@ -77,12 +126,66 @@ name() {
     echo "$it"
 }
 
-# A name of Kubernetes'.
-kubernetes_name() {
-    case $2 in
-    '' | [!a-z0-9]* | *[!a-z0-9.-]*) fail "$1: not a name of Kubernetes': lower case letters, digits, . and -" ;;
+# A time as the servers read it. They would take 3ms for no limit at all.
+duration() {
+    number=${2%[smh]}
+    case $number in
+    '' | [!1-9]* | *[!0-9]*) fail "$1: a time in seconds, or with s, m or h behind it: 3m" ;;
     esac
     echo "$2"
+}
+
+# Values with commas between: the client reads a file for @ and standard input for -, and to servers * is any.
+values() {
+    case $2 in
+    - | @* | *[!A-Za-z0-9/_.:,@=+~-]*) fail "$1: only letters, digits and / _ . : , @ = + ~ -, without @ in front" ;;
+    esac
+    echo "$2"
+}
+
+# One value.
+value() {
+    case $2 in
+    '' | - | @* | *[[:space:],*\"\\]*) fail "$1: one ${3-value}, without @ in front, comma, space or *" ;;
+    esac
+    echo "$2"
+}
+
+url() {
+    case $2 in
+    *[[:space:],*\"\\]* | http:// | https://) fail "$1: a URL without space, comma or *" ;;
+    http://* | https://*) ;;
+    *) fail "$1: a URL begins with https:// or http://" ;;
+    esac
+    echo "$2"
+}
+
+# Each of these files can be read; one that is not set is none.
+readable() {
+    for file; do
+        [ ! "$file" ] || [ -r "$file" ] || fail "$file cannot be read"
+    done
+}
+
+# Binds a claim: `claims` are the members of a JSON object.
+claim() {
+    case $3 in
+    '' | *[,*\"\\[:cntrl:]]*) fail "$1: one value, without comma, *, quotation mark and backslash" ;;
+    esac
+    case ,$claims in *",\"$2\":"*) fail "$1: $2 is bound already" ;; esac
+    claims=${claims:+$claims,}\"$2\":\"$3\"
+}
+
+# The same for each NAME=VALUE of a setting.
+claims_of() {
+    pairs=${2:+$2,}
+    while [ "$pairs" ]; do
+        pair=${pairs%%,*} pairs=${pairs#*,}
+        case ${pair%%=*} in
+        '' | "$pair" | [!a-z]* | *[!a-z0-9_]*) fail "$1: NAME=VALUE, the name of lower case letters, digits and _" ;;
+        esac
+        claim "$1" "${pair%%=*}" "${pair#*=}"
+    done
 }
 
 # Reads; prints nothing where the server says that nothing is there. Another reason not to read it ends the script.
@@ -142,36 +245,92 @@ put() {
     fi
 }
 
+# Writes a policy that is this application's own: those rules, and what an earlier run can have written in their place,
+# as an expression.
+put_policy() {
+    before=$(field "sys/policies/acl/$1" policy)
+    if [ "$before" = "$2" ]; then
+        echo "policy $1: already there"
+        return
+    fi
+    [ ! "$before" ] || [ "${REPLACE-}" = 1 ] || flat "$before" | grep -Eqx "$3" ||
+        fail "policy $1: there, with other rules than this script's; REPLACE=1 overwrites them"
+    echo "$2" | "$cli" policy write "$1" - >/dev/null
+    if [ "$before" ]; then echo "policy $1: changed"; else echo "policy $1: made"; fi
+}
+
+# Writes a role: its own fields, and all that would let a token do or last more. What else a role of that name has is
+# written back, but for `dropped`; `members_too` are members that no argument of the client can be.
+#
+# A service token, because a batch token cannot be revoked: that one lives on until its time is over. The three minutes
+# are a minute more than a start may take (VAULT_STARTUP_TIMEOUT), should the revoke be prevented.
+put_role() {
+    at=$1
+    shift
+    there=$(members "$at")
+    set -- "$@" token_policies="$role" token_no_default_policy=false token_type="$token_type" token_ttl="$token_ttl" \
+        token_max_ttl="$token_max_ttl" token_explicit_max_ttl=0 token_period=0 token_num_uses=0 \
+        token_bound_cidrs="$cidrs" token_strictly_bind_ip=false
+    # Older names of the same, which a role can be read with.
+    older='policies ttl max_ttl period num_uses bound_cidrs'
+    body={}
+    [ ! "$there" ] || body=$(printf '%s\n' "$there" | others "$older $dropped" "$@")
+    if [ "$members_too" ]; then
+        body="{$members_too,${body#\{}"
+        case $body in *,\}) body=${body%,\}}\} ;; esac
+    fi
+    put "role $role" "$at" "$@"
+}
+
+# Stops where this field of the auth method's configuration is another than this, which others count on.
+same() {
+    found=$(field "$config" "$1")
+    [ "$found" = "$2" ] ||
+        fail "$what: there, for ${found:-none in particular} and not for $2; VAULT_AUTH_MOUNT names another mount"
+}
+
+# The settings, judged before anything is asked.
 role=$(name VAULT_ROLE "${VAULT_ROLE:-shop}")
 path=$(name VAULT_PATH "${VAULT_PATH:-shop/prod}")
 mount=$(name VAULT_MOUNT_POINT "${VAULT_MOUNT_POINT:-kv}")
-auth=$(name VAULT_K8S_AUTH_MOUNT_POINT "${VAULT_K8S_AUTH_MOUNT_POINT:-kubernetes}")
+method=${METHOD:-kubernetes}
+case $method in
+kubernetes | approle | cert | oidc) part=$method ;;
+jwt-github | jwt-gitlab) part=jwt ;;
+*) fail 'METHOD: kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc' ;;
+esac
+mount_setting=VAULT_AUTH_MOUNT auth=${VAULT_AUTH_MOUNT:-$method}
+if [ "$part" = kubernetes ] && [ "${VAULT_K8S_AUTH_MOUNT_POINT-}" ]; then
+    mount_setting=VAULT_K8S_AUTH_MOUNT_POINT auth=$VAULT_K8S_AUTH_MOUNT_POINT
+fi
+auth=$(name "$mount_setting" "$auth")
 case $role in
 */* | *[A-Z]*) fail 'VAULT_ROLE: no upper case, which the name of a policy cannot have, and no /' ;;
 default | root | -*) fail "VAULT_ROLE: $role would not be a policy of this application's own" ;;
 esac
-case $auth in auth/*) fail 'VAULT_K8S_AUTH_MOUNT_POINT: write it without auth/, which is part of the API' ;; esac
+case $auth in auth/*) fail "$mount_setting: write it without auth/, which is part of the API" ;; esac
 case $path in data/*) fail 'VAULT_PATH: write it without data/, which is part of the API and not of the path' ;; esac
-namespace=$(kubernetes_name K8S_NAMESPACE "${K8S_NAMESPACE:-shop}")
-account=$(kubernetes_name K8S_SERVICE_ACCOUNT "${K8S_SERVICE_ACCOUNT:-shop}")
-audience=${K8S_AUDIENCE:-vault}
-# The client reads a file for @ and standard input for -.
-case $audience in
-- | @* | *[[:space:],*]*) fail 'K8S_AUDIENCE: one audience, without @ in front, comma, space or *' ;;
-esac
-case ${K8S_HOST:-https://kubernetes.default.svc} in
-*[[:space:],*]* | http:// | https://) fail 'K8S_HOST: a URL without space, comma or *' ;;
-http://* | https://*) ;;
-*) fail 'K8S_HOST: a URL begins with https:// or http://' ;;
-esac
 token_type=${TOKEN_TYPE:-service}
 case $token_type in
 service | batch | default) ;;
 *) fail 'TOKEN_TYPE: service, batch or default' ;;
 esac
-for file in ${K8S_CA_CERT_FILE:+"$K8S_CA_CERT_FILE"} ${K8S_REVIEWER_JWT_FILE:+"$K8S_REVIEWER_JWT_FILE"}; do
-    [ -r "$file" ] || fail "$file cannot be read"
-done
+cidrs=${BOUND_CIDRS-}
+case $cidrs in *[!0-9A-Fa-f.:/,]*) fail 'BOUND_CIDRS: networks such as 192.0.2.0/24, with commas between' ;; esac
+here=$(dirname "$0")/methods
+[ -r "$here/$part.sh" ] || fail "$here/$part.sh is not there; copy the folder methods along with this file"
+# What a method has: `type`, that of the auth method; `ttl`, the default of TOKEN_TTL; `judge`, which looks at the
+# settings, `make`, which writes configuration and role, and `tell`, which says what is set on the client beside what
+# all methods need there.
+# shellcheck source=SCRIPTDIR/methods/kubernetes.sh
+# shellcheck source=SCRIPTDIR/methods/approle.sh
+# shellcheck source=SCRIPTDIR/methods/jwt.sh
+# shellcheck source=SCRIPTDIR/methods/cert.sh
+# shellcheck source=SCRIPTDIR/methods/oidc.sh
+. "$here/$part.sh"
+judge
+token_ttl=$(duration TOKEN_TTL "${TOKEN_TTL:-$ttl}")
+token_max_ttl=$(duration TOKEN_MAX_TTL "${TOKEN_MAX_TTL:-$token_ttl}")
 
 cli=${CLI:-$(command -v bao || command -v vault)} || fail 'neither bao nor vault is on PATH'
 
@@ -190,9 +349,9 @@ said=$("$cli" status 2>&1) || {
 # It prints the token itself, which no variable may hold: `sh -x` shows them.
 said=$("$cli" token lookup 2>&1 >/dev/null) || fail "no token that works, set VAULT_TOKEN: $(flat "$said")"
 
-type=$(field "sys/mounts/$mount" type)
+found=$(field "sys/mounts/$mount" type)
 options=$(field "sys/mounts/$mount" options)
-case $type-$options in
+case $found-$options in
 -)
     "$cli" secrets enable -path="$mount" -version=2 kv >/dev/null
     echo "mount $mount: made"
@@ -203,71 +362,22 @@ esac
 
 # The token of a login can read this one secret and nothing else. That vault-exec may revoke it, and --check look at
 # it, is granted by the policy `default`, which every token has unless the role takes it away.
-rule="path \"$mount/data/$path\" { capabilities = [\"read\"] }"
-before=$(field "sys/policies/acl/$role" policy)
-if [ "$before" = "$rule" ]; then
-    echo "policy $role: already there"
-else
-    own='path "[A-Za-z0-9/_.-]+/data/[A-Za-z0-9/_.-]+" \{ capabilities = \["read"\] \}'
-    [ ! "$before" ] || [ "${REPLACE-}" = 1 ] || flat "$before" | grep -Eqx "$own" ||
-        fail "policy $role: there, with other rules than this script's; REPLACE=1 overwrites them"
-    echo "$rule" | "$cli" policy write "$role" - >/dev/null
-    if [ "$before" ]; then echo "policy $role: changed"; else echo "policy $role: made"; fi
-fi
+put_policy "$role" "path \"$mount/data/$path\" { capabilities = [\"read\"] }" \
+    'path "[A-Za-z0-9/_.-]+/data/[A-Za-z0-9/_.-]+" \{ capabilities = \["read"\] \}'
 
-type=$(field "sys/auth/$auth" type)
-case $type in
+found=$(field "sys/auth/$auth" type)
+case $found in
 '')
-    "$cli" auth enable -path="$auth" kubernetes >/dev/null
+    "$cli" auth enable -path="$auth" "$type" >/dev/null
     echo "auth method $auth: made"
     ;;
-kubernetes) echo "auth method $auth: already there" ;;
-*) fail "auth method $auth is not of the type kubernetes" ;;
+"$type") echo "auth method $auth: already there" ;;
+*) fail "auth method $auth is not of the type $type" ;;
 esac
 
-# The auth method's configuration is not this application's alone. A write replaces all of it, so that what stays is
-# written again, whatever the server calls it; what cannot be read back cannot stay.
-config=auth/$auth/config what="configuration of $auth"
-there=$(members "$config")
-if [ "$there" ] && [ ! "${K8S_HOST-}${K8S_CA_CERT_FILE-}${K8S_REVIEWER_JWT_FILE-}" ]; then
-    echo "$what: there, left as it is"
-else
-    set -- ${K8S_HOST:+kubernetes_host="$K8S_HOST"} ${K8S_CA_CERT_FILE:+kubernetes_ca_cert=@"$K8S_CA_CERT_FILE"} \
-        ${K8S_REVIEWER_JWT_FILE:+token_reviewer_jwt=@"$K8S_REVIEWER_JWT_FILE"}
-    if [ "$there" ]; then
-        reviewer=$(field "$config" token_reviewer_jwt_set)
-        case $reviewer-${K8S_REVIEWER_JWT_FILE-} in
-        true-)
-            fail "$what: it has a reviewer JWT, which cannot be read back; give K8S_REVIEWER_JWT_FILE too"
-            ;;
-        -)
-            unseen='written; this server does not tell whether it had a reviewer JWT: if so, give K8S_REVIEWER_JWT_FILE'
-            ;;
-        esac
-        body=$(printf '%s\n' "$there" | others token_reviewer_jwt_set "$@")
-    else
-        # The issuer is judged by the Kubernetes API, which reviews each token.
-        set -- "$@" disable_iss_validation=true
-        [ "${K8S_HOST-}" ] || set -- "$@" kubernetes_host=https://kubernetes.default.svc
-        body={}
-    fi
-    hint='set K8S_HOST and K8S_CA_CERT_FILE where Vault runs outside the cluster'
-    unseen=${K8S_REVIEWER_JWT_FILE:+reviewer JWT written}${unseen}
-    put "$what" "$config" "$@"
-    hint='' unseen=
-fi
+config=auth/$auth/config what="configuration of $auth" dropped='' members_too=''
+make
 
-# A service token, because a batch token cannot be revoked: that one lives on until its three minutes are over. They are
-# a minute more than a start may take (VAULT_STARTUP_TIMEOUT), should the revoke be prevented. The write names all that
-# would let a token do or last more; what else a role of that name has is written back.
-at=auth/$auth/role/$role
-there=$(members "$at")
-set -- bound_service_account_names="$account" bound_service_account_namespaces="$namespace" \
-    bound_service_account_namespace_selector= audience="$audience" alias_name_source=serviceaccount_uid \
-    token_policies="$role" token_no_default_policy=false token_type="$token_type" token_ttl=3m token_max_ttl=3m \
-    token_explicit_max_ttl=0 token_period=0 token_num_uses=0 token_bound_cidrs= token_strictly_bind_ip=false
-# Older names of the same, which a role can be read with.
-older='policies ttl max_ttl period num_uses bound_cidrs'
-body={}
-[ ! "$there" ] || body=$(printf '%s\n' "$there" | others "$older" "$@")
-put "role $role" "$at" "$@"
+echo "settings of the program: VAULT_AUTH_METHOD=$part VAULT_AUTH_MOUNT=$auth VAULT_ROLE=$role \
+VAULT_MOUNT_POINT=$mount VAULT_PATH=$path"
+tell

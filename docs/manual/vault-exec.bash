@@ -23,7 +23,7 @@ _vault__exec() {
 
     case "${cmd}" in
         vault__exec)
-            opts="-h -V --keys --require --allow-name --wait --env-file --format --force --check --report --verbose --install --help --version"
+            opts="-h -V --keys --require --allow-name --wait --env-file --format --force --check --report --verbose --install --logout --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -9,5 +9,6 @@ complete -c vault-exec -l install -d 'Copy this program to DIR/vault-exec, over 
 complete -c vault-exec -l force -d 'Write secrets to standard output even if it is a terminal'
 complete -c vault-exec -l check -d 'Go through every step, start and write nothing, and report'
 complete -c vault-exec -l verbose -d 'With --check: show every setting, defaults too'
+complete -c vault-exec -l logout -d 'Revoke and remove the cached token of an oidc login; without VAULT_ADDR all of them'
 complete -c vault-exec -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-exec -s V -l version -d 'Print version'

@@ -136,7 +136,7 @@ impl Report {
                     .into(),
             );
         }
-        if let Some(why) = config.auth.left_to_the_run() {
+        if let Some(why) = config.auth.left_to_the_run(&vault) {
             self.skip("login", why);
             return Ok(None);
         }

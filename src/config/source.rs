@@ -43,6 +43,10 @@ impl Source for Texts<'_> {
         self.environ.variables().filter_map(|(name, _)| std::str::from_utf8(name).ok()).collect()
     }
 
+    fn is_at_terminal(&self) -> bool {
+        self.environ.is_at_terminal()
+    }
+
     fn given(&self, setting: &Setting) -> Vec<Given<'_>> {
         let given = self.flags.0.iter().filter(|given| given.0.name == setting.name);
         given

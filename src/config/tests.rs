@@ -139,7 +139,7 @@ fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     let nothing = format!(
         "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or VAULT_APPROLE_ROLE_ID, or VAULT_JWT \
          or VAULT_JWT_FILE, or run in a pod with a service-account token at {default_jwt}, or log in with the official \
-         client ($HOME/.vault-token), or set VAULT_AUTH_METHOD to cert or none"
+         client ($HOME/.vault-token), or start it at a terminal (oidc), or set VAULT_AUTH_METHOD to cert, oidc or none"
     );
     let kubernetes = Kubernetes { mount: "kubernetes".into(), role: "r".into(), jwt: default_jwt.into(), revoke: true };
     let kubernetes = format!("{kubernetes:?}");

@@ -1,6 +1,7 @@
 //! The environment as inherited: raw bytes, in order, looked up by name.
 
 use std::ffi::CString;
+use std::io::{self, IsTerminal};
 
 use zeroize::Zeroizing;
 
@@ -9,23 +10,31 @@ pub type Entry = Zeroizing<CString>;
 
 /// An environment block. Entries without `=` and repeated names are kept: the application would see them under `env`.
 #[derive(Clone)]
-pub struct Environ(Vec<Entry>);
+pub struct Environ {
+    entries: Vec<Entry>,
+    is_inherited: bool,
+}
 
 impl Environ {
     /// This process's own.
     pub fn inherited() -> Self {
-        Self::from_entries(super::sys::environment())
+        Self { is_inherited: true, ..Self::from_entries(super::sys::environment()) }
     }
 
     /// One of these entries.
     pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
-        Self(entries.into_iter().map(Zeroizing::new).collect())
+        Self { entries: entries.into_iter().map(Zeroizing::new).collect(), is_inherited: false }
     }
 
     /// One made of pairs, for tests and for callers that have no environment of their own.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let entries = pairs.into_iter().filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok());
         Self::from_entries(entries)
+    }
+
+    /// Whether this process has it from a person's terminal, to which standard error goes.
+    pub fn is_at_terminal(&self) -> bool {
+        self.is_inherited && io::stderr().is_terminal()
     }
 
     /// The value of `name`; of the first one where it is repeated, as `getenv` finds it.
@@ -35,12 +44,12 @@ impl Environ {
 
     /// Every entry that is a variable, in order.
     pub fn variables(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.iter().filter_map(|entry| split(entry))
+        self.entries.iter().filter_map(|entry| split(entry))
     }
 
     /// The entries, without the variables whose name and value `drop` says so of; entries that are no variables stay.
     pub fn into_entries_without(self, drop: impl Fn(&[u8], &[u8]) -> bool) -> Vec<Entry> {
-        let mut entries = self.0;
+        let mut entries = self.entries;
         entries.retain(|entry| split(entry).is_none_or(|(name, value)| !drop(name, value)));
         entries
     }

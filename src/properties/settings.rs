@@ -31,7 +31,7 @@ pub fn settings(input: &[u8]) {
     let args = args.iter().map(|arg| OsString::from_vec(arg.to_vec()));
     let request = match cli::parse(std::iter::once("vault-exec".into()).chain(args).collect()) {
         Ok(Ask::Run(request) | Ask::Check { request, .. }) => request,
-        Ok(Ask::Install(_) | Ask::Print(_)) => return,
+        Ok(Ask::Install(_) | Ask::LogOut | Ask::Print(_)) => return,
         Err(usage) => {
             hides(&[TOKEN], &usage.to_string());
             return is_one_line(&usage.to_string());

@@ -3,6 +3,7 @@
 mod answered;
 mod credential;
 mod login;
+mod person;
 mod read;
 mod tls;
 
@@ -37,12 +38,23 @@ pub fn cause(fault: &Fault, step: &Step) -> String {
     let told = fault.told(step);
     match &fault.what {
         What::Tls(fault) => tls::cause(fault).into_owned(),
+        What::Unsure(what) => {
+            let cause = what.to_string();
+            told.replacen(&cause, &format!("{cause}{}", limit(what)), 1)
+        }
+        what => told + limit(what),
+    }
+}
+
+/// The setting whose limit was over, behind the cause.
+fn limit(what: &What) -> &'static str {
+    match what {
         What::Unreachable { why: Unreachable::Late { limit, .. }, .. } | What::Unread { limit, .. } => match limit {
-            Limit::Whole | Limit::Deadline => told + " of VAULT_STARTUP_TIMEOUT",
-            Limit::Request => told + " (VAULT_TIMEOUT)",
-            Limit::Wait | Limit::Own => told,
+            Limit::Whole | Limit::Deadline => " of VAULT_STARTUP_TIMEOUT",
+            Limit::Request => " (VAULT_TIMEOUT)",
+            Limit::Wait | Limit::Own => "",
         },
-        _ => told,
+        _ => "",
     }
 }
 
@@ -110,6 +122,7 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&Namespace>) -> Option<Remed
         What::Unsure(_) if *step == Step::Unwrap => {
             "the wrapping token may be spent, and is not sent again: make a new one".into()
         }
+        What::NoPerson(why) => person::remedy(why).into(),
         What::Version1 => "set VAULT_MOUNT_POINT to a KV version 2 mount, or upgrade this one".into(),
         What::Absent { .. } | What::NoMount { .. } => in_namespace(read::absent(step), namespace),
         What::Deleted { .. } => in_namespace(

@@ -36,12 +36,21 @@ pub fn fetch<'a>(config: &'a Config, vault: &Endpoint, times: &mut Times) -> Res
         times.lap("read");
         return Ok(Fetch { secrets: vec![Fetched { location, secret }], session: None });
     }
-    let session = vault.login(&*config.auth)?;
+    let mut session = vault.login(&*config.auth)?;
     times.lap("login");
     if let Some(warning) = too_few_uses(&session, &config.locations) {
         log::warn!("{warning}");
     }
-    let secrets = read(&session, &config.locations)?;
+    let mut read_so_far = read(&session, &config.locations);
+    // Somebody has revoked a token that was cached: the person is asked again.
+    if session.is_cached() && read_so_far.as_ref().is_err_and(|error| error.status() == Some(403)) && session.is_dead()
+    {
+        config.auth.lost(&session);
+        session = vault.login(&*config.auth)?;
+        times.lap("login");
+        read_so_far = read(&session, &config.locations);
+    }
+    let secrets = read_so_far?;
     times.lap("read");
     Ok(Fetch { secrets, session: Some(session) })
 }

@@ -19,7 +19,7 @@ use crate::steps::{
     arm, collect, conflicting, connect, demand_required, demand_target, ended_by, fit, guard, names_lost, not_started,
     print, refuse_references, refused, sink, tracer,
 };
-use crate::{check, install, logging, process};
+use crate::{check, install, logging, logout, process};
 use fetch::{Fetch, fetch};
 use vault_client::Revoked;
 use vault_client::text;
@@ -60,6 +60,11 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
             log::info!("installed as {}", text::os(&path));
             waiter.disarm().map_err(Error::Signal)?;
         }
+        Ask::LogOut => {
+            let waiter = arm()?;
+            logout::log_out(&environ, &waiter)?;
+            waiter.disarm().map_err(Error::Signal)?;
+        }
         Ask::Print(text) => print(&text)?,
     }
     Ok(0)
@@ -87,7 +92,8 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     let (variables, payload) = fit(collected, config, sink, environ);
     let payload = payload.map_err(|problems| refused(&secrets, &problems))?;
     let ready = payload.prepare().map_err(Unwritten::File)?;
-    let end = times.begun + config.limits.whole;
+    // What a person has taken of the time is in it.
+    let end = vault.limits().until.unwrap_or(times.begun + config.limits.whole);
     waiter.call(end).alive().map_err(|ended| match ended {
         Ended::Refused(refused) => Error::System(refused),
         Ended::Cancelled | Ended::Deadline => waiter.caught().map_or(Error::Late(config.limits.whole), Error::Signal),

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, inline, limits, names, paths, patience, readiness, refusals,
-    seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
+    addresses, credentials, env_file_faults, exec, faults, inline, limits, methods, names, paths, patience, readiness,
+    refusals, seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -41,7 +41,7 @@ const TABLES: &[&[Fault]] = &[
 const HEADING: &str = "| fault | step | code | within | test |\n|---|---|---|---|---|\n";
 
 fn all() -> impl Iterator<Item = &'static Fault> {
-    TABLES.iter().chain(inline::FAULTS).copied().flatten()
+    TABLES.iter().chain(methods::FAULTS).chain(inline::FAULTS).copied().flatten()
 }
 
 fn rows() -> String {

@@ -1,7 +1,7 @@
-"""Holds each resource of a Terraform file against the schema of its provider, and prints, as one JSON object by type,
-what it would have the provider make, with the defaults of the variables.
+"""Holds each resource of a folder of Terraform's against the schema of its provider, and prints, as one JSON object by
+type and name, what it would have the provider make, with the defaults of the variables.
 
-Usage: terraform.py FILE [VARIABLE=VALUE ...]. Exits with 1 and a line for each fault. The schema is that of
+Usage: terraform.py FOLDER [VARIABLE=VALUE ...]. A value that is no text is JSON. Exits with 1 and a line for each fault. The schema is that of
 hashicorp/vault as cdktn-provider-vault carries it; `terraform validate` would need the provider itself, which no
 package registry has.
 """
@@ -12,12 +12,15 @@ import pathlib
 import re
 import sys
 import tarfile
+import textwrap
 
 import hcl2
+from hcl_expressions import Expression
 
 # What a validation is made of, with && between.
 TERM = re.compile(r'(!?)can\(regex\(("(?:[^"\\]|\\.)*"), var\.(\w+)\)\)')
-REFERENCE = re.compile(r"\$\{(var\.\w+|\w+\.\w+\.\w+)\}")
+TEMPLATE = re.compile(r"\$\{((?:[^{}]|\{[^{}]*\})*)\}")
+HEREDOC = re.compile(r"<<-(\w+)\n(.*\n)\s*\1", re.DOTALL)
 
 
 def schemas():
@@ -57,13 +60,17 @@ def resolved(value, values):
     if not isinstance(value, str):
         return value
 
-    def referred(found):
-        if found[1] not in values:
-            sys.exit(f"{found[1]}: refers to nothing")
-        return resolved(values[found[1]], values)
+    def refer(name):
+        if name not in values:
+            sys.exit(f"{name}: refers to nothing")
+        return resolved(values[name], values)
 
-    whole = REFERENCE.fullmatch(value)
-    return referred(whole) if whole else REFERENCE.sub(referred, value).replace('\\"', '"')
+    whole = TEMPLATE.fullmatch(value)
+    if whole:
+        return Expression(whole[1], refer).value()
+    heredoc = HEREDOC.fullmatch(value)
+    value = textwrap.dedent(heredoc[2]) if heredoc else value
+    return TEMPLATE.sub(lambda found: Expression(found[1], refer).value(), value).replace('\\"', '"')
 
 
 def blocks(document, kind):
@@ -85,20 +92,43 @@ def refusals(variables, values):
                 yield f"{name}: {validation['error_message']}"
 
 
-def main():
+def loaded(folder):
+    """All files of a folder, as one."""
     options = hcl2.SerializationOptions(strip_string_quotes=True, explicit_blocks=False, with_comments=False)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        document = hcl2.load(file, serialization_options=options)
+    document = {}
+    for path in sorted(pathlib.Path(folder).glob("*.tf")):
+        with open(path, encoding="utf-8") as file:
+            for kind, found in hcl2.load(file, serialization_options=options).items():
+                document.setdefault(kind, []).extend(found)
+    return document
+
+
+def given(text, variable):
+    return text if variable["type"] in ("string", "${string}") else json.loads(text)
+
+
+def main():
+    document = loaded(sys.argv[1])
     variables = blocks(document, "variable")
     values = {f"var.{name}": variable.get("default") for name, variable in variables}
-    given = dict(pair.split("=", 1) for pair in sys.argv[2:])
-    values.update({f"var.{name}": value for name, value in given.items()})
+    for pair in sys.argv[2:]:
+        name, text = pair.split("=", 1)
+        values[f"var.{name}"] = given(text, dict(variables)[name])
+    values.update({f"local.{name}": value for name, value in blocks(document, "locals")})
     resources = [(type_, *pair) for type_, named in blocks(document, "resource") for pair in named.items()]
     values.update({f"{type_}.{name}.{it}": one for type_, name, body in resources for it, one in body.items()})
 
-    known, faults, made = schemas(), list(refusals(variables, values)), {}
+    if refused := list(refusals(variables, values)):
+        sys.exit("\n".join(refused))
+    known, faults, made = schemas(), [], {}
     for type_, name, body in resources:
-        made[type_] = resolved(body, values)
+        if resolved(body.pop("count", 1), values) == 0:
+            continue
+        # A condition that is about several variables.
+        conditions = [one for it in body.pop("lifecycle", []) for one in it["precondition"]]
+        faults += [it["error_message"] for it in conditions if not resolved(it["condition"], values)]
+        body = resolved(body, values)
+        made[f"{type_}.{name}"] = body
         schema = known.get(type_)
         if schema is None:
             faults.append(f"{type_}: no such resource")
@@ -106,7 +136,7 @@ def main():
         faults += [f"{type_}.{name}: no argument {it}" for it in body if it not in schema]
         needed = [it for it, (_, optional) in schema.items() if not optional]
         faults += [f"{type_}.{name}: needs {it}" for it in needed if it not in body]
-        wrong = [it for it, one in made[type_].items() if it in schema and not fits(one, schema[it][0])]
+        wrong = [it for it, one in body.items() if it in schema and not fits(one, schema[it][0])]
         faults += [f"{type_}.{name}: another type is wanted for {it}" for it in wrong]
     if faults:
         sys.exit("\n".join(faults))

@@ -127,10 +127,11 @@ fn files(scenario: &Scenario) -> Vec<(String, String)> {
     temporary.chain(termination_log).filter(|path| path.is_file()).map(read).collect()
 }
 
-/// What a request says beside the one secret that it is there to carry: a login the JWT, a read with its login along the
-/// same in headers, the others the token.
+/// What a request says beside the one secret that it is there to carry: a login its credential, a read with its login along
+/// the same in headers, the look-up of a wrapping token that one, the others the token.
 fn beyond_its_due(request: &Request) -> String {
-    let is_login = request.line.starts_with("POST") && request.line.ends_with("/login");
+    let has_body = |path: &str| request.line.starts_with("POST") && request.line.ends_with(path);
+    let is_login = has_body("/login") || has_body("/sys/wrapping/lookup");
     let is_open = request.line.ends_with("sys/seal-status") || request.line.contains("sys/health");
     let is_read = request.line.starts_with("GET") && !is_open;
     let carries = |line: &&str| {

@@ -10,12 +10,12 @@ use crate::http::{Answer, Http, Method, Request};
 use crate::json::{Json, Malformed, Object};
 use crate::judge::{self, Asked};
 use crate::observe::{Event, Observer};
-use crate::options::{Options, Tls};
+use crate::options::{Leaf, Options, Tls};
 use crate::retry::{GivenUp, Policy};
 use crate::secret::Secret;
 use crate::step::{Step, Verb};
 use crate::text::{Scrubber, shown};
-use crate::time::{Call, Cancel, Ended, Limit, Limits, after};
+use crate::time::{Call, Cancel, Ended, Granted, Limit, Limits, Turn, after};
 
 /// A Vault or `OpenBao` server. Clones share its connections.
 #[derive(Clone)]
@@ -31,13 +31,17 @@ pub struct Endpoint {
     correlation: Option<Arc<str>>,
     /// Whether its requests find a connection where all others are in use.
     has_its_own_lane: bool,
+    /// What people had taken of the time when the limits began.
+    granted_before: Duration,
 }
 
 struct Server {
     http: Http,
     scrubber: Scrubber,
     observer: Arc<dyn Observer>,
+    address: String,
     at: String,
+    granted: Granted,
     /// Whether the connection is in TLS, or does not leave this machine.
     is_private: bool,
 }
@@ -55,9 +59,11 @@ impl Endpoint {
     }
 
     fn with(http: Http, options: &Options, limits: Limits, cancel: Cancel, observer: Arc<dyn Observer>) -> Self {
-        let at = shown(&options.address.to_string());
+        let address = options.address.to_string();
+        let at = shown(&address);
         let is_private = options.address.is_https() || options.address.is_loopback();
-        let server = Server { http, scrubber: Scrubber::default(), observer, at, is_private };
+        let granted = Granted::default();
+        let server = Server { http, scrubber: Scrubber::default(), observer, address, at, granted, is_private };
         let namespace = options.namespace.as_deref().map(Into::into);
         let auth_namespace = options.auth_namespace.as_deref().map(Into::into);
         let waits_until = after(Instant::now(), limits.wait);
@@ -70,6 +76,7 @@ impl Endpoint {
             auth_namespace,
             correlation: None,
             has_its_own_lane: false,
+            granted_before: Duration::ZERO,
         }
     }
 
@@ -78,20 +85,46 @@ impl Endpoint {
         &self.server.at
     }
 
+    /// The address as it is, without credentials.
+    pub(crate) fn address(&self) -> &str {
+        &self.server.address
+    }
+
+    /// The namespace of the login and its token.
+    pub(crate) fn auth_namespace(&self) -> Option<&str> {
+        self.auth_namespace.as_deref()
+    }
+
+    /// The time that people take: no limit of this server is about it.
+    pub(crate) fn granted(&self) -> &Granted {
+        &self.server.granted
+    }
+
     /// The namespace that it is asked in.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// How long and how often it tries.
+    /// How long and how often it tries. What people have taken of the time is added.
     pub fn limits(&self) -> Limits {
-        self.limits
+        Limits { until: self.limits.until.map(|until| until + self.granted_since()), ..self.limits }
+    }
+
+    /// What people have taken of the time since the limits began.
+    fn granted_since(&self) -> Duration {
+        self.server.granted.total().saturating_sub(self.granted_before)
+    }
+
+    /// The end of an operation that begins at `begun`, and which limit that is.
+    pub(crate) fn end(&self, begun: Instant) -> (Instant, Limit) {
+        self.limits().end(begun)
     }
 
     /// The same server under other limits.
     #[must_use]
     pub fn within(&self, limits: Limits) -> Self {
-        Self { limits, waits_until: after(Instant::now(), limits.wait), ..self.clone() }
+        let granted_before = self.server.granted.total();
+        Self { limits, waits_until: after(Instant::now(), limits.wait), granted_before, ..self.clone() }
     }
 
     /// The same server, asked for secrets in another namespace; none is the root namespace. The login keeps its own.
@@ -117,6 +150,11 @@ impl Endpoint {
         self.server.http.trust(tls);
     }
 
+    /// What the client certificate says of itself that its connections show.
+    pub(crate) fn client_certificate(&self) -> Option<Leaf> {
+        self.server.http.client_certificate()
+    }
+
     /// What is known to be secret, and is struck out of what the server says.
     pub(crate) fn scrubber(&self) -> &Scrubber {
         &self.server.scrubber
@@ -135,7 +173,7 @@ impl Endpoint {
     /// Runs one step, with as many tries as the limits allow.
     pub(crate) fn step<T>(&self, step: &Step, attempt: impl FnMut(&Call) -> Result<T, Fault>) -> Result<T, VaultError> {
         let begun = Instant::now();
-        let done = self.tries(step, attempt)?;
+        let done = self.part(step, attempt)?;
         // A file that was read is no news.
         if *step != Step::Credential {
             self.note(&Event::Done { step, elapsed: begun.elapsed() });
@@ -143,8 +181,8 @@ impl Endpoint {
         Ok(done)
     }
 
-    /// The same; whether the step is done is for the caller to say.
-    pub(crate) fn tries<T>(
+    /// The same of a part of a step, which is no news by itself.
+    pub(crate) fn part<T>(
         &self,
         step: &Step,
         mut attempt: impl FnMut(&Call) -> Result<T, Fault>,
@@ -158,7 +196,7 @@ impl Endpoint {
     /// The same of any attempt, once for all types that one brings.
     fn drive(&self, step: &Step, attempt: &mut dyn FnMut(&Call) -> Result<(), Fault>) -> Result<(), VaultError> {
         let begun = Instant::now();
-        let end = self.limits.end(begun);
+        let end = self.end(begun);
         let policy = self.policy(begun);
         let done = policy.run(step, &self.cancel, &*self.server.observer, || attempt(&self.attempt(end)));
         done.map_err(|given_up| self.failed(step, given_up))
@@ -175,14 +213,14 @@ impl Endpoint {
 
     /// Whether [`Limits::wait`] is waited still.
     pub(crate) fn waits(&self) -> bool {
-        !self.limits.wait.is_zero() && Instant::now() < self.waits_until
+        !self.limits.wait.is_zero() && Instant::now() < self.waits_until + self.granted_since()
     }
 
     /// How long and how often a step tries that begins at `begun`.
     pub(crate) fn policy(&self, begun: Instant) -> Policy {
         let Limits { retries, delay, wait, whole, .. } = self.limits;
-        let wait = Some((self.waits_until, wait)).filter(|_| !wait.is_zero());
-        Policy { retries, delay, wait, budget: (self.limits.end(begun).0, whole) }
+        let wait = Some((self.waits_until + self.granted_since(), wait)).filter(|_| !wait.is_zero());
+        Policy { retries, delay, wait, budget: (self.end(begun).0, whole) }
     }
 
     /// One attempt of an operation that ends at `end`, and by which limit.
@@ -197,10 +235,11 @@ impl Endpoint {
         Call { until, limit, length, grace: Duration::ZERO, cancel: self.cancel.clone() }
     }
 
-    /// The namespace that `step` is asked in. The status check refuses one. A wrapping token names its own.
+    /// The namespace that `step` is asked in. The status check refuses one. A wrapping token can be looked up in any that is
+    /// there; in the login's, one that is not there shows before the token is spent.
     fn namespace_of(&self, step: &Step) -> Option<&str> {
         match step {
-            Step::Status | Step::Wrapping | Step::Unwrap => None,
+            Step::Status => None,
             _ if is_of_token(step) => self.auth_namespace.as_deref(),
             _ => self.namespace.as_deref(),
         }
@@ -278,18 +317,36 @@ impl Endpoint {
 
     /// The same server for one operation that begins now: all its steps end with its limit together.
     pub(crate) fn for_one_operation(&self) -> Self {
-        let until = Some(self.limits.end(Instant::now()).0);
-        Self { limits: Limits { until, ..self.limits }, ..self.clone() }
+        let granted_before = self.server.granted.total();
+        let until = Some(self.end(Instant::now()).0);
+        Self { limits: Limits { until, ..self.limits }, granted_before, ..self.clone() }
     }
 
     /// As long as an operation may take that begins now.
     pub(crate) fn whole(&self) -> Call {
-        Call::until(self.limits.end(Instant::now()).0, self.cancel.clone())
+        Call::until(self.end(Instant::now()).0, self.cancel.clone())
     }
 
     /// One attempt that begins now.
     pub(crate) fn call(&self) -> Call {
-        self.attempt(self.limits.end(Instant::now()))
+        self.attempt(self.end(Instant::now()))
+    }
+
+    /// Waits for what another thread does, as long as an operation may take that begins now.
+    ///
+    /// # Errors
+    ///
+    /// Why the wait ended before.
+    pub(crate) fn wait_for(&self, turn: &Turn) -> Result<(), Ended> {
+        let operation = self.for_one_operation();
+        loop {
+            let call = operation.whole();
+            match turn.wait(&call) {
+                // A person has taken of the time meanwhile: whoever waits for one waits as long.
+                Err(Ended::Deadline) if operation.whole().until > call.until => {}
+                done => return done,
+            }
+        }
     }
 
     /// The error of `step` that ended without a request: cancelled, out of time, or refused something by the kernel.
@@ -325,7 +382,8 @@ impl Endpoint {
 
 /// Whether `step` is about the login or its token, and not about a secret.
 fn is_of_token(step: &Step) -> bool {
-    matches!(step, Step::Login { .. } | Step::LookUp | Step::Renew | Step::Revoke)
+    use Step::{Login, LookUp, Renew, Revoke, Unwrap, Wrapping};
+    matches!(step, Login { .. } | LookUp | Renew | Revoke | Unwrap | Wrapping)
 }
 
 /// What is not to be done twice is not tried again once it may have been done: another version may have come meanwhile,
@@ -347,4 +405,71 @@ pub(crate) fn request_id(said: &Object) -> Option<String> {
 /// Whatever the answer comes to, what it holds may be a secret's value.
 pub(crate) fn learn(answer: &Object, scrubber: &Scrubber) {
     scrubber.learn_all(answer.get("data").iter().flat_map(Json::leaves));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::ToLog;
+    use crate::options::Address;
+
+    const WHOLE: Duration = Duration::from_millis(40);
+
+    /// One whose operations end together after 40 ms.
+    fn short() -> Endpoint {
+        let address = Address::parse("http://vault.example:8200").unwrap();
+        let (user_agent, tls) = ("test/1".into(), Tls::default());
+        let options =
+            Options { address, namespace: None, auth_namespace: None, tls, proxy: None, user_agent, lanes: 1 };
+        let limits = Limits { whole: WHOLE, until: Some(Instant::now() + WHOLE), ..Limits::default() };
+        Endpoint::canned(&options, limits, Arc::new(ToLog), b"")
+    }
+
+    /// This much time goes by.
+    fn let_pass(time: Duration) {
+        let until = Instant::now() + time;
+        Call::until(until + WHOLE, Cancel::never()).pause(until).unwrap();
+    }
+
+    #[test]
+    fn what_a_person_takes_of_the_time_is_added_to_the_ends_that_have_begun_and_to_no_others() {
+        let endpoint = short();
+        let operation = endpoint.for_one_operation();
+        let ends = [&endpoint, &operation].map(|it| it.limits().until.unwrap());
+        let begun = Instant::now();
+        let taking = endpoint.granted().begin();
+        let_pass(3 * WHOLE);
+        drop(taking);
+        let taken = begun.elapsed();
+        let later = [&endpoint, &operation].map(|it| it.limits().until.unwrap());
+        for (end, later) in ends.into_iter().zip(later) {
+            assert!((3 * WHOLE..=taken).contains(&(later - end)), "{:?} of {taken:?}", later - end);
+        }
+        // One that is handed on has what the person took in it already.
+        let again = endpoint.within(endpoint.limits());
+        assert_eq!(again.limits().until, endpoint.limits().until);
+        let now = Instant::now();
+        let fresh = endpoint.within(Limits { until: Some(now), ..endpoint.limits() });
+        assert_eq!(fresh.limits().until, Some(now));
+        assert!(endpoint.call().until > now && endpoint.policy(now).budget.0 > now);
+    }
+
+    #[test]
+    fn whoever_waits_for_another_thread_waits_as_long_as_its_person_takes_and_no_longer() {
+        let endpoint = short();
+        let turn = Turn::begin().unwrap();
+        std::thread::scope(|scope| {
+            let taking = endpoint.granted().begin();
+            let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| endpoint.wait_for(&turn))).collect();
+            let_pass(4 * WHOLE);
+            drop(taking);
+            turn.end();
+            assert!(waiting.into_iter().all(|waiting| waiting.join().unwrap() == Ok(())));
+        });
+        // Nobody takes time now, and the turn of another thread never ends.
+        let begun = Instant::now();
+        let again = endpoint.within(Limits { until: None, ..endpoint.limits() });
+        assert_eq!(again.wait_for(&Turn::begin().unwrap()), Err(Ended::Deadline));
+        assert!(begun.elapsed() < 100 * WHOLE);
+    }
 }

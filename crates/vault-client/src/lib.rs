@@ -21,19 +21,26 @@
 //! logs in. [`VaultClient::builder`] sets in code what shall not come from the environment. [`VaultClient::kv`] gives the
 //! other verbs: write with check-and-set, patch, delete, undelete, destroy, rollback, metadata, list.
 //!
-//! The folder `examples` of this crate has programs to start from: `from_env`, `builder` and `history`.
+//! The folder `examples` of this crate has programs to start from: `from_env`, `builder`, `oidc` and
+//! `history`.
 //!
 //! # Logins
 //!
 //! | login | type | what it needs |
 //! |---|---|---|
-//! | a token | [`Token`] with [`TokenSource::Given`] | `VAULT_TOKEN` |
-//! | a token in a file | [`Token`] with [`TokenSource::File`] | `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
+//! | a token | [`Token::given`] | `VAULT_TOKEN` |
+//! | a token in a file | [`Token::file`] | `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
 //! | a pod of Kubernetes | [`Kubernetes`] | `VAULT_ROLE`, and the JWT of the pod's service account |
+//! | a role id, and as a rule a secret id | [`AppRole`] | `VAULT_APPROLE_ROLE_ID`, and `VAULT_APPROLE_SECRET_ID` or `VAULT_APPROLE_SECRET_ID_FILE` |
+//! | a JWT of any issuer | [`Jwt`] | `VAULT_JWT` or `VAULT_JWT_FILE`, and `VAULT_ROLE` unless the mount has a default role |
+//! | a client certificate | [`Cert`] | `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY` |
+//! | a person in a browser | [`Oidc`] | a terminal, or `VAULT_AUTH_METHOD=oidc`; the token is kept for the next start |
+//! | none: an agent or a proxy adds a token | [`NoLogin`] | `VAULT_AUTH_METHOD=none` |
 //!
 //! `VAULT_AUTH_METHOD` names one of them. Where it is unset or `auto`, the first that there is something for is taken:
-//! `VAULT_TOKEN`, `VAULT_TOKEN_FILE`, the pod, the home folder. AppRole, JWT, TLS certificates and OIDC are not there yet.
-//! A program that comes by its token in another way implements [`Login`], and hands the token to [`Token`].
+//! `VAULT_TOKEN`, `VAULT_TOKEN_FILE`, `VAULT_APPROLE_ROLE_ID`, `VAULT_JWT`, `VAULT_JWT_FILE`, the pod, `VAULT_ROLE_ID` with
+//! `VAULT_SECRET_ID`, the home folder, a terminal. A [`Credential`] is here or in a file, by itself or in a wrapping token. A program
+//! that comes by its token in another way implements [`Login`], and hands the token to [`Token`].
 //!
 //! # The token's life
 //!
@@ -63,7 +70,7 @@
 //! | [`Shape`](ErrorKind::Shape) | Data have another shape than the program expects. | Correct the secret or the type. |
 //! | [`Cancelled`](ErrorKind::Cancelled) | A [`Cancel`] of the program ended the call. | Nothing. |
 //! | [`Closed`](ErrorKind::Closed) | The client was closed. | Make a new one. |
-//! | [`Oidc`](ErrorKind::Oidc) | The login of a person in a browser failed. | Nothing yet: no such login is built in. |
+//! | [`Oidc`](ErrorKind::Oidc) | The login of a person in a browser failed. | Ask the person again. |
 //! | [`System`](ErrorKind::System) | The operating system refused a call. | Look at limits and seccomp of the container. |
 //!
 //! [`is_retryable`](VaultError::is_retryable) tells whether the same call may succeed later without anybody's act.
@@ -156,10 +163,14 @@ pub use builder::VaultClientBuilder;
 pub use client::VaultClient;
 pub use endpoint::Endpoint;
 pub use error::{Effort, Stop, VaultError};
-pub use fault::{CertificateFault, ErrorKind, Fault, Retry, ServerName, TlsAlert, TlsFault, What};
+pub use fault::{CertificateFault, ErrorKind, Fault, NoPerson, Retry, ServerName, TlsAlert, TlsFault, What};
 pub use http::retry_after;
 pub use kv::{Cas, Field, Fields, Kv, KvConfig, KvData, KvMetadata, KvVersion, MetadataOptions};
-pub use login::{AppRole, Cert, Credential, Inspected, Jwt, Kubernetes, Login, NoLogin, Origin, Proof, Token};
+pub use login::{
+    AppRole, CachedLogin, Cert, Credential, Inspected, Jwt, Kubernetes, Listen, LoggedOut, Login, NoLogin, Oidc,
+    Origin, Proof, Token,
+};
+pub use login::{cache_folder, log_out_all};
 pub use observe::{Act, Event, Next, Observer, ToLog};
 pub use options::tls::{Identity, Unfit};
 pub use options::{Address, Options, Proxy, Tls};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
-use crate::fault::{Fault, What};
+use crate::fault::{ErrorKind, Fault, What};
 use crate::http::{Answer, Request};
 use crate::json::{self, Object};
 use crate::observe::Event;
@@ -53,6 +53,14 @@ impl Session {
     pub(crate) fn handed_in(endpoint: &Endpoint, token: Arc<Secret>) -> Self {
         endpoint.scrubber().learn_token(token.expose());
         Self::of(endpoint, Some(token), TokenOf::Caller, Some(Revoked::No(Kept::HandedIn)))
+    }
+
+    /// A session with a token of an earlier login, which is left for the next start.
+    pub(crate) fn cached(endpoint: &Endpoint, token: Arc<Secret>, info: TokenInfo) -> Self {
+        endpoint.scrubber().learn_token(token.expose());
+        let mut session = Self::of(endpoint, Some(token), TokenOf::Login, Some(Revoked::No(Kept::Cached)));
+        session.info = info;
+        session
     }
 
     /// A session without a token: an agent or a proxy on the way adds its own.
@@ -176,6 +184,21 @@ impl Session {
         &self.endpoint
     }
 
+    /// The token; `None` where an agent or a proxy adds one.
+    pub(crate) fn token(&self) -> Option<&Arc<Secret>> {
+        self.token.as_ref()
+    }
+
+    /// Whether the token is dead, as its look-up says. Who cannot find out takes it for alive.
+    pub fn is_dead(&self) -> bool {
+        self.look_up_once(&self.endpoint, &self.endpoint.call()).is_err_and(|fault| fault.kind() == ErrorKind::Denied)
+    }
+
+    /// Whether the token is of an earlier start, or left for the next one.
+    pub fn is_cached(&self) -> bool {
+        self.revoked() == Some(Revoked::No(Kept::Cached))
+    }
+
     /// How many uses the login gave the token; `None` where they are not limited, or it is not known.
     pub fn uses(&self) -> Option<u64> {
         self.uses.limit
@@ -268,7 +291,7 @@ impl Session {
     /// starts two seconds late is not late.
     fn revoke_self(&self) -> Result<(), Fault> {
         let (endpoint, step, now) = (&self.endpoint, Step::Revoke, Instant::now());
-        let left = endpoint.limits().end(now).0.saturating_duration_since(now);
+        let left = endpoint.end(now).0.saturating_duration_since(now);
         let length = LONGEST_REVOKE.min(left + Duration::from_secs(1));
         let call =
             Call { until: now + length, limit: Limit::Own, length, grace: GRACE, cancel: endpoint.cancel().clone() };
@@ -277,6 +300,17 @@ impl Session {
             let answer = endpoint.ask(&step, &request, &call)?;
             answer.acknowledged().map_err(|fault| endpoint.judge_body(&step, &request, &answer, &fault))
         })
+    }
+
+    /// Revokes the token whether that is owed or not, with as many tries as the limits of `endpoint` allow.
+    pub(crate) fn revoke_now(&self, endpoint: &Endpoint) -> Result<(), VaultError> {
+        let request = self.post("auth/token/revoke-self", b"{}");
+        endpoint.step(&Step::Revoke, |call| {
+            let answer = endpoint.ask(&Step::Revoke, &request, call)?;
+            answer.acknowledged().map_err(|fault| endpoint.judge_body(&Step::Revoke, &request, &answer, &fault))
+        })?;
+        self.set(Revoked::Yes);
+        Ok(())
     }
 }
 

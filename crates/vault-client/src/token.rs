@@ -45,6 +45,11 @@ impl TokenInfo {
         Self { is_known: false, ..Self::default() }
     }
 
+    /// What is known of a cached token that lives for `left` from now on.
+    pub(crate) fn cached(left: Duration, renewable: bool, policies: Vec<String>) -> Self {
+        Self { lease_duration: left, renewable, policies, ..Self::default() }
+    }
+
     /// Whether the server has told it.
     pub(crate) fn is_known(&self) -> bool {
         self.is_known
@@ -166,6 +171,8 @@ pub enum Kept {
     Replaced,
     /// It was dead.
     Dead,
+    /// It is cached for the next start.
+    Cached,
     /// There is no token.
     NoToken,
 }
@@ -189,6 +196,7 @@ impl Kept {
             Self::UnderWay => "the revoke is under way",
             Self::Replaced => "a login has replaced it",
             Self::Dead => "it was dead",
+            Self::Cached => "it is cached for the next start",
             Self::NoToken => "there is none",
         }
     }

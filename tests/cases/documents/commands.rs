@@ -27,6 +27,7 @@ use How::{By, Elsewhere, Laptop, Run, Starts};
 use vault_testkit::missing;
 
 const CLUSTER: &str = "needs a cluster";
+const SETUP: &str = "asks for a token; `setup.sh` has tests of its own";
 
 /// The first line of each block, and what is done with it.
 const BLOCKS: &[(&str, How)] = &[
@@ -41,9 +42,26 @@ const BLOCKS: &[(&str, How)] = &[
         "docker build -f deploy/Dockerfile --build-arg VERSION=0.1.0 --build-arg REVISION=\"$(git rev-parse HEAD)\" -t registry.example/vault-exec:0.1.0 .",
         Elsewhere("needs a registry"),
     ),
+    ("export VAULT_ADDR=https://vault.vault.svc:8200 VAULT_CACERT=ca.crt", Elsewhere(SETUP)),
     (
-        "export VAULT_ADDR=https://vault.vault.svc:8200 VAULT_CACERT=ca.crt",
-        Elsewhere("asks for a token; `setup.sh` has tests of its own"),
+        "METHOD=approle VAULT_ROLE=shop VAULT_PATH=shop/prod SECRET_ID_TTL=1h SECRET_ID_NUM_USES=4 deploy/vault/setup.sh",
+        Elsewhere(SETUP),
+    ),
+    (
+        "METHOD=jwt-github JWT_REPOSITORY=acme/shop JWT_REF=refs/heads/main VAULT_PATH=shop/prod deploy/vault/setup.sh",
+        Elsewhere(SETUP),
+    ),
+    (
+        "METHOD=cert VAULT_ROLE=shop VAULT_PATH=shop/prod CERT_CA_FILE=clients-ca.pem CERT_COMMON_NAMES=shop deploy/vault/setup.sh",
+        Elsewhere(SETUP),
+    ),
+    (
+        "METHOD=oidc VAULT_PATH=shop/test OIDC_ISSUER=https://login.example OIDC_CLIENT_ID=vault OIDC_CLIENT_SECRET_FILE=client-secret OIDC_CLAIMS=groups=shop-developers deploy/vault/setup.sh",
+        Elsewhere(SETUP),
+    ),
+    (
+        "export VAULT_ADDR=https://vault.example:8200 VAULT_ROLE=shop VAULT_PATH=shop/test VAULT_AUTH_METHOD=oidc",
+        Elsewhere("waits for a person before a browser"),
     ),
     ("bao kv put -mount=kv shop/prod @shop.json", Run),
     ("kubectl create namespace shop", Elsewhere(CLUSTER)),

@@ -17,6 +17,7 @@ use vault_testkit::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use vault_testkit::server::{Listener, Server};
 use vault_testkit::{missing, odd_certs};
 
+use super::login_faults;
 use crate::support::dry_run::squeezed;
 use crate::support::isolated::with_dns;
 use crate::support::launch::Inherit;
@@ -56,7 +57,7 @@ fn example(scenario: &Scenario, text: &str) -> String {
     known.fold(text.to_owned(), |text, (name, example)| text.replace(name, example))
 }
 
-fn run(scenario: &Scenario) -> Vec<Told> {
+pub(super) fn run(scenario: &Scenario) -> Vec<Told> {
     told(&scenario.run())
 }
 
@@ -265,7 +266,7 @@ pub(super) fn on_a_server(server: &Server) -> Option<Vec<Told>> {
 }
 
 /// The pod of the example at a scripted server.
-fn at(raw: &Raw) -> Scenario<'static> {
+pub(super) fn at(raw: &Raw) -> Scenario<'static> {
     let scenario = Scenario::against(raw).jwt(&jwt());
     scenario.env("VAULT_MAX_RETRIES", "0").env("VAULT_PATH", "shop/prod")
 }
@@ -398,7 +399,7 @@ fn settings() -> Vec<Told> {
         run(&at("VAULT_KEYS", "DATABASE_URL;API_KEY")
             .env("VAULT_PATH", "shop/prod")
             .env("VAULT_TOKEN", "hvs.not-looked-at")),
-        run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "approle")),
+        run(&at("VAULT_PATH", "shop/prod").env("VAULT_ROLE", "shop").env("VAULT_AUTH_METHOD", "ldap")),
         run(&at("VAULT_CACERT", "/etc/vault/ca.pem")
             .env("VAULT_PATH", "shop/prod")
             .env("VAULT_TOKEN", "hvs.not-looked-at")),
@@ -435,5 +436,6 @@ fn profiles() -> Option<Vec<Told>> {
 /// What needs no server that works, the same at each run; `None` as above.
 pub(super) fn without_a_server() -> Option<Vec<Told>> {
     assert!(!Path::new("/etc/vault/ca.pem").exists() && !Path::new("/app/shop").exists(), "the example is not real");
-    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system(), profiles()?].concat())
+    let logins = login_faults::all();
+    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system(), profiles()?, logins].concat())
 }

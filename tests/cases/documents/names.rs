@@ -21,7 +21,6 @@ const OTHERS: &[(&str, &[&str])] = &[
             "VAULT_FROM_PATH",
             "VAULT_IGNORE_MISSING_SECRETS",
             "VAULT_JSON_LOG",
-            "VAULT_JWT_FILE",
             "VAULT_PASSTHROUGH",
             "VAULT_REVOKE_TOKEN",
             "VAULT_TOKEN_PATH",
@@ -39,11 +38,9 @@ const OTHERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("the official clients', without effect here", &["VAULT_AGENT_ADDR", "VAULT_HTTP_PROXY"]),
+    ("GitLab's", &["VAULT_AUTH_PATH", "VAULT_AUTH_ROLE", "VAULT_SERVER_URL"]),
     ("misspelt, to show what is said of it", &["VAULT_PTH"]),
-    (
-        "taken out of the application's environment though nothing reads them",
-        &["VAULT_APPROLE_ROLE_ID", "VAULT_APPROLE_SECRET_ID", "VAULT_SECRET_ID", "VAULT_JWT", "BAO_ROLE_ID"],
-    ),
+    ("taken out of the application's environment though nothing reads them", &["BAO_ROLE_ID"]),
 ];
 
 /// Documents that speak of the library too, which has settings that the program has not.

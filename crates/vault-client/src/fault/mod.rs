@@ -4,6 +4,7 @@ mod alert;
 mod credential;
 mod jwt;
 mod kind;
+mod oidc;
 mod setting;
 mod text;
 mod tls;
@@ -16,6 +17,7 @@ pub use alert::TlsAlert;
 pub use credential::{Document, NoCredential, Unusable, Wanted};
 pub use jwt::{Claims, JwtClaims};
 pub use kind::ErrorKind;
+pub use oidc::NoPerson;
 pub use setting::{FaultKind, SettingFault, SettingFaults};
 pub use tls::{CertificateFault, ServerName, TlsFault};
 
@@ -156,6 +158,8 @@ pub enum What {
     },
     /// The file with the token or JWT gives none.
     NoCredential(Box<NoCredential>),
+    /// The login of a person came to nothing.
+    NoPerson(Box<NoPerson>),
     /// Settings are missing or cannot be used.
     Settings(SettingFaults),
     /// The client was closed before.
@@ -414,6 +418,7 @@ impl What {
                 ErrorKind::NotFound
             }
             Self::NoCredential(_) => ErrorKind::Credential,
+            Self::NoPerson(why) => why.kind(),
             Self::Settings(faults) => faults.kind(),
             Self::Closed => ErrorKind::Closed,
             Self::Unsure(what) => what.kind(),

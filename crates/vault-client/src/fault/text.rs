@@ -86,6 +86,7 @@ impl fmt::Display for What {
             Self::Destroyed { number } => write!(f, "version {number} was destroyed"),
             Self::Null { number } => write!(f, "version {number} holds nothing: null was written"),
             Self::NoCredential(none) => none.fmt(f),
+            Self::NoPerson(why) => why.fmt(f),
             Self::Settings(faults) => faults.fmt(f),
             Self::Closed => f.write_str("the client is closed"),
             Self::DeadAgain => {

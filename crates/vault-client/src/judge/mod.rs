@@ -149,8 +149,22 @@ pub fn is_too_early(answered: &Answered) -> bool {
 
 /// Whether a renewal was refused because the token can be renewed no more, which comes with 500.
 pub fn is_past_maximum(fault: &Fault) -> bool {
+    means(fault, text::Meaning::PastMaximum)
+}
+
+/// Whether a person has not completed the login yet.
+pub fn is_pending(fault: &Fault) -> bool {
+    means(fault, text::Meaning::Pending)
+}
+
+/// The same, where it is asked for too often.
+pub fn is_too_often(fault: &Fault) -> bool {
+    means(fault, text::Meaning::TooOften)
+}
+
+fn means(fault: &Fault, meaning: text::Meaning) -> bool {
     let What::Answered(answered) = &fault.what else { return false };
-    text::meaning(answered.status, &answered.said) == Some(text::Meaning::PastMaximum)
+    text::meaning(answered.status, &answered.said) == Some(meaning)
 }
 
 /// Judges a complete answer with another status than the step wants.

@@ -1,5 +1,7 @@
 //! What each answer, and each lack of one, comes to.
 
+mod logins;
+
 use std::time::Duration;
 
 use super::*;

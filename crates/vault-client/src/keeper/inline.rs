@@ -23,6 +23,8 @@ pub struct Along<'a> {
     shared: &'a Shared,
     /// Under the limits of a login.
     endpoint: Endpoint,
+    /// The credential's file before it was sent: what changes under way is another one than the one that was tried.
+    before: Option<Fingerprint>,
     /// Nobody else sends one meanwhile: of a secret id that is refused, a few tries at once would lock the role.
     alone: Option<LoggingIn<'a>>,
 }
@@ -53,7 +55,7 @@ impl Keeper {
             let under_way = state.logging_in.clone().filter(|_| is_once);
             if let Some(turn) = under_way {
                 drop(state);
-                turn.wait(&caller.whole()).map_err(|ended| caller.ended(&shared.login.step(), ended))?;
+                caller.wait_for(&turn).map_err(|ended| caller.ended(&shared.login.step(), ended))?;
                 continue;
             }
             if let Some(error) = state.too_early(now) {
@@ -72,7 +74,8 @@ impl Keeper {
             }
             let wait = if is_first { shared.first.wait } else { Duration::ZERO };
             let endpoint = caller.within(Limits { wait, ..caller.limits() });
-            return Ok(Along { shared, endpoint, alone });
+            let before = Fingerprint::of(shared.login.file());
+            return Ok(Along { shared, endpoint, before, alone });
         }
     }
 }
@@ -93,7 +96,7 @@ impl Along<'_> {
     }
 
     /// Notes that it was refused, if that is what `error` tells. A server that takes no notice of it has not judged it.
-    pub fn failed(&self, error: &VaultError) {
+    pub fn failed(mut self, error: &VaultError) {
         let is_judged =
             matches!(error.step(), Some(Step::Login { .. })) && !matches!(error.fault().what, What::NotInline { .. });
         let is_refused = is_judged && failed(error) == Some(Failed::Refused);
@@ -101,7 +104,7 @@ impl Along<'_> {
             let mut state = self.shared.lock();
             state.plan.failed(Act::LogIn, Failed::Refused, since_boot(), spread());
             state.refusal = Some(error.clone());
-            state.seen = Fingerprint::of(self.shared.login.file());
+            state.seen = self.before.take().or_else(|| Fingerprint::of(self.shared.login.file()));
         }
     }
 }

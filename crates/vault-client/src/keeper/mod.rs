@@ -29,7 +29,7 @@ pub use held::Held;
 use outcome::lease;
 pub use plan::Rules;
 use plan::{Failed, Plan};
-use state::{Phase, State};
+use state::{Fingerprint, Phase, State};
 
 /// So often at most a login is tried beside a token of which no look-up tells whether it lives.
 const DOUBT: Duration = Duration::from_secs(60);
@@ -172,7 +172,7 @@ impl Shared {
             };
             match turn {
                 Ok(turn) => return self.log_in(caller, turn),
-                Err(turn) => turn.wait(&caller.whole()).map_err(|ended| caller.ended(&self.login.step(), ended))?,
+                Err(turn) => caller.wait_for(&turn).map_err(|ended| caller.ended(&self.login.step(), ended))?,
             }
         }
     }
@@ -205,9 +205,11 @@ impl Shared {
         }
         let wait = if again { Duration::ZERO } else { self.first.wait };
         let endpoint = caller.within(Limits { wait, ..caller.limits() });
+        // What changes under way is another one than the one that was tried.
+        let before = Fingerprint::of(self.login.file());
         let sent = since_boot();
         let made = self.login.log_in(&endpoint).map(|session| self.introduce(session, &endpoint));
-        let result = self.take(made, sent);
+        let result = self.take(made, sent, before);
         drop(turn);
         result
     }
@@ -250,6 +252,7 @@ impl Shared {
         }
         if dead {
             self.discard(held);
+            self.login.lost(&held.session);
         }
         Ok(dead)
     }

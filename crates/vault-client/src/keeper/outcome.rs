@@ -20,6 +20,7 @@ impl Shared {
         self: &Arc<Self>,
         made: Result<(Session, TokenInfo), VaultError>,
         sent: Duration,
+        before: Option<Fingerprint>,
     ) -> Result<Arc<Held>, VaultError> {
         let mut state = self.lock();
         match made {
@@ -52,7 +53,7 @@ impl Shared {
                     state.refusal = Some(error.clone()).filter(|_| failed == Failed::Refused);
                     let is_answer = failed != Failed::Refused && error.status().is_some();
                     state.unusable = is_answer.then(|| (since_boot(), error.clone()));
-                    state.seen = Fingerprint::of(self.login.file());
+                    state.seen = before.or_else(|| Fingerprint::of(self.login.file()));
                 }
                 self.alarm.ring();
                 Err(error)

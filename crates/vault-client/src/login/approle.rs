@@ -7,11 +7,14 @@ use super::request::{self, Proof};
 use super::{Credential, Inspected, Login, Origin, wrapping};
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
-use crate::fault::{Fault, Wanted};
+use crate::fault::{ErrorKind, Fault, Wanted};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::step::{AuthMethod, Step};
 use crate::text::shown;
+
+/// The member of the request with the secret id.
+const SECRET_ID: &str = "secret_id";
 
 /// A login with a role id and, as a rule, a secret id.
 /// [`POST auth/{mount}/login`](https://openbao.org/api-docs/auth/approle/#login-with-approle)
@@ -34,7 +37,7 @@ impl AppRole {
     fn prove(&self, secret_id: Option<Arc<Secret>>) -> Proof {
         let role_id = Arc::new(Secret::new(self.role_id.expose()));
         let proof = Proof::at(&self.mount).with_secret("role_id", role_id);
-        secret_id.into_iter().fold(proof, |proof, secret_id| proof.with_secret("secret_id", secret_id))
+        secret_id.into_iter().fold(proof, |proof, secret_id| proof.with_secret(SECRET_ID, secret_id))
     }
 }
 
@@ -63,6 +66,7 @@ impl Login for AppRole {
     }
 
     fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
+        endpoint.scrubber().learn(self.role_id.expose());
         match &self.secret_id {
             Some(secret_id) if secret_id.wrapping().is_some() => {
                 wrapping::inspect(secret_id, Wanted::SecretId, endpoint)
@@ -71,7 +75,7 @@ impl Login for AppRole {
         }
     }
 
-    fn left_to_the_run(&self) -> Option<&'static str> {
+    fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
         self.secret_id.as_ref()?.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 
@@ -87,13 +91,35 @@ impl Login for AppRole {
         Some(secret_id.map(|it| self.prove(it)))
     }
 
+    fn refusal(&self, proof: &Proof) -> Option<VaultError> {
+        self.secret_id.as_ref()?.refusal(proof.member(SECRET_ID)?)
+    }
+
+    fn note_refusal(&self, proof: &Proof, why: &VaultError) {
+        if let (Some(credential), Some(text)) = (&self.secret_id, proof.member(SECRET_ID)) {
+            credential.note_refusal(text, why);
+        }
+    }
+
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
+        // Before it is sent, too: a server can know it.
+        endpoint.scrubber().learn(self.role_id.expose());
         let secret_id = self.secret_id.as_ref();
         let first = secret_id.map(|it| it.obtain(Wanted::SecretId, endpoint)).transpose()?;
+        let first = self.prove(first);
+        let tried = self.prove(first.member(SECRET_ID).cloned());
+        // A file that is written anew can hold the same one.
+        if let Some(refused) = self.refusal(&tried) {
+            return Err(refused);
+        }
         let again = || {
             let secret_id = secret_id.map(|it| it.obtain_again(Wanted::SecretId)).transpose()?;
             Ok(self.prove(secret_id))
         };
-        request::log_in((self, self.revoke), endpoint, self.prove(first), &again)
+        let made = request::log_in((self, self.revoke), endpoint, first, &again);
+        if let Some(error) = made.as_ref().err().filter(|error| error.kind() == ErrorKind::Denied) {
+            self.note_refusal(&tried, error);
+        }
+        made
     }
 }

@@ -56,7 +56,7 @@ impl Login for Token {
         }
     }
 
-    fn left_to_the_run(&self) -> Option<&'static str> {
+    fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
         self.token.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 

@@ -97,14 +97,21 @@ impl<T> Exchange<'_, T> {
         let begun = Instant::now();
         let mut first = Some(first);
         let proof = self.endpoint.step(&Step::Credential, |_| first.take().unwrap_or_else(|| self.proof()));
-        let (mut proof, mut last) = (Some(proof?), None);
+        let proof = proof?;
+        if let Some(refused) = self.login.refusal(&proof) {
+            return Err(refused);
+        }
+        let (mut proof, mut last) = (Some(proof), None);
+        let mut sent = None;
         let (mut part, mut changes) = (Part::Request, 0);
         loop {
             let step = if part == Part::Login { &self.login.step() } else { self.step };
-            let outcome = self.endpoint.tries(step, |call| {
-                let outcome = match last.take() {
-                    Some(fault) => Outcome::Failed(part, fault),
-                    None => self.ask(&proof.take().map_or_else(|| self.proof(), Ok)?, call),
+            let outcome = self.endpoint.part(step, |call| {
+                let outcome = if let Some(fault) = last.take() {
+                    Outcome::Failed(part, fault)
+                } else {
+                    let proof = sent.insert(proof.take().map_or_else(|| self.proof(), Ok)?);
+                    self.ask(proof, call)
                 };
                 match outcome {
                     Outcome::Failed(of, fault) if of == part => Err(fault),
@@ -125,7 +132,12 @@ impl<T> Exchange<'_, T> {
                 Err(error) if error.kind() == ErrorKind::Credential => {
                     return Err(VaultError::of_credential(error.fault().clone()));
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if let Some(proof) = sent.filter(|_| part == Part::Login && error.kind() == ErrorKind::Denied) {
+                        self.login.note_refusal(&proof, &error);
+                    }
+                    return Err(error);
+                }
             }
             // Each change begins to count anew, which a server could go on with until the budget ends.
             if changes > self.endpoint.limits().retries.saturating_add(1)

@@ -11,7 +11,7 @@ use crate::fault::{Fault, Wanted};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::step::{AuthMethod, Step};
-use crate::text::shown;
+use crate::text::{shown, without_ids};
 
 /// A login with a JWT. [`POST auth/{mount}/login`](https://openbao.org/api-docs/auth/jwt/#jwt-login)
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Login for Jwt {
     }
 
     fn step(&self) -> Step {
-        Step::Login { method: AuthMethod::Jwt, mount: shown(&self.mount), role: self.role.as_deref().map(shown) }
+        Step::Login { method: AuthMethod::Jwt, mount: shown(&self.mount), role: self.role.as_deref().map(without_ids) }
     }
 
     fn file(&self) -> Option<&Path> {
@@ -58,7 +58,7 @@ impl Login for Jwt {
         }
     }
 
-    fn left_to_the_run(&self) -> Option<&'static str> {
+    fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
         self.jwt.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 

@@ -8,7 +8,9 @@ mod inline;
 mod jwt;
 mod kubernetes;
 mod none;
+mod of_certificate;
 mod of_jwt;
+mod oidc;
 mod request;
 mod wrapping;
 
@@ -28,6 +30,7 @@ pub use inline::{Inline, Insist};
 pub use jwt::Jwt;
 pub use kubernetes::Kubernetes;
 pub use none::NoLogin;
+pub use oidc::{CachedLogin, Listen, LoggedOut, Oidc, cache_folder, log_out_all};
 pub use request::Proof;
 
 /// A way to come by a token.
@@ -70,8 +73,9 @@ pub trait Login: fmt::Debug + Send + Sync {
         endpoint.await_credential(|| self.look())
     }
 
-    /// Why a dry run does not log in; `None` where it does.
-    fn left_to_the_run(&self) -> Option<&'static str> {
+    /// Why a dry run does not log in at `endpoint`; `None` where it does.
+    fn left_to_the_run(&self, endpoint: &Endpoint) -> Option<&'static str> {
+        let _ = endpoint;
         None
     }
 
@@ -86,6 +90,17 @@ pub trait Login: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Why `proof` is not to be sent along: it was refused before.
+    fn refusal(&self, proof: &Proof) -> Option<VaultError> {
+        let _ = proof;
+        None
+    }
+
+    /// Takes note that `proof` came along and was refused.
+    fn note_refusal(&self, proof: &Proof, why: &VaultError) {
+        let _ = (proof, why);
+    }
+
     /// Adds to the fault of a login what is known of its `proof`.
     fn explain(&self, fault: Fault, proof: &Proof) -> Fault {
         let _ = proof;
@@ -98,6 +113,11 @@ pub trait Login: fmt::Debug + Send + Sync {
     ///
     /// As for [`Endpoint::login`].
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError>;
+
+    /// Takes note that the token of `session` is dead, as its look-up says: one that was stored is used no more.
+    fn lost(&self, session: &Session) {
+        let _ = session;
+    }
 }
 
 impl dyn Login {

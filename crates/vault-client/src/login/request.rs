@@ -63,8 +63,8 @@ impl Proof {
     }
 
     /// The value of this member.
-    pub(super) fn member(&self, name: &str) -> Option<&Secret> {
-        self.members.iter().find(|member| member.name == name).map(|member| &*member.value)
+    pub(super) fn member(&self, name: &str) -> Option<&Arc<Secret>> {
+        self.members.iter().find(|member| member.name == name).map(|member| &member.value)
     }
 
     /// Names and values in the order in which they were added.
@@ -78,7 +78,7 @@ impl Proof {
     }
 
     /// The request's body.
-    fn body(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn body(&self) -> Zeroizing<Vec<u8>> {
         let mut body = Zeroizing::new(Vec::with_capacity(16 << 10));
         for (n, (name, value)) in self.members().enumerate() {
             let value = Zeroizing::new(serde_json::to_string(value.expose()).unwrap_or_default());

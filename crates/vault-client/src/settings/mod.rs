@@ -26,6 +26,7 @@ use crate::login::Login;
 use crate::options::{Address, Options, Proxy, Tls};
 use crate::time::Limits;
 use login::Beside;
+pub use login::oidc;
 
 /// The client's name and version, where a program gives none of its own.
 const USER_AGENT: &str = concat!("vault-client/", env!("CARGO_PKG_VERSION"));

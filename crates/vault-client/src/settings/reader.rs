@@ -155,6 +155,11 @@ impl<'a> Reader<'a> {
         foreign::quoted(text).or_else(|| (self.table.foreign)(text)).or_else(|| foreign::placeholder(text))
     }
 
+    /// Whether there is a person to ask.
+    pub fn is_at_terminal(&self) -> bool {
+        self.source.is_at_terminal()
+    }
+
     /// A variable's bytes, a setting's or another's.
     pub fn bytes(&self, name: &str) -> Option<&'a [u8]> {
         self.source.variable(name)

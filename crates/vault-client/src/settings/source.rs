@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 
 use zeroize::Zeroizing;
@@ -21,6 +22,11 @@ pub trait Source {
         let _ = setting;
         Vec::new()
     }
+
+    /// Whether there is a person to ask, as there is where standard error is a terminal.
+    fn is_at_terminal(&self) -> bool {
+        false
+    }
 }
 
 /// What is given to a setting in another way than by a variable.
@@ -32,43 +38,53 @@ pub struct Given<'a> {
 }
 
 /// The variables of this process, as they were at one moment. They are wiped on drop.
-pub struct ProcessEnv(Vec<(Vec<u8>, Zeroizing<Vec<u8>>)>);
+pub struct ProcessEnv {
+    variables: Vec<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+    is_at_terminal: bool,
+}
 
 impl ProcessEnv {
     /// The variables as they are now.
     pub fn now() -> Self {
         let bytes = OsString::into_vec;
-        Self(std::env::vars_os().map(|(name, value)| (bytes(name), Zeroizing::new(bytes(value)))).collect())
+        let variables = std::env::vars_os().map(|(name, value)| (bytes(name), Zeroizing::new(bytes(value)))).collect();
+        Self { variables, is_at_terminal: io::stderr().is_terminal() }
     }
 }
 
 impl ProcessEnv {
     /// Those of `names` that `value` has.
     pub(super) fn part<'a>(names: impl Iterator<Item = String>, value: impl Fn(&str) -> Option<&'a [u8]>) -> Self {
-        Self(names.filter_map(|name| Some((name.clone().into(), Zeroizing::new(value(&name)?.to_vec())))).collect())
+        let variable = |name: String| Some((name.clone().into(), Zeroizing::new(value(&name)?.to_vec())));
+        Self { variables: names.filter_map(variable).collect(), is_at_terminal: false }
     }
 }
 
 #[cfg(test)]
 impl ProcessEnv {
     pub(super) fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        Self(variables.map(|(name, value)| (name.into(), Zeroizing::new(value.into()))).into())
+        let variables = variables.map(|(name, value)| (name.into(), Zeroizing::new(value.into()))).into();
+        Self { variables, is_at_terminal: false }
     }
 }
 
 impl Source for ProcessEnv {
     fn variable(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|variable| variable.0 == name.as_bytes()).map(|variable| variable.1.as_slice())
+        self.variables.iter().find(|variable| variable.0 == name.as_bytes()).map(|variable| variable.1.as_slice())
     }
 
     fn names(&self) -> Vec<&str> {
-        self.0.iter().filter_map(|variable| std::str::from_utf8(&variable.0).ok()).collect()
+        self.variables.iter().filter_map(|variable| std::str::from_utf8(&variable.0).ok()).collect()
+    }
+
+    fn is_at_terminal(&self) -> bool {
+        self.is_at_terminal
     }
 }
 
 impl fmt::Debug for ProcessEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ProcessEnv({} variables)", self.0.len())
+        write!(f, "ProcessEnv({} variables)", self.variables.len())
     }
 }
 
@@ -136,5 +152,9 @@ impl Source for Layer {
     fn given(&self, setting: &Setting) -> Vec<Given<'_>> {
         let rows = self.given.iter().filter(|row| row.setting == setting.name);
         rows.map(|row| Given { name: row.name.to_owned(), bytes: &row.bytes }).collect()
+    }
+
+    fn is_at_terminal(&self) -> bool {
+        self.below.as_ref().is_some_and(ProcessEnv::is_at_terminal)
     }
 }

@@ -51,7 +51,7 @@ fn every_fault_is_reported_at_once_and_no_credential_is_shown() {
         "VAULT_SKIP_VERIFY = \"on\": not a boolean; write true or false",
         "VAULT_PROXY_ADDR: not an HTTP proxy; write http://[user:password@]host:port",
         "VAULT_TOKEN: holds bytes that no token has; give the token alone, in visible ASCII",
-        "VAULT_AUTH_METHOD = \"ldap\": unknown; write token, kubernetes, approle, jwt, cert, none or auto; a mount goes into \
+        "VAULT_AUTH_METHOD = \"ldap\": unknown; write token, kubernetes, approle, jwt, cert, oidc, none or auto; a mount goes into \
          VAULT_AUTH_MOUNT",
         "VAULT_TIMEOUT = \"0s\": zero; write a duration such as 500ms, 30s or 1m30s",
         "VAULT_WAIT = \"5m\": longer than VAULT_STARTUP_TIMEOUT; raise that one, or wait less",
@@ -64,7 +64,8 @@ fn no_way_to_log_in_is_told_apart_from_a_wrong_setting() {
     let nowhere = ("VAULT_K8S_TOKEN_PATH", "/nowhere/token");
     let none = "VAULT_AUTH_METHOD: no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or VAULT_APPROLE_ROLE_ID, or \
                 VAULT_JWT or VAULT_JWT_FILE, or run in a pod with a service-account token at /nowhere/token, or log in \
-                with the official client ($HOME/.vault-token), or set VAULT_AUTH_METHOD to cert or none";
+                with the official client ($HOME/.vault-token), or start it at a terminal (oidc), or set VAULT_AUTH_METHOD to \
+                cert, oidc or none";
     let unset = "VAULT_ADDR: unset; set it to Vault's https:// URL";
     assert_eq!(faults(&[MINIMAL[0], nowhere]), (ErrorKind::NotDetected, vec![none.into()]));
     assert_eq!(faults(&[nowhere]), (ErrorKind::Settings, vec![unset.into(), none.into()]));

@@ -3,6 +3,7 @@
 mod boot;
 mod call;
 mod cancel;
+mod granted;
 mod limits;
 pub(crate) mod serial;
 mod span;
@@ -11,6 +12,7 @@ mod turn;
 pub(crate) use boot::since_boot;
 pub use call::{Call, Ended};
 pub use cancel::{Cancel, Watch};
+pub(crate) use granted::Granted;
 pub(crate) use limits::after;
 pub use limits::{Limit, Limits};
 pub use span::Seconds;

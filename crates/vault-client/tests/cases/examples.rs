@@ -1,13 +1,12 @@
 //! Each example does on the real server what it says, and its whole output is compared.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
 use vault_testkit::certs::certs;
 use vault_testkit::server::Listener;
 
-use crate::support::{Corner, with_corner};
+use crate::support::{Corner, example, with_corner};
 
 /// How an example ended, and all that it said.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,15 +24,6 @@ impl Outcome {
     fn failure(stderr: &str) -> Self {
         Self { code: Some(1), stdout: String::new(), stderr: stderr.into() }
     }
-}
-
-/// The example `name`, as cargo has built it beside this program.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("a program knows its file");
-    let built = tests.parent().and_then(|deps| deps.parent()).expect("it is in a folder of target").join("examples");
-    let path = built.join(name);
-    assert!(path.is_file(), "{}: cargo build --package vault-client --examples", path.display());
-    path
 }
 
 /// Runs the example `name` with the settings of a pod of `corner` and no other variable.

@@ -1,7 +1,9 @@
 //! A corner of the real server for one test: a KV mount, a policy, a role to log in with.
 
 pub(crate) mod cutting;
+pub(crate) mod desk;
 pub(crate) mod log;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 
@@ -17,6 +19,15 @@ pub(crate) struct Corner<'a> {
     /// The names of its mount, policy and role.
     pub name: String,
     jwt: PathBuf,
+}
+
+/// The example `name`, as cargo has built it beside this program.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("a program knows its file");
+    let built = tests.parent().and_then(|deps| deps.parent()).expect("it is in a folder of target").join("examples");
+    let path = built.join(name);
+    assert!(path.is_file(), "{}: cargo build --package vault-client --examples", path.display());
+    path
 }
 
 /// Runs `body` in a corner of the shared real server; `scenario` is the test's name.

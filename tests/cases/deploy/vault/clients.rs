@@ -43,7 +43,8 @@ impl<'a> Vault<'a> {
         let own = [("PATH", path.as_str()), ("VAULT_STAND_IN", state.as_str())];
         let (code, stdout, stderr) = said(&self.site.setup("sh", &[&own, changes].concat()));
         assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
-        stdout.lines().map(str::to_owned).collect()
+        let made = stdout.split("settings of the program: ").next().unwrap();
+        made.lines().map(str::to_owned).collect()
     }
 }
 

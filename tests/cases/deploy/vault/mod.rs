@@ -1,7 +1,14 @@
 //! `deploy/vault`: what it sets up on a real server, seen from a pod.
 
+mod approle;
+mod cert;
 mod clients;
 mod configuration;
+mod issuer;
+mod jwt;
+mod method;
+mod methods;
+mod oidc;
 mod refused;
 
 use std::fs;
@@ -19,15 +26,40 @@ use super::{deploy, tool};
 use crate::support::expect::Expect;
 use crate::support::scenario::Scenario;
 
-pub(super) const FILES: &[&str] = &["vault/main.tf", "vault/setup.sh"];
+pub(super) const FILES: &[&str] = &[
+    "vault/approle.tf",
+    "vault/cert.tf",
+    "vault/jwt.tf",
+    "vault/kubernetes.tf",
+    "vault/main.tf",
+    "vault/methods/approle.sh",
+    "vault/methods/cert.sh",
+    "vault/methods/jwt.sh",
+    "vault/methods/kubernetes.sh",
+    "vault/methods/oidc.sh",
+    "vault/oidc.tf",
+    "vault/setup.sh",
+];
 
 const RULE: &str = r#"path "kv/data/shop/prod" { capabilities = ["read"] }"#;
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/terraform.py");
 
+/// The files with this extension.
+fn with(extension: &str) -> impl Iterator<Item = &'static str> {
+    FILES.iter().copied().filter(move |it| Path::new(it).extension() == Some(extension.as_ref()))
+}
+
 /// What it makes, in its order.
 const MADE: [&str; 5] =
     ["mount kv", "policy shop", "auth method kubernetes", "configuration of kubernetes", "role shop"];
+
+/// What is told about the program's settings.
+const TOLD: &str = "\
+settings of the program: VAULT_AUTH_METHOD=kubernetes VAULT_AUTH_MOUNT=kubernetes VAULT_ROLE=shop VAULT_MOUNT_POINT=kv \
+VAULT_PATH=shop/prod
+the pod's JWT, with the audience vault, is a projected volume: docs/kubernetes.md
+";
 
 /// A namespace of the real server in which nothing is set up, and a folder.
 struct Site<'a> {
@@ -66,7 +98,7 @@ impl<'a> Site<'a> {
     fn setup_says(&self, shell: &str, [mount, policy, auth, role]: [&str; 4]) {
         let news = [mount, policy, auth, "reviewer JWT written", role];
         let lines: Vec<_> = MADE.iter().zip(news).map(|(it, news)| format!("{it}: {news}\n")).collect();
-        assert_eq!(said(&self.setup(shell, &[])), (0, lines.concat(), String::new()), "{shell}");
+        assert_eq!(said(&self.setup(shell, &[])), (0, lines.concat() + TOLD, String::new()), "{shell}");
     }
 
     fn read(&self, path: &str) -> Value {
@@ -137,23 +169,28 @@ fn set_up(server: &Server) -> Site<'_> {
 
 #[test]
 fn each_file_is_accepted_by_its_tool() {
-    for file in FILES {
-        let path = deploy(file);
-        if path.extension() == Some("sh".as_ref()) {
-            tool("shellcheck", |it| it.arg(&path));
-        } else {
-            plan(&path);
-            // Where it is not on the machine, no package registry has it.
-            if Command::new("terraform").env("TF_CLI_CONFIG_FILE", "/dev/null").arg("version").output().is_ok() {
-                tool("terraform", |it| it.env("TF_CLI_CONFIG_FILE", "/dev/null").args(["fmt", "-check"]).arg(&path));
-            }
+    // It reads the files that it is split into.
+    tool("shellcheck", |it| it.args(["--external-sources", "--check-sourced"]).arg(deploy("vault/setup.sh")));
+    let text = fs::read_to_string(deploy("vault/setup.sh")).unwrap();
+    for file in FILES.iter().filter_map(|it| it.strip_prefix("vault/methods/")) {
+        assert!(text.contains(&format!("# shellcheck source=SCRIPTDIR/methods/{file}\n")), "{file}");
+    }
+    // Where it is not on the machine, no package registry has it.
+    let terraform = |it: &mut Command| it.env("TF_CLI_CONFIG_FILE", "/dev/null").arg("version").output().is_ok();
+    if terraform(&mut Command::new("terraform")) {
+        for file in with("tf") {
+            tool("terraform", |it| it.env("TF_CLI_CONFIG_FILE", "/dev/null").args(["fmt", "-check"]).arg(deploy(file)));
         }
+    }
+    for method in method::METHODS {
+        plan(&method.terraform());
     }
 }
 
-/// What a Terraform file has its provider make, by type, once it fits the provider's schema.
-fn plan(file: &Path) -> Option<Value> {
-    let output = tool(super::installed("python3"), |it| it.arg(READER).arg(file))?;
+/// What `main.tf` and the files beside it have their provider make, by type and name, once it fits the provider's schema.
+fn plan(variables: &[(&str, &str)]) -> Option<Value> {
+    let variables = variables.iter().map(|(name, value)| format!("{name}={value}"));
+    let output = tool(super::installed("python3"), |it| it.arg(READER).arg(deploy("vault")).args(variables))?;
     Some(serde_json::from_slice(&output).unwrap())
 }
 
@@ -188,30 +225,6 @@ fn expected_role() -> Value {
         "token_num_uses": 0, "token_period": 0, "token_policies": ["shop"], "token_strictly_bind_ip": false,
         "token_ttl": 180, "token_type": "service",
     })
-}
-
-#[test]
-fn terraform_would_make_the_same() {
-    on(Kind::OpenBao, "terraform_would_make_the_same", |server| {
-        let Some(plan) = plan(&deploy("vault/main.tf")) else { return };
-        let site = Site::new(server);
-        site.setup_says("sh", ["made"; 4]);
-        let [mount, policy, auth, config, role] = site.state();
-        let types =
-            ["mount", "policy", "auth_backend", "kubernetes_auth_backend_config", "kubernetes_auth_backend_role"];
-        for (type_, made) in types.into_iter().zip([mount, policy, auth, config, role]) {
-            let mut arguments = plan[format!("vault_{type_}")].as_object().unwrap().clone();
-            // Where it is, and what the test gives the script another value for.
-            arguments.retain(|name, value| {
-                !["path", "backend", "role_name", "kubernetes_host"].contains(&name.as_str()) && !value.is_null()
-            });
-            assert!(!arguments.is_empty());
-            for (name, value) in arguments {
-                let made = made[&name].as_str().map_or_else(|| made[&name].clone(), |it| json!(it.trim_end()));
-                assert_eq!(made, value, "{type_}.{name}");
-            }
-        }
-    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::json;
 use vault_testkit::server::{Kind, Listener, Server, on, skip};
 use vault_testkit::{missing, openbao, tally};
 
-use super::{READER, ROLE, RULE, Site, deploy, expected_role, said, script};
+use super::{READER, ROLE, RULE, Site, deploy, expected_role, said, script, with};
 use crate::support::vault_client;
 
 /// Settings that are refused, each with the variable of `main.tf` that is for the same, and the line.
@@ -81,7 +81,8 @@ fn help_is_printed_and_arguments_are_refused_and_neither_asks_a_server() {
     }
 
     // Each variable that the script reads, with its default.
-    let text = fs::read_to_string(deploy("vault/setup.sh")).unwrap();
+    let scripts = with("sh");
+    let text: String = scripts.map(|it| fs::read_to_string(deploy(it)).unwrap()).collect();
     let mut read = BTreeMap::new();
     for part in text.split("${").skip(1) {
         let name: String = part.chars().take_while(|it| it.is_ascii_uppercase() || *it == '_' || *it == '8').collect();
@@ -110,7 +111,7 @@ fn terraform_refuses_the_same_settings() {
     }
     let read = |variable: &str, value: &str| {
         let mut reader = Command::new(&python);
-        reader.arg(READER).arg(deploy("vault/main.tf")).arg(format!("{variable}={value}"));
+        reader.arg(READER).arg(deploy("vault")).arg(format!("{variable}={value}"));
         let (code, _, stderr) = said(&reader.output().unwrap());
         (code, stderr.lines().map(|line| line.split(':').next().unwrap().to_owned()).collect::<Vec<_>>())
     };
@@ -119,6 +120,34 @@ fn terraform_refuses_the_same_settings() {
     let refused = REFUSED.iter().map(|(_, variable, values, _)| (*variable, *values)).chain(slashes);
     for (variable, value) in refused.flat_map(|(variable, values)| values.iter().map(move |it| (variable, it))) {
         assert_eq!(read(variable, value), (1, vec![variable.to_owned()]), "{variable}={value}");
+    }
+    let of_logins = [
+        ("method", "userpass"),
+        ("wrap_ttl", "3ms"),
+        ("jwt_repository", "acme/*"),
+        ("jwt_project", "acme"),
+        ("jwt_ref", "main,next"),
+        ("jwt_audience", "*"),
+        ("jwt_issuer", "gitlab.com"),
+    ];
+    for (variable, value) in of_logins {
+        assert_eq!(read(variable, value), (1, vec![variable.to_owned()]), "{variable}={value}");
+    }
+    // What is needed, and what would let in anybody.
+    let needed = [
+        ("jwt-github", vec!["jwt_repository is needed"]),
+        ("jwt-gitlab", vec!["jwt_project is needed"]),
+        ("cert", vec!["cert_ca is needed"]),
+        (
+            "oidc",
+            vec![
+                "oidc_issuer, oidc_client_id and oidc_client_secret are needed.",
+                "oidc_claims say who may log in; oidc_anyone lets in all whom the provider knows.",
+            ],
+        ),
+    ];
+    for (method, lines) in needed {
+        assert_eq!(read("method", method), (1, lines.into_iter().map(str::to_owned).collect()), "{method}");
     }
     for (variable, value) in [("role", "shop-2"), ("path", "shop/..prod"), ("audience", "https://vault.example")] {
         assert_eq!(read(variable, value), (0, vec![]), "{variable}={value}");

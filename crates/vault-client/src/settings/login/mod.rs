@@ -5,18 +5,20 @@ mod cert;
 mod jwt;
 mod kubernetes;
 mod mount;
+mod oidc;
 mod token;
 
 use super::reader::Reader;
 use super::{setting, value};
 use crate::fault::FaultKind;
-use crate::login::{Login, NoLogin};
+use crate::login::{Login, NoLogin, Oidc};
 use crate::step::AuthMethod;
 use crate::text;
 use approle::Ids;
 use jwt::GivenJwt;
 use kubernetes::Pod;
 use mount::Mounts;
+use oidc::Person;
 use token::Tokens;
 
 /// `VAULT_AUTH_METHOD`.
@@ -34,14 +36,15 @@ enum Way {
 
 impl Way {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        const METHODS: [AuthMethod; 4] =
-            [AuthMethod::Kubernetes, AuthMethod::AppRole, AuthMethod::Jwt, AuthMethod::Cert];
+        const METHODS: [AuthMethod; 5] =
+            [AuthMethod::Kubernetes, AuthMethod::AppRole, AuthMethod::Jwt, AuthMethod::Cert, AuthMethod::Oidc];
         match text {
             "auto" => Ok(Self::Auto),
             "token" => Ok(Self::Token),
             "none" => Ok(Self::NoLogin),
             _ => METHODS.into_iter().find(|method| method.name() == text).map(Self::By).ok_or(
-                "unknown; write token, kubernetes, approle, jwt, cert, none or auto; a mount goes into VAULT_AUTH_MOUNT",
+                "unknown; write token, kubernetes, approle, jwt, cert, oidc, none or auto; a mount goes into \
+                 VAULT_AUTH_MOUNT",
             ),
         }
     }
@@ -61,10 +64,10 @@ pub(super) fn read(reader: &mut Reader, beside: &Beside, warnings: &mut Vec<Stri
     let unwrap = reader.value(&setting::UNWRAP, value::boolean);
     let revoke = reader.value(&setting::REVOKE, value::boolean);
     let (token, ids, jwt) = (Tokens::read(reader), Ids::read(reader), GivenJwt::read(reader, unwrap));
-    let pod = Pod::read(reader);
+    let (pod, person) = (Pod::read(reader), Person::read(reader));
     let mut mounts = Mounts::read(reader);
-    let way = reader.try_parse(&setting::AUTH_METHOD, Way::parse).ok()?.unwrap_or(Way::Auto);
-    let Some(way) = found(way, (&token, &ids, &jwt, &pod), reader) else {
+    let asked_for = reader.try_parse(&setting::AUTH_METHOD, Way::parse).ok()?.unwrap_or(Way::Auto);
+    let Some(way) = found(asked_for, (&token, &ids, &jwt, &pod, &person), reader) else {
         let credentials = [&setting::TOKEN, &setting::APPROLE_ROLE_ID, &setting::APPROLE_SECRET_ID, &setting::JWT];
         // One that is there and cannot be used is the fault.
         if !credentials.into_iter().any(|credential| reader.is_faulty(credential)) {
@@ -96,14 +99,27 @@ pub(super) fn read(reader: &mut Reader, beside: &Beside, warnings: &mut Vec<Stri
                 AuthMethod::AppRole => ids.login(reader, mount, unwrap, revoke),
                 AuthMethod::Jwt => jwt.login(reader, (mount, role), unwrap, revoke),
                 AuthMethod::Cert => cert::login(reader, beside, (mount, role), revoke),
-                AuthMethod::Kubernetes | AuthMethod::Oidc => pod.login(reader, (mount, role), revoke),
+                AuthMethod::Kubernetes => pod.login(reader, (mount, role), revoke),
+                AuthMethod::Oidc => Some(Box::new(person.oidc((mount, role), asked_for == way, revoke))),
             }
         }
     }
 }
 
+/// The login of a person as the settings have it, whatever login they name.
+pub fn oidc(reader: &mut Reader, warnings: &mut Vec<String>) -> Oidc {
+    let role = reader.parse(&setting::ROLE, value::role);
+    let revoke = reader.value(&setting::REVOKE, value::boolean);
+    let mount = Mounts::read(reader).of(AuthMethod::Oidc, reader, warnings);
+    Person::read(reader).oidc((mount, role), true, revoke)
+}
+
 /// The way itself, or the first that there is something for; `None` where there is nothing for any.
-fn found(way: Way, (token, ids, jwt, pod): (&Tokens, &Ids, &GivenJwt, &Pod), reader: &mut Reader) -> Option<Way> {
+fn found(
+    way: Way,
+    (token, ids, jwt, pod, person): (&Tokens, &Ids, &GivenJwt, &Pod, &Person),
+    reader: &mut Reader,
+) -> Option<Way> {
     if way != Way::Auto {
         return Some(way);
     }
@@ -116,6 +132,7 @@ fn found(way: Way, (token, ids, jwt, pod): (&Tokens, &Ids, &GivenJwt, &Pod), rea
         (pod.is_this(reader), kubernetes),
         (ids.is_paired() && !names_role(reader), approle),
         (token.is_at_home(), Way::Token),
+        (person.is_there(), Way::By(AuthMethod::Oidc)),
     ]
     .into_iter();
     ways.find(|way| way.0).map(|way| way.1)
@@ -139,7 +156,7 @@ fn no_way(pod: &Pod) -> String {
     format!(
         "no way to log in: set VAULT_TOKEN or VAULT_TOKEN_FILE, or VAULT_APPROLE_ROLE_ID, or VAULT_JWT or VAULT_JWT_FILE, \
          or run in a pod with a service-account token at {}, or log in with the official client ($HOME/.vault-token), or \
-         set VAULT_AUTH_METHOD to cert or none",
+         start it at a terminal (oidc), or set VAULT_AUTH_METHOD to cert, oidc or none",
         text::os(pod.jwt())
     )
 }

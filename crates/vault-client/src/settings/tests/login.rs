@@ -1,6 +1,8 @@
 //! Which login the settings come to.
 
 use super::{connection, faults, read};
+use crate::settings::reader::tests::Pairs;
+use crate::settings::{Connection, Decided, Source};
 
 const ADDR: (&str, &str) = ("VAULT_ADDR", "http://127.0.0.1:8200");
 /// No file with a pod's JWT is there, whatever machine this is.
@@ -116,4 +118,56 @@ fn a_token_that_is_not_sent_is_warned_about() {
     assert_eq!(warned, ["VAULT_TOKEN has no effect: VAULT_AUTH_METHOD is none, and no token is sent"]);
     let (_, said) = faults(&[ADDR, ("VAULT_TOKEN", "two words"), NO_POD]);
     assert_eq!(said, ["VAULT_TOKEN: holds bytes that no token has; give the token alone, in visible ASCII"]);
+}
+
+/// The settings at a terminal.
+struct AtTerminal(Pairs);
+
+impl Source for AtTerminal {
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        self.0.variable(name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.0.names()
+    }
+
+    fn is_at_terminal(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_person_is_asked_where_it_is_said_so_or_where_one_is_and_nothing_else_is_there() {
+    let at_terminal = |more: &[(&str, &str)]| {
+        let source = AtTerminal(Pairs::of(&[&[ADDR, NO_POD], more].concat()));
+        format!("{:?}", Connection::from_source(&source, Decided::default()).unwrap().login)
+    };
+    let oidc = ("VAULT_AUTH_METHOD", "oidc");
+    let found = |mount: &str, role: &str, listen: &str, cache: &str| {
+        format!(
+            "Oidc {{ mount: \"{mount}\", role: {role}, listen: {listen}, browser: true, interactive: true, cache: {cache}, \
+             revoke: true }}"
+        )
+    };
+    let default = "At { host: \"localhost\", port: 8250 }";
+    assert_eq!(at_terminal(&[]), found("oidc", "None", default, "None"));
+    assert!(at_terminal(&[JWT]).starts_with("Jwt {"));
+    // Without a terminal it has to be said.
+    assert!(login(&[]).is_err());
+    assert_eq!(login(&[oidc]), Ok(found("oidc", "None", default, "None")));
+    let all = [
+        oidc,
+        ROLE,
+        ("VAULT_AUTH_MOUNT", "people"),
+        ("VAULT_OIDC_LISTEN", "none"),
+        ("HOME", "/home/a"),
+        ("XDG_CACHE_HOME", "/caches"),
+    ];
+    let cache = "Some(\"/caches/vault-client\")";
+    assert_eq!(login(&all), Ok(found("people", "Some(\"shop\")", "None", cache)));
+    let wrong = login(&[oidc, ("VAULT_OIDC_LISTEN", "vault.example:8250"), ("VAULT_OIDC_BROWSER", "firefox")]);
+    let wrong = wrong.unwrap_err();
+    let lines: Vec<_> = wrong.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    assert_eq!(lines, ["VAULT_OIDC_LISTEN = \"vault.example", "VAULT_OIDC_BROWSER = \"firefox\""], "{wrong}");
 }

@@ -1,5 +1,7 @@
 //! `deploy/systemd`: taken by systemd's own tools, then started as the units say, on both servers.
 
+mod approle;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -22,10 +24,15 @@ use vault_exec::sink::format::Format;
 use vault_testkit::server::{Kind, Listener, Server, on};
 use vault_testkit::{on_both, openbao};
 
-pub(super) const FILES: &[&str] =
-    &["systemd/env-file/shop-env.service", "systemd/env-file/shop.service", "systemd/shop.service"];
+pub(super) const FILES: &[&str] = &[
+    "systemd/approle/shop-secret-id.service",
+    "systemd/approle/shop.service",
+    "systemd/env-file/shop-env.service",
+    "systemd/env-file/shop.service",
+    "systemd/shop.service",
+];
 
-/// Those that vault-exec runs in.
+/// Those that vault-exec runs in, with a token.
 const STARTED_BY_IT: [&str; 2] = ["systemd/env-file/shop-env.service", "systemd/shop.service"];
 
 /// Exposure in tenths, the sum of what systemd thinks a unit could do without. 1.1 is what the network and the machine's

@@ -1,0 +1,313 @@
+//! One login: from the URL that the server gives to the token.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::Oidc;
+use super::browser::Browser;
+use super::callback::{self, Callback, Callbacks, Page};
+use super::listen::{Bound, Listen, NotBound};
+use crate::endpoint::Endpoint;
+use crate::error::{Effort, VaultError};
+use crate::fault::{Fault, NoPerson, Retry, What};
+use crate::http::{Request, path};
+use crate::json::Object;
+use crate::judge;
+use crate::login::request::{GRACE, Proof};
+use crate::retry::GivenUp;
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::step::Step;
+use crate::text::{escaped, shown};
+use crate::time::{Call, Ended, since_boot};
+
+/// How much a poll becomes rarer where the provider wants it so; <https://www.rfc-editor.org/rfc/rfc8628#section-3.5>
+const SLOWER: Duration = Duration::from_secs(5);
+
+/// Between two polls there is at least and at most so much, in seconds.
+const INTERVALS: (u64, u64) = (1, 60);
+
+/// Longer URLs are not opened.
+const LONGEST_URL: usize = 8 << 10;
+
+/// One login.
+pub struct Flow<'a> {
+    oidc: &'a Oidc,
+    endpoint: &'a Endpoint,
+    step: &'a Step,
+    /// Encoded.
+    mount: String,
+    /// What proves to the server that whoever ends the login has begun it.
+    nonce: Arc<Secret>,
+    /// As long as the person has.
+    call: &'a Call,
+}
+
+/// What the server begins a login with.
+struct Begun {
+    url: String,
+    /// What is typed in at the URL, where something is.
+    user_code: Option<String>,
+    /// Where the login ends at the server: its state there, and how often to ask.
+    poll: Option<(Secret, Duration)>,
+}
+
+impl<'a> Flow<'a> {
+    pub fn new(oidc: &'a Oidc, endpoint: &'a Endpoint, step: &'a Step, call: &'a Call) -> Result<Self, VaultError> {
+        let failed = |what: What| endpoint.failed(step, GivenUp::Fault(what.into(), Effort::default()));
+        let mount = path::checked(oidc.mount.trim_matches('/')).map_err(|why| failed(What::Mount(why)))?;
+        let mut random = Zeroizing::new([0; 24]);
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut *random)
+            .map_err(|_| failed(What::Exhausted("the system gives no random bytes".into())))?;
+        let nonce = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
+        endpoint.scrubber().learn(&nonce);
+        Ok(Self { oidc, endpoint, step, mount, nonce: Arc::new(nonce.into()), call })
+    }
+
+    /// Logs a person in.
+    pub fn run(&self) -> Result<Session, VaultError> {
+        let Listen::At { host, port } = &self.oidc.listen else {
+            let begun = self.begin(&self.redirect_uri())?;
+            return match &begun.poll {
+                Some(poll) => self.at_server(&begun, poll),
+                None => Err(self.failed(NoPerson::NotListening)),
+            };
+        };
+        // Before the URL is asked for: who opens it may be back at once.
+        let bound = Bound::new(host, *port).map_err(|NotBound { at, error }| {
+            self.failed(NoPerson::NotBound { at, reason: escaped(&error.to_string()) })
+        })?;
+        let callbacks = Callbacks::new(bound);
+        let begun = self.begin(&callbacks.redirect_uri())?;
+        match &begun.poll {
+            Some(poll) => {
+                drop(callbacks);
+                self.at_server(&begun, poll)
+            }
+            None => self.in_browser(&begun, callbacks),
+        }
+    }
+
+    /// The redirect URI of a login that ends at the server.
+    fn redirect_uri(&self) -> String {
+        let namespace = self.endpoint.auth_namespace().map(|it| path::encode(it) + "/").unwrap_or_default();
+        format!("{}/v1/{namespace}auth/{}/oidc/callback", self.endpoint.address(), self.mount)
+    }
+
+    /// Asks for the URL.
+    /// [`POST auth/{mount}/oidc/auth_url`](https://openbao.org/api-docs/auth/jwt/#oidc-authorization-url-request)
+    fn begin(&self, redirect_uri: &str) -> Result<Begun, VaultError> {
+        let path = format!("auth/{}/oidc/auth_url", self.mount);
+        let proof = Proof::at(&self.oidc.mount).with("redirect_uri", redirect_uri);
+        let proof = proof.with_secret("client_nonce", Arc::clone(&self.nonce));
+        let proof = self.oidc.role.iter().fold(proof, |proof, role| proof.with("role", role));
+        let body = proof.body();
+        let request = Request::post(&path, &body);
+        let data = self.endpoint.part(self.step, |call| {
+            let answer = self.endpoint.ask(self.step, &request, call)?;
+            let data = answer.document().and_then(|said| said.object(&["data"]));
+            let read = data.and_then(|data| Ok((data.string("auth_url")?, data)));
+            read.map_err(|fault| self.endpoint.judge_body(self.step, &request, &answer, &fault))
+        });
+        let (url, data) = data?;
+        if url.is_empty() {
+            return Err(self.failed(NoPerson::NoUrl { redirect_uri: shown(redirect_uri) }));
+        }
+        check(&url).map_err(|why| self.failed(NoPerson::BadUrl(why)))?;
+        Ok(Begun { url: url.to_string(), user_code: text(&data, "user_code"), poll: polled(&data) })
+    }
+
+    /// The login that comes back to the listener.
+    fn in_browser(&self, begun: &Begun, mut callbacks: Callbacks) -> Result<Session, VaultError> {
+        let query = begun.url.split('#').next().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
+        let Ok(Some(state)) = callback::one(query, "state") else {
+            return Err(self.failed(NoPerson::BadUrl("it has no state")));
+        };
+        let came = {
+            let _taking = self.endpoint.granted().begin();
+            self.announce(begun);
+            callbacks.wait(&state, self.call)
+        };
+        let (callback, held) = came.map_err(|ended| self.ended(ended))?;
+        let made = match callback {
+            Callback::Code(code) => self.exchange(&state, &code),
+            Callback::Refused { error, description } => Err(self.refused(&state, &error, &description)),
+        };
+        let why = made.as_ref().err().map(VaultError::to_string);
+        let page = why.as_deref().map_or(Page::Worked, Page::Failed);
+        callbacks.finish(held, page, self.endpoint.cancel());
+        made
+    }
+
+    /// The token for a code. It is asked for once: a code and its state are good for one time.
+    /// [`GET auth/{mount}/oidc/callback`](https://openbao.org/api-docs/auth/jwt/#oidc-callback)
+    fn exchange(&self, state: &str, code: &Secret) -> Result<Session, VaultError> {
+        self.endpoint.scrubber().learn(code.expose());
+        let path = self.callback_path(state, "code", code.expose());
+        self.endpoint.part(self.step, |call| {
+            self.open(&Request::get(&path), call).map_err(|fault| Fault { retry: Retry::Never, ..fault })
+        })
+    }
+
+    /// What the provider says in place of a code. The server hears it too, and forgets the login.
+    fn refused(&self, state: &str, error: &str, description: &str) -> VaultError {
+        let path = self.callback_path(state, "error", error);
+        // Its own answer says less.
+        let _ = self.endpoint.try_once(self.step, &Request::get(&path));
+        let clean = |text: &str| self.endpoint.scrubber().clean(&[text]);
+        self.failed(NoPerson::Refused { error: clean(error), description: clean(description) })
+    }
+
+    fn callback_path(&self, state: &str, name: &str, value: &str) -> Zeroizing<String> {
+        let (state, value, nonce) = (path::encode(state), path::encode(value), path::encode(self.nonce.expose()));
+        Zeroizing::new(format!("auth/{}/oidc/callback?state={state}&{name}={value}&client_nonce={nonce}", self.mount))
+    }
+
+    /// The login that ends at the server, which is asked for its token from time to time.
+    /// [`POST auth/{mount}/oidc/poll`](https://openbao.org/api-docs/auth/jwt/#oidc-poll)
+    fn at_server(&self, begun: &Begun, (state, interval): &(Secret, Duration)) -> Result<Session, VaultError> {
+        let path = format!("auth/{}/oidc/poll", self.mount);
+        let proof = Proof::at(&self.oidc.mount).with("state", state.expose());
+        let body = proof.with_secret("client_nonce", Arc::clone(&self.nonce)).body();
+        let request = Request::post(&path, &body);
+        let _taking = self.endpoint.granted().begin();
+        self.announce(begun);
+        let mut interval = *interval;
+        loop {
+            self.call.pause(Instant::now() + interval).map_err(|ended| self.ended(ended))?;
+            match self.open(&request, &self.endpoint.call()) {
+                Ok(made) => return Ok(made),
+                Err(fault) if judge::is_pending(&fault) => {}
+                Err(fault) if judge::is_too_often(&fault) => interval += SLOWER,
+                // A state that met an error is gone.
+                Err(fault) => {
+                    let fault = Fault { retry: Retry::Never, ..fault };
+                    return Err(self.endpoint.failed(self.step, GivenUp::Fault(fault, Effort::default())));
+                }
+            }
+        }
+    }
+
+    /// Sends `request` once, whose answer has the token.
+    fn open(&self, request: &Request, call: &Call) -> Result<Session, Fault> {
+        let (endpoint, sent) = (self.endpoint, since_boot());
+        let answer = endpoint.ask(self.step, request, &Call { grace: GRACE, ..call.clone() })?;
+        Session::from_answer(endpoint, self.step, request, &answer, (sent, self.oidc.revoke))
+    }
+
+    /// Tells the person where to log in, and opens a browser there. An end of standard error changes nothing.
+    fn announce(&self, begun: &Begun) {
+        let browser = Some(Browser::find(|name| std::env::var_os(name))).filter(|_| self.oidc.browser).flatten();
+        let mount = shown(&self.oidc.mount);
+        let before = match browser {
+            Some(_) => format!("A browser opens for the login at auth/{mount}. If none does, open this URL in one:"),
+            None => format!("Open this URL in a browser for the login at auth/{mount}:"),
+        };
+        let after = begun.user_code.as_ref().map(|code| format!("Enter the code {} there.\n", shown(code)));
+        say(&format!("{before}\n{}\n{}", begun.url, after.unwrap_or_default()));
+        if let Some(browser) = browser {
+            browser.open(&begun.url, self.call);
+        }
+    }
+
+    fn failed(&self, why: NoPerson) -> VaultError {
+        failed(self.endpoint, self.step, why)
+    }
+
+    fn ended(&self, ended: Ended) -> VaultError {
+        super::ended(self.endpoint, self.step, ended)
+    }
+}
+
+/// The error of a login without an answer.
+pub fn failed(endpoint: &Endpoint, step: &Step, why: NoPerson) -> VaultError {
+    let fault = What::NoPerson(Box::new(why)).into();
+    endpoint.failed(step, GivenUp::Fault(fault, Effort::default()))
+}
+
+/// Writes `text` to standard error, where somebody reads it.
+pub fn say(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// The text `name` of `data`; `None` where it is missing or empty.
+fn text(data: &Object, name: &str) -> Option<String> {
+    data.string(name).ok().map(|text| text.to_string()).filter(|text| !text.is_empty())
+}
+
+/// Where the login ends at the server: the state there, and how often to ask for it.
+fn polled(data: &Object) -> Option<(Secret, Duration)> {
+    let interval: u64 = text(data, "poll_interval")?.parse().ok()?;
+    let state = data.string("state").ok().filter(|state| !state.is_empty())?;
+    Some((state.into(), Duration::from_secs(interval.clamp(INTERVALS.0, INTERVALS.1))))
+}
+
+/// Whether a URL is one to show to a person and hand to a browser.
+fn check(url: &str) -> Result<(), &'static str> {
+    let scheme = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let length = ["https://", "http://"].iter().find(|it| scheme(it)).map(|it| it.len());
+    let Some(rest) = length.and_then(|length| url.get(length..)) else { return Err("it is neither https nor http") };
+    if rest.is_empty() || rest.starts_with(['/', '?', '#', ':', '@']) {
+        return Err("it names no host");
+    }
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("it holds what no URL can");
+    }
+    if url.len() > LONGEST_URL { Err("it is too long") } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_opened_where_a_browser_goes_and_a_terminal_shows_it_as_it_is() {
+        let long = format!("https://idp.example/{}", "x".repeat(LONGEST_URL));
+        for (url, checked) in [
+            ("https://idp.example/auth?a=b&state=c#d", Ok(())),
+            ("HTTP://127.0.0.1:9/", Ok(())),
+            ("https://idp.example", Ok(())),
+            ("", Err("it is neither https nor http")),
+            ("javascript:alert(1)", Err("it is neither https nor http")),
+            ("file:///etc/passwd", Err("it is neither https nor http")),
+            ("https:idp.example", Err("it is neither https nor http")),
+            ("-https://idp.example", Err("it is neither https nor http")),
+            ("https://", Err("it names no host")),
+            ("https:///path", Err("it names no host")),
+            ("https://idp.example/\u{1b}[2J", Err("it holds what no URL can")),
+            ("https://idp.example/a b", Err("it holds what no URL can")),
+            ("https://idp.example/\nhttps://evil.example", Err("it holds what no URL can")),
+            ("https://\u{e9}.example/", Err("it holds what no URL can")),
+            (&long, Err("it is too long")),
+        ] {
+            assert_eq!(check(url), checked, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_polled_for_only_where_the_server_says_how_often() {
+        let polled = |text: &str| {
+            let data = Object::parse(text.as_bytes()).unwrap();
+            polled(&data).map(|(state, interval)| (state.expose().to_owned(), interval.as_secs()))
+        };
+        for (data, expected) in [
+            (r#"{"state":"st_1","poll_interval":"5"}"#, Some(5)),
+            (r#"{"state":"st_1","poll_interval":"0"}"#, Some(1)),
+            (r#"{"state":"st_1","poll_interval":"86400"}"#, Some(60)),
+            (r#"{"state":"st_1","poll_interval":""}"#, None),
+            (r#"{"state":"st_1","poll_interval":"-1"}"#, None),
+            (r#"{"state":"st_1"}"#, None),
+            (r#"{"state":"","poll_interval":"5"}"#, None),
+            (r#"{"poll_interval":"5"}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(polled(data), expected.map(|seconds| ("st_1".to_owned(), seconds)), "{data}");
+        }
+    }
+}

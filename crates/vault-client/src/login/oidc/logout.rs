@@ -1,0 +1,112 @@
+//! The end of what is cached: the token is revoked, its entry removed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::cache::{self, CachedLogin, Entry, Folder};
+use super::{Oidc, flow};
+use crate::endpoint::Endpoint;
+use crate::error::{Effort, VaultError};
+use crate::fault::{ErrorKind, NoPerson, What};
+use crate::observe::Event;
+use crate::session::Session;
+use crate::step::Step;
+use crate::text;
+use crate::time::Seconds;
+use crate::token::{Kept, TokenInfo};
+
+/// What became of a cached token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedOut {
+    /// There was none.
+    NotCached,
+    /// It is revoked.
+    Revoked,
+    /// It was dead, or may not revoke itself: the server does not tell which.
+    Refused,
+    /// It could not be revoked, and stays valid for this long.
+    Left(Duration),
+}
+
+impl Oidc {
+    /// Revokes the cached token of this login at `endpoint`, and removes it from the cache, whatever became of the revoke.
+    /// [`POST auth/token/revoke-self`](https://openbao.org/api-docs/auth/token/#revoke-a-token-self)
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::System`] where the entry cannot be read or removed, and [`ErrorKind::Cancelled`].
+    pub fn log_out(&self, endpoint: &Endpoint) -> Result<LoggedOut, VaultError> {
+        let Some(path) = self.cache.as_deref() else { return Ok(LoggedOut::NotCached) };
+        let failed = |flaw| flow::failed(endpoint, &Step::Revoke, flawed(path, flaw));
+        let Some(folder) = Folder::open(path).map_err(failed)? else { return Ok(LoggedOut::NotCached) };
+        let key = self.cached_login(endpoint);
+        let entry = cache::read(&folder, &key).unwrap_or_else(|flaw| {
+            // There is no token in it that anybody could use; it goes all the same.
+            let file = cache::shown(path, &key.name());
+            endpoint.note(&Event::Warning(&format!("the cached token in {file} is not revoked: {flaw}")));
+            None
+        });
+        let outcome = entry.map_or(Ok(LoggedOut::NotCached), |entry| revoke(endpoint, entry));
+        folder.remove(&key.name()).map_err(failed)?;
+        outcome
+    }
+}
+
+/// Revokes all tokens in the cache `path`, and removes them. `connect` gives the server of each, in the namespace of its
+/// login. What is no entry is removed and told to `warn`.
+///
+/// # Errors
+///
+/// [`ErrorKind::System`] where the folder cannot be used, and what `connect` fails with: an entry that it fails for stays.
+pub fn log_out_all<E: From<VaultError>>(
+    path: &Path,
+    connect: &dyn Fn(&CachedLogin) -> Result<Endpoint, E>,
+    warn: &dyn Fn(&str),
+) -> Result<Vec<(CachedLogin, LoggedOut)>, E> {
+    let failed = |flaw| {
+        let fault = What::NoPerson(Box::new(flawed(path, flaw))).into();
+        VaultError::new("", Step::Credential, fault, Effort::default())
+    };
+    let Some(folder) = Folder::open(path).map_err(failed)? else { return Ok(Vec::new()) };
+    let mut done = Vec::new();
+    for name in cache::names(path) {
+        match folder.read(&name).and_then(|text| text.map(|text| Entry::decode(&text)).transpose()) {
+            Ok(Some(entry)) if entry.key.name() == name => {
+                let key = entry.key.clone();
+                let outcome = revoke(&connect(&key)?, entry);
+                folder.remove(&name).map_err(failed)?;
+                done.push((key, outcome?));
+            }
+            Ok(None) => {}
+            unfit => {
+                let flaw = unfit.err().unwrap_or_else(|| "of another login".into());
+                warn(&format!("the cached token in {} is not revoked: {flaw}", cache::shown(path, &name)));
+                folder.remove(&name).map_err(failed)?;
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Revokes the token of `entry`, with as many tries as the limits of `endpoint` allow.
+fn revoke(endpoint: &Endpoint, entry: Entry) -> Result<LoggedOut, VaultError> {
+    let left = entry.left(SystemTime::now());
+    let info = TokenInfo::cached(left, entry.renewable, entry.policies);
+    let session = Session::cached(endpoint, Arc::new(entry.token), info);
+    session.leave(Kept::Cached);
+    match session.revoke_now(endpoint) {
+        Ok(()) => Ok(LoggedOut::Revoked),
+        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(LoggedOut::Refused),
+        Err(error) => {
+            let left = Seconds(left);
+            endpoint.note(&Event::Warning(&format!("{error}; the token that was cached stays valid for {left}")));
+            Ok(LoggedOut::Left(left.0))
+        }
+    }
+}
+
+fn flawed(path: &Path, flaw: String) -> NoPerson {
+    NoPerson::Cache { path: text::os(path), flaw }
+}
