@@ -23,6 +23,7 @@ mod harness;
 mod herd;
 mod house;
 mod injection;
+mod inline;
 mod install;
 mod install_program;
 mod leaks;

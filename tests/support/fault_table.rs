@@ -29,6 +29,8 @@ pub(crate) enum Step {
     /// A wrapping token is looked up, and unwrapped if it is a good one.
     Unwrap,
     Login,
+    /// The login, whether it comes along with the read or not.
+    Along,
     Read,
     /// The read went well, what it brought did not.
     Secret,
@@ -71,6 +73,7 @@ impl Step {
             Self::Credential => "credential",
             Self::Unwrap => "unwrap",
             Self::Login => "login",
+            Self::Along => "login or read",
             Self::Read => "read",
             Self::Secret => "secret",
             Self::Handover => "hand-over",
@@ -88,6 +91,7 @@ impl Step {
             Self::Unwrap => ["nothing", "unwrap"].into(),
             // A real server does not log what is asked in a namespace that is none.
             Self::Login => ["nothing", "login"].into(),
+            Self::Along => ["login", "read"].into(),
             Self::Read | Self::Secret | Self::Handover | Self::Revoke => ["read"].into(),
             Self::Each => ["status", "login", "read"].into(),
         }
@@ -146,6 +150,7 @@ pub(crate) fn note(outcome: &Outcome) {
         let path = request.split(' ').nth(1).unwrap_or_default();
         match path {
             "sys/seal-status" => Some("status"),
+            _ if path.starts_with("sys/health") => Some("status"),
             _ if path.contains("revoke") => None,
             _ if path.starts_with("sys/wrapping/") => Some("unwrap"),
             _ if path.starts_with("auth/") => Some("login"),

@@ -211,6 +211,11 @@ impl Endpoint {
         VaultError::new(self.at(), step.clone(), fault, effort).asked_in(self.asked_in(step))
     }
 
+    /// Whether [`Limits::wait`] is waited still.
+    pub(crate) fn waits(&self) -> bool {
+        !self.limits.wait.is_zero() && Instant::now() < self.waits_until
+    }
+
     /// How long and how often a step tries that begins at `begun`.
     pub(crate) fn policy(&self, begun: Instant) -> Policy {
         let Limits { retries, delay, wait, whole, .. } = self.limits;

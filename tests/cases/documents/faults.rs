@@ -312,7 +312,18 @@ fn scripted() -> Vec<Told> {
     let limited = Raw::start([(SECRET, vec![refused(429, "rate limit quota exceeded")])]);
     let limited = at(&limited).env("VAULT_RETRY_DELAY", "10s").env("VAULT_STARTUP_TIMEOUT", "1s");
     let sealed = Raw::start([(LOGIN, vec![refused(503, "namespace is sealed")])]);
-    let others = [self::run(&limited), self::run(&at(&sealed).env("VAULT_NAMESPACE", "team-a"))].concat();
+    let along = |first| {
+        let raw = Raw::start([(SECRET, vec![first, well()])]);
+        self::run(&at(&raw).env("VAULT_INLINE_AUTH", "true"))
+    };
+    let others = [
+        self::run(&limited),
+        self::run(&at(&sealed).env("VAULT_NAMESPACE", "team-a")),
+        along(well()),
+        along(refused(500, "internal error")),
+        along(refused(403, "permission denied")),
+    ];
+    let others = others.concat();
     runs.into_iter().flat_map(run).chain(others).collect()
 }
 

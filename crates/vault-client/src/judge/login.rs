@@ -20,6 +20,7 @@ pub(super) fn is_final(method: AuthMethod, meaning: Meaning) -> bool {
     match meaning {
         Meaning::Unconfigured
         | Meaning::NoJwtConfiguration
+        | Meaning::NoNamespace
         | Meaning::OtherMethod
         | Meaning::NoRoleId
         | Meaning::NoServiceAccount

@@ -16,6 +16,10 @@ pub enum Meaning {
     NoMount,
     /// There is no such namespace.
     NoNamespace,
+    /// A login that came along would need a second factor, which did not come.
+    NeedsMfa,
+    /// A login came along beside a token.
+    Layered,
     /// The namespace is sealed, while the server is not.
     SealedNamespace,
     /// An administrator has locked the namespace's API.
@@ -95,6 +99,10 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[403], Whole("2 errors occurred: * permission denied * invalid token"), Meaning::DeadToken),
     // internal/vault/namespace_store.go and internal/http/handler.go.
     (&[404], Part("namespace not found"), Meaning::NoNamespace),
+    // internal/vault/request_handling.go, of a login that came along with a request.
+    (&[500], Part("inline auth namespace was not found"), Meaning::NoNamespace),
+    (&[500], Part("inline authentication with login MFA"), Meaning::NeedsMfa),
+    (&[500], Part("cannot layer inline authentication with token authentication"), Meaning::Layered),
     // sdk/helper/consts/error.go, ErrNamespaceSealed and ErrAPILocked; Vault has the second as well.
     (&[503], Part("namespace is sealed"), Meaning::SealedNamespace),
     (&[503], Part("API access to this namespace has been locked"), Meaning::LockedNamespace),

@@ -76,12 +76,16 @@ impl Login for AppRole {
         self.secret_id.as_ref()?.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 
+    fn can_come_along(&self) -> bool {
+        self.secret_id.as_ref().is_none_or(|it| it.wrapping().is_none())
+    }
+
     fn proof(&self) -> Option<Result<Proof, Fault>> {
-        match &self.secret_id {
-            Some(secret_id) if secret_id.wrapping().is_some() => None,
-            Some(secret_id) => Some(secret_id.read(Wanted::SecretId).map(|it| self.prove(Some(it)))),
-            None => Some(Ok(self.prove(None))),
+        if !self.can_come_along() {
+            return None;
         }
+        let secret_id = self.secret_id.as_ref().map(|it| it.read(Wanted::SecretId)).transpose();
+        Some(secret_id.map(|it| self.prove(it)))
     }
 
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {

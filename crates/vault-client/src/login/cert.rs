@@ -50,6 +50,10 @@ impl Login for Cert {
         })
     }
 
+    fn can_come_along(&self) -> bool {
+        true
+    }
+
     fn proof(&self) -> Option<Result<Proof, Fault>> {
         Some(Ok(self.prove()))
     }

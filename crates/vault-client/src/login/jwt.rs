@@ -62,9 +62,12 @@ impl Login for Jwt {
         self.jwt.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 
+    fn can_come_along(&self) -> bool {
+        self.jwt.wrapping().is_none()
+    }
+
     fn proof(&self) -> Option<Result<Proof, Fault>> {
-        let is_wrapped = self.jwt.wrapping().is_some();
-        (!is_wrapped).then(|| self.jwt.read(Wanted::Jwt).map(|jwt| self.prove(jwt)))
+        self.can_come_along().then(|| self.jwt.read(Wanted::Jwt).map(|jwt| self.prove(jwt)))
     }
 
     fn explain(&self, fault: Fault, proof: &Proof) -> Fault {

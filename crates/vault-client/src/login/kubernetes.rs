@@ -55,6 +55,10 @@ impl Login for Kubernetes {
         self.jwt().look(Wanted::PodJwt).map(|(seen, jwt)| of_jwt::inspected(seen, jwt.expose()))
     }
 
+    fn can_come_along(&self) -> bool {
+        true
+    }
+
     fn proof(&self) -> Option<Result<Proof, Fault>> {
         Some(self.jwt().read(Wanted::PodJwt).map(|jwt| self.prove(jwt)))
     }

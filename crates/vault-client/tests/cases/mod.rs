@@ -1,4 +1,5 @@
 mod examples;
+mod inline;
 mod life;
 mod logins;
 mod oidc;
