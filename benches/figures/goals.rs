@@ -16,6 +16,12 @@ use crate::wire::Wire;
 /// Runs of each side of a passthrough.
 const PASSTHROUGHS: usize = 200;
 
+/// How long an answer is on its way at least, where distance is what is measured.
+const WAY: Duration = Duration::from_millis(100);
+
+/// Runs of each side over that distance.
+const DISTANT: usize = 7;
+
 /// One figure and its limit.
 pub(crate) struct Goal {
     figure: String,
@@ -58,7 +64,9 @@ pub(crate) fn measure(field: &Field, work: &Work, url: &str, steady: bool) -> Ve
         requests(own),
         threads("threads started, Vault's address being an IP", &own_run, 0),
         threads("threads started, Vault's address being a name", &run_by_name, 1),
-        round_trips(work, own, url),
+        round_trips("round trips after the TLS handshake", &own_run, own.requests),
+        round_trips("the same, the login along with the read", &inline(&own_run), REQUESTS_INLINE),
+        distant(&own_run),
         processes(own),
         crates(),
     ];
@@ -103,20 +111,49 @@ fn threads(figure: &str, run: &Command, limit: usize) -> Goal {
     Goal::new(figure, started.to_string(), limit.to_string(), started > limit)
 }
 
+/// What a run asks whose login comes along with the read: status and read.
+const REQUESTS_INLINE: usize = 2;
+
+/// The same run, with the login along with the read.
+fn inline(run: &Command) -> Command {
+    with(run, "VAULT_INLINE_AUTH", "true")
+}
+
+/// The same run with this setting.
+fn with(run: &Command, name: &str, value: &str) -> Command {
+    let mut command = Command::new(run.get_program());
+    command.args(run.get_args()).env_clear();
+    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?)))).env(name, value);
+    command
+}
+
+/// The same run over a stretch of network to the server that it goes to.
+fn over(way: Duration, run: &Command) -> Command {
+    let url = run.get_envs().find(|(name, _)| *name == "VAULT_ADDR").and_then(|(_, url)| url?.to_str());
+    with(run, "VAULT_ADDR", &Wire::to(url.expect("an address"), way).url())
+}
+
 /// How often a run waits for an answer, told by what it takes longer where each is long on its way.
-fn round_trips(work: &Work, own: &Entrant, url: &str) -> Goal {
-    const WAY: Duration = Duration::from_millis(100);
+fn round_trips(figure: &str, run: &Command, requests: usize) -> Goal {
     let fastest = |way: Duration| {
-        let command = work.command(own.subject, &own.program, &Wire::to(url, way).url());
-        let costs = Cost::by_turns(&[command], 5).remove(0);
+        let costs = Cost::by_turns(&[over(way, run)], 5).remove(0);
         costs.iter().map(|cost| cost.wall).fold(f64::INFINITY, f64::min)
     };
     let longer = fastest(WAY) - fastest(Duration::ZERO);
     // The connection itself is made to the near end, and the handshake takes one.
     let trips = longer / (WAY.as_secs_f64() * 1000.0) - 1.0;
-    let limit = own.requests;
-    let missed = trips > f64::from(u32::try_from(limit).expect("few")) + 0.5;
-    Goal::new("round trips after the TLS handshake", format!("{trips:.1}"), format!("{limit}, one a request"), missed)
+    let missed = trips > f64::from(u32::try_from(requests).expect("few")) + 0.5;
+    Goal::new(figure, format!("{trips:.1}"), format!("{requests}, one a request"), missed)
+}
+
+/// A full run over a distance, the login along with the read against a login of its own. What it takes is the distance,
+/// whatever the speed of the machine.
+fn distant(run: &Command) -> Goal {
+    let [login, along] = [run, &inline(run)].map(|run| over(WAY, run));
+    let costs = Cost::by_turns(&[login, along], DISTANT);
+    let ratio = Spread::ratio(&costs[1], &costs[0], |cost| cost.wall);
+    let figure = format!("full run over {} ms there and back, inline", WAY.as_millis());
+    Goal::ratio(&figure, ratio, 0.75, "with a login")
 }
 
 fn crates() -> Goal {

@@ -26,8 +26,8 @@ use setting::Setting;
 pub use source::Flags;
 use source::{Texts, list};
 use vault_client::settings::value::boolean;
-use vault_client::settings::{InlineAuth, Reader, Server};
-use vault_client::text::shown;
+use vault_client::settings::{Found, InlineAuth, Reader, Server};
+use vault_client::text::{shown, without_ids};
 use vault_client::{Address, Limits, Login, Options};
 pub use withheld::Withheld;
 
@@ -216,11 +216,19 @@ pub struct InEffect {
 pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
     let texts = Texts { environ, flags };
     let mut reader = texts.reader();
-    let visible = |setting: &Setting, text: String| {
+    let with_approle = is_of_approle(&mut reader);
+    let visible = |setting: &Setting, from: &str, text: String| {
         // An address that is refused may be so for the password in it.
         let refused = setting.name == setting::ADDR.name && Address::parse(&text).is_err();
-        let hidden = setting.credential || setting.name == setting::CACERT_BYTES.name || refused;
-        if hidden { "set".to_owned() } else { shown(&text) }
+        // Of a pod it is the name of a role.
+        let role_id = from == "VAULT_ROLE_ID" && with_approle;
+        if setting.credential || setting.name == setting::CACERT_BYTES.name || refused || role_id {
+            "set".to_owned()
+        } else if [setting::ROLE.name, setting::APPROLE_SECRET_ID_FILE.name].contains(&setting.name) {
+            without_ids(&text)
+        } else {
+            shown(&text)
+        }
     };
     let mut row = |setting: &'static Setting| {
         let Some(found) = reader.find(setting) else {
@@ -235,9 +243,17 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
             _ if adds => (list(&mut reader, setting).join(","), found.name),
             _ => (found.text, found.name),
         };
-        InEffect { name: setting.name, value: Some(visible(setting, text)), from: Some(from) }
+        InEffect { name: setting.name, value: Some(visible(setting, &from, text)), from: Some(from) }
     };
     setting::ALL.iter().map(|setting| row(setting)).collect()
+}
+
+/// Whether `VAULT_ROLE_ID` can be the id of an AppRole: it is the login, or something else of it is set.
+fn is_of_approle(reader: &mut Reader) -> bool {
+    let is_named = |found: Option<Found>, text: &str| found.is_some_and(|found| found.text == text);
+    is_named(reader.find(&setting::AUTH_METHOD), "approle")
+        || [&setting::APPROLE_SECRET_ID, &setting::APPROLE_SECRET_ID_FILE].iter().any(|it| reader.find(it).is_some())
+        || reader.find(&setting::APPROLE_ROLE_ID).is_some_and(|found| found.name == setting::APPROLE_ROLE_ID.name)
 }
 
 /// Reads every setting. Returns `None` only if a fault was recorded.

@@ -68,6 +68,9 @@ fn of_another(answered: &Answered, step: &Step, namespace: Option<&Namespace>) -
         (Why::Denied | Why::DeadToken, Step::LookUp) => {
             "the token is wrong, expired or revoked, or may not look itself up: hand in another one".into()
         }
+        (Why::Refused, Step::Wrapping | Step::Unwrap) if answered.status == 404 && namespace.is_some() => {
+            format!("check {}", asked_in(namespace)).into()
+        }
         (_, Step::Wrapping | Step::Unwrap) => {
             "check that VAULT_ADDR leads to the server that made the wrapping token, and that nothing in between stops it"
                 .into()

@@ -38,7 +38,7 @@ impl Login<'_> {
                                    its listener does not set tls_disable_client_certs"
                     .into()
             }
-            _ if answered.status == 404 => {
+            why if why == Why::NoNamespace || answered.status == 404 => {
                 format!("check VAULT_NAMESPACE and {setting}, and the path in VAULT_ADDR").into()
             }
             _ => self.misconfigured(),

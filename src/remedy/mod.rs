@@ -38,12 +38,23 @@ pub fn cause(fault: &Fault, step: &Step) -> String {
     let told = fault.told(step);
     match &fault.what {
         What::Tls(fault) => tls::cause(fault).into_owned(),
+        What::Unsure(what) => {
+            let cause = what.to_string();
+            told.replacen(&cause, &format!("{cause}{}", limit(what)), 1)
+        }
+        what => told + limit(what),
+    }
+}
+
+/// The setting whose limit was over, behind the cause.
+fn limit(what: &What) -> &'static str {
+    match what {
         What::Unreachable { why: Unreachable::Late { limit, .. }, .. } | What::Unread { limit, .. } => match limit {
-            Limit::Whole | Limit::Deadline => told + " of VAULT_STARTUP_TIMEOUT",
-            Limit::Request => told + " (VAULT_TIMEOUT)",
-            Limit::Wait | Limit::Own => told,
+            Limit::Whole | Limit::Deadline => " of VAULT_STARTUP_TIMEOUT",
+            Limit::Request => " (VAULT_TIMEOUT)",
+            Limit::Wait | Limit::Own => "",
         },
-        _ => told,
+        _ => "",
     }
 }
 

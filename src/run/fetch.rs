@@ -23,7 +23,7 @@ pub struct Fetch<'a> {
 ///
 /// Why the first step that failed did.
 pub fn fetch<'a>(config: &'a Config, vault: &Endpoint, times: &mut Times) -> Result<Fetch<'a>, VaultError> {
-    let inline = wanted(config);
+    let inline = wanted(config, vault);
     let is_taken = match inline {
         // The server is asked in a way that tells it as well.
         Some((_, Insist::No)) => vault.status_for_inline()?,
@@ -56,17 +56,23 @@ pub fn fetch<'a>(config: &'a Config, vault: &Endpoint, times: &mut Times) -> Res
 }
 
 /// The one secret that the login is to come along with, and whether the server has to take it.
-fn wanted(config: &Config) -> Option<(&Location, Insist)> {
+fn wanted<'a>(config: &'a Config, vault: &Endpoint) -> Option<(&'a Location, Insist)> {
     let insist = match config.inline {
         InlineAuth::No => return None,
         InlineAuth::WhereKnown => Insist::No,
         InlineAuth::Yes => Insist::Yes,
     };
-    // Each such request spends a use of a secret id.
-    let spends = config.auth.origin() == Origin::LoginOnce;
-    let only = config.locations.only().filter(|_| !spends || insist == Insist::Yes);
+    let login = &*config.auth;
+    let (only, why) = match config.locations.only() {
+        None => (None, "several paths are read in one session"),
+        // Each such request spends a use of a secret id.
+        Some(_) if insist == Insist::No && login.origin() == Origin::LoginOnce => (None, ""),
+        Some(_) if !login.can_come_along() => (None, "this login cannot be sent along with the read"),
+        Some(_) if !vault.takes_along(login) => (None, "the login would cross the network in plain text"),
+        only => (only, ""),
+    };
     if only.is_none() && insist == Insist::Yes {
-        without_effect("several paths are read in one session");
+        without_effect(why);
     }
     only.map(|location| (location, insist))
 }
@@ -79,18 +85,17 @@ fn along(
     insist: Insist,
 ) -> Result<Option<Version>, VaultError> {
     match vault.read_inline((&*config.auth, insist), location).transpose()? {
-        Some(Inline::Done(secret)) => Ok(Some(secret)),
+        Some(Inline::Done(secret)) => return Ok(Some(secret)),
+        Some(Inline::LogIn(status)) if insist == Insist::Yes => {
+            without_effect(&format!("the server answered with {status}, as it does where a role has token_num_uses"));
+        }
         Some(Inline::LogIn(status)) => {
-            log::debug!("inline: the server answered with {status}, an ordinary login is made");
-            Ok(None)
+            log::debug!("inline: the server answered with {status}; an ordinary login is made");
         }
-        None => {
-            if insist == Insist::Yes {
-                without_effect("this login cannot be sent along, or would cross the network in plain text");
-            }
-            Ok(None)
-        }
+        None if insist == Insist::Yes => without_effect("the credential is too long for a header"),
+        None => {}
     }
+    Ok(None)
 }
 
 fn without_effect(why: &str) {

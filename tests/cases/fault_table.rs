@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, limits, names, paths, patience, readiness, refusals,
-    seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
+    addresses, credentials, env_file_faults, exec, faults, inline, limits, methods, names, paths, patience, readiness,
+    refusals, seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -40,8 +40,12 @@ const TABLES: &[&[Fault]] = &[
 
 const HEADING: &str = "| fault | step | code | within | test |\n|---|---|---|---|---|\n";
 
+fn all() -> impl Iterator<Item = &'static Fault> {
+    TABLES.iter().chain(methods::FAULTS).chain(inline::FAULTS).copied().flatten()
+}
+
 fn rows() -> String {
-    let mut faults: Vec<_> = TABLES.iter().copied().flatten().collect();
+    let mut faults: Vec<_> = all().collect();
     // As they come in a run; the order of the tests otherwise.
     faults.sort_by_key(|fault| fault.step);
     let row = |fault: &&Fault| {
@@ -70,6 +74,6 @@ fn the_table_of_faults_is_that_of_the_tests() {
 
 #[test]
 fn every_row_has_a_test_of_its_own() {
-    let names: Vec<_> = TABLES.iter().copied().flatten().map(|fault| fault.test).collect();
+    let names: Vec<_> = all().map(|fault| fault.test).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
 }

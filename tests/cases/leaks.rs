@@ -120,6 +120,94 @@ fn what_a_server_repeats_is_never_shown_at_any_level() {
     }
 }
 
+/// The settings of a login, the paths that it asks, and what is secret of it there.
+type Way = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static [&'static str]);
+
+const ROLE_ID: &str = "0c5e7a86-3d1f-4b8e-9a57-5f0f7f0f2d11";
+const SECRET_ID: &str = "7d2b9c10-64a3-4f5e-8c1d-2f9a0b3c4d5e";
+const CI_JWT: &str =
+    "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjaSIsImF1ZCI6InZhdWx0IiwiZXhwIjo0MTAyNDQ0ODAwfQ.c2lnbmF0dXJlLW9mLXRoZS1jaS1qd3Q";
+const WRAPPING: &str = "hvs.CAESIJwrapping-0123456789";
+
+const LOGINS: [Way; 3] = [
+    (
+        &[("VAULT_APPROLE_ROLE_ID", ROLE_ID), ("VAULT_APPROLE_SECRET_ID", SECRET_ID)],
+        &["auth/approle/login"],
+        &[ROLE_ID, SECRET_ID],
+    ),
+    (&[("VAULT_JWT", CI_JWT)], &["auth/jwt/login"], &[CI_JWT]),
+    (
+        &[("VAULT_APPROLE_ROLE_ID", ROLE_ID), ("VAULT_APPROLE_SECRET_ID", WRAPPING), ("VAULT_UNWRAP", "true")],
+        &["sys/wrapping/lookup", "sys/wrapping/unwrap", "auth/approle/login"],
+        &[WRAPPING, SECRET_ID, ROLE_ID],
+    ),
+];
+
+/// A wrapping token that is good, and what is in it.
+fn unwrapping() -> [(&'static str, Reply); 2] {
+    let found = json!({
+        "creation_path": "auth/approle/role/r/secret-id", "creation_time": "2026-01-02T03:04:05Z", "creation_ttl": 60,
+    });
+    let [look_up, unwrap] =
+        [found, json!({"secret_id": SECRET_ID})].map(|data| Reply::json(200, &json!({"data": data})));
+    [("sys/wrapping/lookup", look_up), ("sys/wrapping/unwrap", unwrap)]
+}
+
+#[test]
+fn what_a_server_repeats_of_any_login_is_never_shown() {
+    let mut levels = ["debug", "info", "trace"].iter().cycle();
+    let mut ways = [["text", ""], ["json", ""], ["text", "--check"], ["json", "--check"]].iter().cycle();
+    for (settings, paths, secrets) in LOGINS {
+        let change = |mut scenario: Scenario<'static>| {
+            for (name, value) in settings {
+                scenario = scenario.env(name, value);
+            }
+            secrets.iter().fold(scenario, |scenario, secret| scenario.hides(secret))
+        };
+        for (at, path) in paths.iter().enumerate() {
+            // What is unwrapped later is known to nobody yet.
+            let is_wrapped = paths.len() > 1 && at < 2;
+            let known = secrets.iter().filter(|secret| !is_wrapped || **secret != SECRET_ID);
+            for reply in known.flat_map(|secret| echoes(secret)) {
+                let ([format, check], level) = (ways.next().expect("endless"), levels.next().expect("endless"));
+                let [look_up, unwrap] = unwrapping();
+                let script = [(look_up.0, &look_up.1), (unwrap.0, &unwrap.1)];
+                let script = script.map(|(step, good)| (step, if step == *path { &reply } else { good }));
+                let last = (*path, &reply);
+                echoed_after([script[0], script[1], last], [level, format, check], CI_JWT, change);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_credential_in_a_setting_of_another_kind_is_shown_nowhere() {
+    let wrong: [(&str, &[(&str, &str)]); 6] = [
+        (SECRET_ID, &[("VAULT_APPROLE_ROLE_ID", ROLE_ID), ("VAULT_APPROLE_SECRET_ID_FILE", SECRET_ID)]),
+        (SECRET_ID, &[("VAULT_JWT", CI_JWT), ("VAULT_ROLE", SECRET_ID)]),
+        (ROLE_ID, &[("VAULT_ROLE", ROLE_ID)]),
+        (CI_JWT, &[("VAULT_JWT_FILE", CI_JWT)]),
+        (WRAPPING, &[("VAULT_JWT", WRAPPING)]),
+        (
+            WRAPPING,
+            &[("VAULT_APPROLE_ROLE_ID", ROLE_ID), ("VAULT_APPROLE_SECRET_ID_FILE", WRAPPING), ("VAULT_UNWRAP", "true")],
+        ),
+    ];
+    let refused = Reply::json(400, &json!({"errors": ["something is wrong"]}));
+    for (secret, settings) in wrong {
+        for way in
+            [["debug", "text", ""], ["debug", "json", ""], ["debug", "text", "--check"], ["debug", "json", "--check"]]
+        {
+            echoed_after([(LOGIN, &refused), ("auth/jwt/login", &refused)], way, CI_JWT, |mut scenario| {
+                for (name, value) in settings {
+                    scenario = scenario.env(name, value);
+                }
+                scenario.hides(secret)
+            });
+        }
+    }
+}
+
 /// Values that a server may repeat, and how they stand in the secret.
 fn values() -> [(&'static str, Value); 6] {
     [

@@ -32,7 +32,7 @@ pub(crate) struct Expect {
     stderr: Option<Vec<String>>,
     /// Standard error is not judged, but for secrets in it.
     any_stderr: bool,
-    tokens_left: usize,
+    tokens_left: isize,
 }
 
 impl Expect {
@@ -92,6 +92,12 @@ impl Expect {
         self
     }
 
+    /// A token that was there before is gone afterwards.
+    pub(crate) fn token_gone(mut self) -> Self {
+        self.tokens_left = -1;
+        self
+    }
+
     /// The exact text on standard output.
     pub(crate) fn stdout(mut self, text: impl Into<String>) -> Self {
         self.stdout = Some(text.into());
@@ -134,7 +140,8 @@ impl Expect {
                 assert!(equal, "standard error, wanted:\n{}\n{whole}", wanted.join("\n"));
             }
         }
-        assert_eq!(outcome.tokens_after, outcome.tokens_before + self.tokens_left, "a token is left behind\n{whole}");
+        let tokens = outcome.tokens_before.checked_add_signed(self.tokens_left);
+        assert_eq!(Some(outcome.tokens_after), tokens, "a token is left behind\n{whole}");
         match &outcome.child {
             None => assert!(!self.started, "the application was not started\n{whole}"),
             Some(_) => assert!(self.started, "the application was started\n{whole}"),

@@ -26,7 +26,11 @@ pub(crate) enum Step {
     Status,
     /// The JWT or token file, after the status check.
     Credential,
+    /// A wrapping token is looked up, and unwrapped if it is a good one.
+    Unwrap,
     Login,
+    /// The login, whether it comes along with the read or not.
+    Along,
     Read,
     /// The read went well, what it brought did not.
     Secret,
@@ -67,7 +71,9 @@ impl Step {
             Self::Connect => "connect",
             Self::Status => "status",
             Self::Credential => "credential",
+            Self::Unwrap => "unwrap",
             Self::Login => "login",
+            Self::Along => "login or read",
             Self::Read => "read",
             Self::Secret => "secret",
             Self::Handover => "hand-over",
@@ -81,8 +87,11 @@ impl Step {
         match self {
             Self::Settings | Self::Connect => ["nothing"].into(),
             Self::Status | Self::Credential => ["nothing", "status"].into(),
+            // A real server's log of a wrapping token does not say whose it is.
+            Self::Unwrap => ["nothing", "unwrap"].into(),
             // A real server does not log what is asked in a namespace that is none.
             Self::Login => ["nothing", "login"].into(),
+            Self::Along => ["login", "read"].into(),
             Self::Read | Self::Secret | Self::Handover | Self::Revoke => ["read"].into(),
             Self::Each => ["status", "login", "read"].into(),
         }
@@ -141,7 +150,9 @@ pub(crate) fn note(outcome: &Outcome) {
         let path = request.split(' ').nth(1).unwrap_or_default();
         match path {
             "sys/seal-status" => Some("status"),
+            _ if path.starts_with("sys/health") => Some("status"),
             _ if path.contains("revoke") => None,
+            _ if path.starts_with("sys/wrapping/") => Some("unwrap"),
             _ if path.starts_with("auth/") => Some("login"),
             _ => Some("read"),
         }
@@ -182,7 +193,7 @@ impl Fault {
 }
 
 /// Makes tests of functions, and their rows of the table: what the fault is, in which step, with which exit code, within
-/// which time. `scripted` functions take nothing, `on_both` ones a server.
+/// which time. `scripted` functions take nothing, `on_both` and `on_openbao` ones a server.
 macro_rules! faults {
     ($table:ident, $kind:ident;
      $($test:ident: $what:literal, $step:ident, $($code:literal)|+, $bound:ident;)+) => {
@@ -203,6 +214,16 @@ macro_rules! faults {
             fn scripted() {
                 let row = super::$table.iter().find(|row| row.test == stringify!($test));
                 row.expect("a row").hold(super::$test);
+            }
+        }
+    };
+    (@on_openbao $table:ident $test:ident) => {
+        mod $test {
+            #[test]
+            fn openbao() {
+                let row = super::$table.iter().find(|row| row.test == stringify!($test)).expect("a row");
+                let body = |server: &_| row.hold(|| super::$test(server));
+                vault_testkit::server::on(vault_testkit::server::Kind::OpenBao, stringify!($test), body);
             }
         }
     };

@@ -127,11 +127,18 @@ fn files(scenario: &Scenario) -> Vec<(String, String)> {
     temporary.chain(termination_log).filter(|path| path.is_file()).map(read).collect()
 }
 
-/// What a request says beside the one secret that it is there to carry: a login the JWT, the others the token.
+/// What a request says beside the one secret that it is there to carry: a login its credential, a read with its login along
+/// the same in headers, the look-up of a wrapping token that one, the others the token.
 fn beyond_its_due(request: &Request) -> String {
-    let is_login = request.line.starts_with("POST") && request.line.ends_with("/login");
-    let is_open = request.line.ends_with("sys/seal-status");
-    let carries = |line: &&str| line.to_ascii_lowercase().starts_with("x-vault-token:") && !is_login && !is_open;
+    let has_body = |path: &str| request.line.starts_with("POST") && request.line.ends_with(path);
+    let is_login = has_body("/login") || has_body("/sys/wrapping/lookup");
+    let is_open = request.line.ends_with("sys/seal-status") || request.line.contains("sys/health");
+    let is_read = request.line.starts_with("GET") && !is_open;
+    let carries = |line: &&str| {
+        let line = line.to_ascii_lowercase();
+        let has_token = line.starts_with("x-vault-token:") && !is_login && !is_open;
+        has_token || is_read && line.starts_with("x-vault-inline-auth-parameter-")
+    };
     let head: Vec<_> = request.head.lines().filter(|line| !carries(line)).collect();
     let body = if is_login { "" } else { &request.body };
     format!("{}\n{}\n{body}", request.line, head.join("\n"))

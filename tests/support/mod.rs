@@ -12,6 +12,7 @@ pub(crate) mod hostile;
 pub(crate) mod isolated;
 pub(crate) mod launch;
 pub(crate) mod leaks;
+pub(crate) mod login;
 pub(crate) mod outcome;
 pub(crate) mod pod;
 pub(crate) mod readers;

@@ -39,7 +39,7 @@ pub(crate) struct Scenario<'a> {
     pub(crate) name: String,
     /// Gone when the scenario is dropped.
     folder: TempDir,
-    namespace: String,
+    pub(super) namespace: String,
     addr: String,
     env: BTreeMap<String, OsString>,
     program: PathBuf,
@@ -108,7 +108,7 @@ impl<'a> Scenario<'a> {
         scenario.env("VAULT_ADDR", "{addr}").env("VAULT_PATH", "{path}")
     }
 
-    fn server(&self) -> &'a Server {
+    pub(super) fn server(&self) -> &'a Server {
         self.server.expect("a scenario with a server")
     }
 
@@ -227,6 +227,12 @@ impl<'a> Scenario<'a> {
     /// What stands before COMMAND.
     pub(crate) fn options<T: AsRef<OsStr>>(mut self, options: impl IntoIterator<Item = T>) -> Self {
         self.options.extend(options.into_iter().map(|option| option.as_ref().to_owned()));
+        self
+    }
+
+    /// These options in the place of all others.
+    pub(crate) fn only<const N: usize>(mut self, options: [&str; N]) -> Self {
+        self.options = options.map(OsString::from).to_vec();
         self
     }
 

@@ -54,6 +54,11 @@ impl Caller {
         &self.shared.keeper
     }
 
+    /// Whether reads bring their login along, and no token is made for them.
+    pub fn reads_inline(&self) -> bool {
+        self.shared.inline && self.endpoint.takes_along(self.keeper().login())
+    }
+
     /// Whether `mount`, encoded as `url`, is KV version 1, as far as the server tells; it is asked once. A write there goes
     /// well, and stores the secret elsewhere.
     /// [`GET sys/internal/ui/mounts/{path}`](https://openbao.org/api-docs/system/internal-ui-mounts/)
@@ -98,21 +103,24 @@ impl Caller {
         request: &Request,
         read: &dyn Fn(&Answer, &Endpoint, &Request) -> Result<T, Fault>,
     ) -> Option<Result<T, VaultError>> {
-        if !self.shared.inline || !matches!(step, Step::Read { .. }) {
+        if !self.reads_inline() || !matches!(step, Step::Read { .. }) {
             return None;
         }
-        let keeper = self.keeper();
-        if let Some(error) = keeper.refuses() {
-            return Some(Err(error));
-        }
+        let along = match self.keeper().along(&self.endpoint) {
+            Ok(along) => along,
+            Err(error) => return Some(Err(error)),
+        };
         let index = self.index();
         let request = Request { index: index.as_deref(), ..*request };
         let read = |answer: &Answer, request: &Request| read(answer, &self.endpoint, request);
-        match self.endpoint.ask_inline((keeper.login(), Insist::Yes), step, &request, &read)? {
-            Ok(Inline::Done(done)) => Some(Ok(done)),
+        match along.endpoint().ask_inline((self.keeper().login(), Insist::Yes), step, &request, &read)? {
+            Ok(Inline::Done(done)) => {
+                along.taken();
+                Some(Ok(done))
+            }
             Ok(Inline::LogIn(_)) => None,
             Err(error) => {
-                keeper.note_refusal(&error);
+                along.failed(&error);
                 Some(Err(error))
             }
         }

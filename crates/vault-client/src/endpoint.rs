@@ -10,7 +10,7 @@ use crate::http::{Answer, Http, Method, Request};
 use crate::json::{Json, Malformed, Object};
 use crate::judge::{self, Asked};
 use crate::observe::{Event, Observer};
-use crate::options::{Options, Tls};
+use crate::options::{Leaf, Options, Tls};
 use crate::retry::{GivenUp, Policy};
 use crate::secret::Secret;
 use crate::step::{Step, Verb};
@@ -150,6 +150,11 @@ impl Endpoint {
         self.server.http.trust(tls);
     }
 
+    /// What the client certificate says of itself that its connections show.
+    pub(crate) fn client_certificate(&self) -> Option<Leaf> {
+        self.server.http.client_certificate()
+    }
+
     /// What is known to be secret, and is struck out of what the server says.
     pub(crate) fn scrubber(&self) -> &Scrubber {
         &self.server.scrubber
@@ -206,6 +211,11 @@ impl Endpoint {
         VaultError::new(self.at(), step.clone(), fault, effort).asked_in(self.asked_in(step))
     }
 
+    /// Whether [`Limits::wait`] is waited still.
+    pub(crate) fn waits(&self) -> bool {
+        !self.limits.wait.is_zero() && Instant::now() < self.waits_until
+    }
+
     /// How long and how often a step tries that begins at `begun`.
     pub(crate) fn policy(&self, begun: Instant) -> Policy {
         let Limits { retries, delay, wait, whole, .. } = self.limits;
@@ -225,10 +235,11 @@ impl Endpoint {
         Call { until, limit, length, grace: Duration::ZERO, cancel: self.cancel.clone() }
     }
 
-    /// The namespace that `step` is asked in. The status check refuses one. A wrapping token names its own.
+    /// The namespace that `step` is asked in. The status check refuses one. A wrapping token can be looked up in any that is
+    /// there; in the login's, one that is not there shows before the token is spent.
     fn namespace_of(&self, step: &Step) -> Option<&str> {
         match step {
-            Step::Status | Step::Wrapping | Step::Unwrap => None,
+            Step::Status => None,
             _ if is_of_token(step) => self.auth_namespace.as_deref(),
             _ => self.namespace.as_deref(),
         }
@@ -371,7 +382,8 @@ impl Endpoint {
 
 /// Whether `step` is about the login or its token, and not about a secret.
 fn is_of_token(step: &Step) -> bool {
-    matches!(step, Step::Login { .. } | Step::LookUp | Step::Renew | Step::Revoke)
+    use Step::{Login, LookUp, Renew, Revoke, Unwrap, Wrapping};
+    matches!(step, Login { .. } | LookUp | Renew | Revoke | Unwrap | Wrapping)
 }
 
 /// What is not to be done twice is not tried again once it may have been done: another version may have come meanwhile,

@@ -124,10 +124,12 @@ impl VaultError {
     pub fn subject(&self) -> String {
         let Inner { at, step, fault, .. } = &*self.0;
         let is_placed = fault.kind() == ErrorKind::NotFound || matches!(fault.what, What::NoMount { .. });
+        // It names the wrapping token itself.
+        let is_named = matches!(fault.what, What::SpentWrapping | What::OtherWrapping { .. });
         match step {
             None | Some(Step::Credential) => String::new(),
             // What is absent is named by its place, and what is asked first needs no name.
-            Some(step) if *step == Step::Status || is_placed || fault.what.verb().is_some() => {
+            Some(step) if *step == Step::Status || is_placed || is_named || fault.what.verb().is_some() => {
                 format!("vault at {at}: ")
             }
             Some(step) => format!("vault at {at}: {}: ", step.subject()),

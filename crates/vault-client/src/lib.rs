@@ -28,16 +28,19 @@
 //!
 //! | login | type | what it needs |
 //! |---|---|---|
-//! | a token | [`Token`] | `VAULT_TOKEN`; or `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
+//! | a token | [`Token::given`] | `VAULT_TOKEN` |
+//! | a token in a file | [`Token::file`] | `VAULT_TOKEN_FILE`, or `.vault-token` in the home folder |
 //! | a pod of Kubernetes | [`Kubernetes`] | `VAULT_ROLE`, and the JWT of the pod's service account |
-//! | `AppRole` | [`AppRole`] | `VAULT_APPROLE_ROLE_ID`, and as a rule a secret id |
-//! | a JWT | [`Jwt`] | `VAULT_JWT` or `VAULT_JWT_FILE` |
-//! | a TLS certificate | [`Cert`] | `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY` |
-//! | a person | [`Oidc`] | a browser; the token is kept for the next start |
-//! | none | [`NoLogin`] | an agent or a proxy on the way, which adds a token |
+//! | a role id, and as a rule a secret id | [`AppRole`] | `VAULT_APPROLE_ROLE_ID`, and `VAULT_APPROLE_SECRET_ID` or `VAULT_APPROLE_SECRET_ID_FILE` |
+//! | a JWT of any issuer | [`Jwt`] | `VAULT_JWT` or `VAULT_JWT_FILE`, and `VAULT_ROLE` unless the mount has a default role |
+//! | a client certificate | [`Cert`] | `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY` |
+//! | a person in a browser | [`Oidc`] | a terminal, or `VAULT_AUTH_METHOD=oidc`; the token is kept for the next start |
+//! | none: an agent or a proxy adds a token | [`NoLogin`] | `VAULT_AUTH_METHOD=none` |
 //!
-//! `VAULT_AUTH_METHOD` names one of them. Where it is unset or `auto`, the first that there is something for is taken.
-//! A program that comes by its token in another way implements [`Login`], and hands the token to [`Token`].
+//! `VAULT_AUTH_METHOD` names one of them. Where it is unset or `auto`, the first that there is something for is taken:
+//! `VAULT_TOKEN`, `VAULT_TOKEN_FILE`, `VAULT_APPROLE_ROLE_ID`, `VAULT_JWT`, `VAULT_JWT_FILE`, the pod, `VAULT_ROLE_ID` with
+//! `VAULT_SECRET_ID`, the home folder, a terminal. A [`Credential`] is here or in a file, by itself or in a wrapping token. A program
+//! that comes by its token in another way implements [`Login`], and hands the token to [`Token`].
 //!
 //! # The token's life
 //!

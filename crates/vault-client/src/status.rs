@@ -45,14 +45,15 @@ impl Endpoint {
     pub fn status_for_inline(&self) -> Result<bool, VaultError> {
         // In every state with 200.
         let path = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&drsecondarycode=200";
-        let request = Request::get(path);
-        let judged = self.step(&Step::Status, |call| {
-            let answer = self.ask(&Step::Status, &request, call)?;
-            // What it does not say is asked for below.
-            Ok(answer.document().ok().and_then(|said| inline_by(&said)))
-        })?;
-        // A server that is not ready is told in full.
-        judged.map_or_else(|| self.status().map(|_| false), Ok)
+        let (health, seal) = (Request::get(path), Request::get("sys/seal-status"));
+        self.step(&Step::Status, |call| {
+            let health = self.ask(&Step::Status, &health, call).ok();
+            match health.and_then(|answer| inline_by(&answer.document().ok()?)) {
+                Some(takes_it) => Ok(takes_it),
+                // A server that is not ready, or keeps its health to itself, is asked as without inline authentication.
+                None => judge(&self.asked(&Step::Status, &seal), &self.ask(&Step::Status, &seal, call)?).map(|_| false),
+            }
+        })
     }
 
     /// Whether the server says of itself that it is no enterprise edition. HashiCorp's Community edition has the root

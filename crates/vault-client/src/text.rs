@@ -172,7 +172,27 @@ pub fn shown(text: &str) -> String {
     escaped(&without_credentials(text))
 }
 
-/// The same of a path, a word of a command line or a variable, whatever bytes it holds.
+/// The same of a text that an id of an `AppRole` may stand in the place of, which is a UUID as a rule: one is hidden.
+///
+/// # Examples
+///
+/// ```
+/// use vault_client::text::without_ids;
+///
+/// assert_eq!(without_ids("0f9a1fc5-5b3e-41f3-8f3c-0c7e6f1f8a11"), "***");
+/// assert_eq!(without_ids("/run/0f9a1fc5-5b3e-41f3-8f3c-0c7e6f1f8a11"), "/run/0f9a1fc5-5b3e-41f3-8f3c-0c7e6f1f8a11");
+/// ```
+pub fn without_ids(text: &str) -> String {
+    if is_uuid(text.trim()) { "***".to_owned() } else { shown(text) }
+}
+
+/// Whether `text` is 32 digits of hex in groups of 8, 4, 4, 4 and 12.
+fn is_uuid(text: &str) -> bool {
+    let is_group = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split('-').all(is_group) && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+}
+
+/// The same as [`shown`] of a path, a word of a command line or a variable, whatever bytes it holds.
 pub fn os(text: impl AsRef<OsStr>) -> String {
     shown(&lossy(text.as_ref().as_bytes()))
 }

@@ -153,6 +153,8 @@ pub struct Raw {
     log: Arc<(Mutex<Log>, Condvar)>,
 }
 
+/// The path of the server's health, which no script has unless a test gives it one.
+pub const HEALTH: &str = "sys/health";
 /// The path of the seal status.
 pub const STATUS: &str = "sys/seal-status";
 /// The path of a login by Kubernetes auth.

@@ -17,6 +17,7 @@ use vault_testkit::raw::{LOGIN, READ, REVOKE, Raw, Reply, STATUS};
 use vault_testkit::server::{Listener, Server};
 use vault_testkit::{missing, odd_certs};
 
+use super::login_faults;
 use crate::support::dry_run::squeezed;
 use crate::support::isolated::with_dns;
 use crate::support::launch::Inherit;
@@ -56,7 +57,7 @@ fn example(scenario: &Scenario, text: &str) -> String {
     known.fold(text.to_owned(), |text, (name, example)| text.replace(name, example))
 }
 
-fn run(scenario: &Scenario) -> Vec<Told> {
+pub(super) fn run(scenario: &Scenario) -> Vec<Told> {
     told(&scenario.run())
 }
 
@@ -265,7 +266,7 @@ pub(super) fn on_a_server(server: &Server) -> Option<Vec<Told>> {
 }
 
 /// The pod of the example at a scripted server.
-fn at(raw: &Raw) -> Scenario<'static> {
+pub(super) fn at(raw: &Raw) -> Scenario<'static> {
     let scenario = Scenario::against(raw).jwt(&jwt());
     scenario.env("VAULT_MAX_RETRIES", "0").env("VAULT_PATH", "shop/prod")
 }
@@ -311,7 +312,18 @@ fn scripted() -> Vec<Told> {
     let limited = Raw::start([(SECRET, vec![refused(429, "rate limit quota exceeded")])]);
     let limited = at(&limited).env("VAULT_RETRY_DELAY", "10s").env("VAULT_STARTUP_TIMEOUT", "1s");
     let sealed = Raw::start([(LOGIN, vec![refused(503, "namespace is sealed")])]);
-    let others = [self::run(&limited), self::run(&at(&sealed).env("VAULT_NAMESPACE", "team-a"))].concat();
+    let along = |first| {
+        let raw = Raw::start([(SECRET, vec![first, well()])]);
+        self::run(&at(&raw).env("VAULT_INLINE_AUTH", "true"))
+    };
+    let others = [
+        self::run(&limited),
+        self::run(&at(&sealed).env("VAULT_NAMESPACE", "team-a")),
+        along(well()),
+        along(refused(500, "internal error")),
+        along(refused(403, "permission denied")),
+    ];
+    let others = others.concat();
     runs.into_iter().flat_map(run).chain(others).collect()
 }
 
@@ -424,5 +436,6 @@ fn profiles() -> Option<Vec<Told>> {
 /// What needs no server that works, the same at each run; `None` as above.
 pub(super) fn without_a_server() -> Option<Vec<Told>> {
     assert!(!Path::new("/etc/vault/ca.pem").exists() && !Path::new("/app/shop").exists(), "the example is not real");
-    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system(), profiles()?].concat())
+    let logins = login_faults::all();
+    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system(), profiles()?, logins].concat())
 }

@@ -73,6 +73,22 @@ fn a_quota_counts_as_the_page_says() {
     tally::note("openbao", test);
 }
 
+/// Two requests, of which one is counted: as a read, and not as a login.
+#[test]
+fn a_login_that_comes_along_is_counted_as_the_page_says() {
+    let test = "a_login_that_comes_along_is_counted_as_the_page_says";
+    let Some(server) = alone(test) else { return };
+    let scenario = Scenario::new(&server).secret(&json!({"A": "a"})).kubernetes().env("VAULT_INLINE_AUTH", "auto");
+    let scenario = scenario.env("VAULT_STARTUP_TIMEOUT", "1s");
+    for (name, path, rate) in [("logins", "auth/kubernetes/", 1), ("reads", "kv/", 3)] {
+        let quota = json!({"path": path, "rate": rate, "interval": "60s"});
+        server.must("POST", &format!("sys/quotas/rate-limit/{name}"), &quota);
+    }
+    let codes: Vec<_> = (0..4).map(|_| scenario.run().code()).collect();
+    assert_eq!(codes, [0, 0, 0, 75]);
+    tally::note("openbao", test);
+}
+
 /// The commands of the page, where their quota hinders nobody.
 pub(super) fn quota() {
     let Some(server) = alone("the_commands_of_the_page_on_many_pods") else { return };

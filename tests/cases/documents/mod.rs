@@ -3,6 +3,7 @@
 mod commands;
 mod faults;
 mod links;
+mod login_faults;
 mod manifests;
 mod many_pods;
 mod migrating;

@@ -10,7 +10,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 
 use super::lane::{Lane, Slot};
 use super::tls::{self, client};
-use super::{resolver, transport, unix};
+use super::{inline, resolver, transport, unix};
 use crate::fault::Way;
 use crate::options::Options;
 
@@ -71,7 +71,8 @@ pub(super) fn config(options: &Options) -> Config {
         .max_response_header_size(MAX_HEADER)
         // One byte more: a full buffer without a whole header looks like the end of the connection to ureq.
         .input_buffer_size(MAX_HEADER + 1)
-        .output_buffer_size(16 << 10)
+        // Each header has to fit into it as a whole, a JWT that comes along too.
+        .output_buffer_size(inline::LONGEST + (8 << 10))
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
         .max_idle_age(Duration::from_secs(15))

@@ -7,6 +7,10 @@ use ureq::http::header::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+use crate::text::Scrubber;
+
+/// The longest value of a header that is sent: that of a JWT of 64 KiB, which no file is larger than.
+pub(super) const LONGEST: usize = 88 << 10;
 
 /// A login that is sent along with a request, in headers.
 /// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
@@ -30,6 +34,16 @@ impl InlineLogin {
             Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(json.as_bytes()))
         };
         Self { path, namespace: namespace.map(str::to_owned), parameters: members.map(parameter).collect() }
+    }
+
+    /// Whether each parameter fits into a header.
+    pub fn fits(&self) -> bool {
+        self.parameters.iter().all(|parameter| parameter.len() <= LONGEST)
+    }
+
+    /// Strikes the parameters out of what the server says, as they are encoded.
+    pub fn teach(&self, scrubber: &Scrubber) {
+        self.parameters.iter().for_each(|parameter| scrubber.learn(parameter));
     }
 
     /// The headers.

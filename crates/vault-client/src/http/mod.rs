@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::fault::Way;
 use crate::json::{self, Bytes, Object};
-use crate::options::{Options, Tls};
+use crate::options::{Leaf, Options, Tls};
 use crate::secret::Secret;
 use crate::text::{self, Foreign};
 use crate::time::{Call, Limit};
@@ -236,6 +236,12 @@ impl Http {
             None => address.to_string(),
         };
         Self { lanes, tls, base, host: address.authority(), way }
+    }
+
+    /// What the client certificate says of itself that is shown.
+    pub fn client_certificate(&self) -> Option<Leaf> {
+        let current = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        current.0.identity.as_ref()?.leaf()
     }
 
     /// Trusts and shows what `tls` says from now on, on new connections; the old ones end where that is something else.

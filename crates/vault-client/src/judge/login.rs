@@ -20,9 +20,11 @@ pub(super) fn is_final(method: AuthMethod, meaning: Meaning) -> bool {
     match meaning {
         Meaning::Unconfigured
         | Meaning::NoJwtConfiguration
+        | Meaning::NoNamespace
         | Meaning::OtherMethod
         | Meaning::NoRoleId
-        | Meaning::NoServiceAccount => true,
+        | Meaning::NoServiceAccount
+        | Meaning::NoServiceAccountClaims => true,
         Meaning::BadCertificate => method == Cert,
         _ => false,
     }
@@ -34,6 +36,8 @@ pub(super) fn denied(method: AuthMethod, said: Said) -> Fault {
     match said.meaning {
         Some(Meaning::Bare) if method == AuthMethod::Kubernetes => said.comes_to(Why::Unexplained, Retry::Again),
         Some(Meaning::Bare) => said.refused(Why::Unexplained),
+        // It speaks of service accounts.
+        Some(Meaning::OtherServiceAccount) if method != AuthMethod::Kubernetes => said.refused(Why::OtherMethod),
         _ => said.refused(Why::Denied),
     }
 }
@@ -48,9 +52,13 @@ fn why(method: AuthMethod, said: &Said) -> Why {
         | (Some(Meaning::NoRoleId), Kubernetes | Jwt | Cert | Oidc)
         | (Some(Meaning::NoCertificate), Kubernetes | AppRole | Jwt | Oidc)
         | (Some(Meaning::NoRole), AppRole | Cert)
-        | (Some(Meaning::OidcRole), Kubernetes | AppRole | Cert) => Why::OtherMethod,
+        | (Some(Meaning::OidcRole | Meaning::NoJwt), Kubernetes | AppRole | Cert)
+        | (
+            Some(Meaning::UnknownPodRole | Meaning::NoServiceAccountClaims | Meaning::OtherServiceAccount),
+            AppRole | Jwt | Cert | Oidc,
+        ) => Why::OtherMethod,
         (_, _) if said.status == 405 => Why::OtherMethod,
-        (Some(Meaning::NoServiceAccount), _) => Why::NoServiceAccount,
+        (Some(Meaning::NoServiceAccount | Meaning::NoServiceAccountClaims), _) => Why::NoServiceAccount,
         (Some(Meaning::NoCertificate), Cert) => Why::NoCertificate,
         (Some(Meaning::NoSecretId), AppRole) => Why::NoSecretId,
         (Some(Meaning::NoKeys), Jwt) => Why::NoKeys,

@@ -1,5 +1,6 @@
 //! The one judge of what an answer, or the lack of one, comes to: what happened, and whether to try again.
 
+mod inline;
 mod login;
 mod read;
 mod redirect;
@@ -21,10 +22,11 @@ use crate::refused::Refused;
 use crate::step::Step;
 use crate::text::{Scrubber, escaped};
 use crate::time::Ended;
+pub use inline::Judged;
 
 /// How a text begins that tells of a login that came along with a read. Some refusals have it and no header.
 /// (`internal/vault/request_handling.go` of `OpenBao`)
-pub const INLINE_FAILED: &str = "failed to perform inline authentication: ";
+const INLINE_FAILED: &str = "failed to perform inline authentication: ";
 
 /// A request, as far as its answer is judged by it.
 #[derive(Clone, Copy)]
@@ -168,6 +170,11 @@ fn means(fault: &Fault, meaning: text::Meaning) -> bool {
 /// Judges a complete answer with another status than the step wants.
 pub fn of_status(asked: &Asked, answer: &Answer) -> Fault {
     Fault { status: Some(answer.status), ..status::judge(asked, answer) }
+}
+
+/// What an answer is about whose request has brought its login along.
+pub fn of_inline(asked: &Asked, answer: &Answer) -> Judged {
+    inline::of(asked, answer)
 }
 
 /// What an answer looks like.

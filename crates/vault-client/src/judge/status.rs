@@ -25,6 +25,7 @@ pub(super) fn judge(asked: &Asked, answer: &Answer) -> Fault {
         (429, ..) => said.comes_to(Why::RateLimited, Retry::Patience(wish.unwrap_or(Duration::ZERO))),
         (_, Some(Meaning::SealedNamespace), _) => said.comes_to(Why::NamespaceSealed, soon),
         (_, Some(Meaning::LockedNamespace), _) => said.comes_to(Why::NamespaceLocked, soon),
+        (_, Some(Meaning::NeedsMfa), Step::Login { .. }) => What::WithoutToken.into(),
         (400.., Some(meaning), Step::Login { method, .. }) if login::is_final(*method, meaning) => {
             login::refused(*method, said, soon)
         }

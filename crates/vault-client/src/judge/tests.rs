@@ -1,5 +1,7 @@
 //! What each answer, and each lack of one, comes to.
 
+mod logins;
+
 use std::time::Duration;
 
 use super::*;
@@ -133,6 +135,74 @@ fn words_are_believed_where_a_status_misleads() {
         let fault = Fault { what: What::Answered(Box::new(answered)), retry, status: Some(status), request_id: None };
         assert_eq!(judged(&step, &answer(status, &body)), fault);
     }
+}
+
+#[test]
+fn an_answer_to_a_request_with_its_login_is_about_one_of_the_two_or_neither() {
+    use Judged::{Login, Neither, Request};
+    let step = a_read();
+    let denied = r#"{"errors":["permission denied"]}"#;
+    let begins = |text: &str| format!(r#"{{"errors":["failed to perform inline authentication: {text}"]}}"#);
+    let of = |status, body: &str, failed| {
+        let mut answer = answer(status, body);
+        answer.inline_failed = failed;
+        let scrubber = Scrubber::default();
+        let at = "https://leader.example:8200";
+        of_inline(&Asked { step: &step, at, path: "secret-path", scrubber: &scrubber }, &answer)
+    };
+    for (status, body, expected) in [
+        (200, "{}", Request),
+        (200, "<html>", Request),
+        (204, "", Request),
+        (400, r#"{"errors":["missing client token"]}"#, Neither),
+        (
+            400,
+            r#"{"errors":["Upgrading from non-versioned to versioned data. This backend will be unavailable"]}"#,
+            Request,
+        ),
+        (400, r#"{"errors":["cannot write to readonly storage"]}"#, Request),
+        (401, denied, Neither),
+        (403, denied, Neither),
+        (403, "", Neither),
+        (403, r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#, Request),
+        (403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#, Neither),
+        (403, &begins("permission denied"), Login),
+        (404, r#"{"errors":[]}"#, Request),
+        (405, "", Neither),
+        (408, "", Request),
+        (412, "", Request),
+        (429, r#"{"errors":[]}"#, Request),
+        (431, "", Neither),
+        (500, r#"{"errors":["internal error"]}"#, Neither),
+        (500, &begins("missing role_id"), Login),
+        (500, &begins("cannot layer inline authentication with token authentication"), Neither),
+        (501, "", Neither),
+        (502, "<html>", Request),
+        (503, denied, Request),
+        (504, "", Request),
+        (505, "", Neither),
+        // To the same path, as a node sends on that does not lead; and elsewhere.
+        (307, "", Request),
+        (302, "", Neither),
+    ] {
+        assert_eq!(of(status, body, false), expected, "{status} {body}");
+        // The header says that it is the login, whatever stands beside it; it comes with no good answer.
+        let with_header = if matches!(status, 200 | 204) { Request } else { Login };
+        let layered = body.contains("cannot layer");
+        assert_eq!(of(status, body, true), if layered { Neither } else { with_header }, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_login_that_came_along_is_told_as_any_other() {
+    let begins = |text: &str| format!(r#"{{"errors":["failed to perform inline authentication: {text}"]}}"#);
+    let told = |status, text: &str| judged(&a_login(), &answer(status, &begins(text)));
+    let alone = judged(&a_login(), &answer(403, r#"{"errors":["permission denied"]}"#));
+    assert_eq!(told(403, "permission denied"), alone);
+    assert_eq!(told(500, "inline auth namespace was not found").kind(), ErrorKind::Rejected);
+    let mfa = "unable to perform inline authentication with login MFA; use the X-Vault-MFA header";
+    let mfa = told(500, mfa);
+    assert_eq!((mfa.what, mfa.retry), (What::WithoutToken, Retry::Never));
 }
 
 #[test]

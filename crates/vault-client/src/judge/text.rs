@@ -16,6 +16,10 @@ pub enum Meaning {
     NoMount,
     /// There is no such namespace.
     NoNamespace,
+    /// A login that came along would need a second factor, which did not come.
+    NeedsMfa,
+    /// A login came along beside a token.
+    Layered,
     /// The namespace is sealed, while the server is not.
     SealedNamespace,
     /// An administrator has locked the namespace's API.
@@ -54,6 +58,14 @@ pub enum Meaning {
     SpentWrapping,
     /// A JWT that is not of a service account.
     NoServiceAccount,
+    /// The Kubernetes method does not take the JWT's claims for those of a service account.
+    NoServiceAccountClaims,
+    /// The role of the Kubernetes method is of other service accounts.
+    OtherServiceAccount,
+    /// There is no such role of the Kubernetes method.
+    UnknownPodRole,
+    /// The methods jwt and oidc miss the JWT.
+    NoJwt,
     /// Somebody else has written in between.
     OtherVersion,
     /// The version that a patch goes on top of holds nothing.
@@ -87,6 +99,10 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[403], Whole("2 errors occurred: * permission denied * invalid token"), Meaning::DeadToken),
     // internal/vault/namespace_store.go and internal/http/handler.go.
     (&[404], Part("namespace not found"), Meaning::NoNamespace),
+    // internal/vault/request_handling.go, of a login that came along with a request.
+    (&[500], Part("inline auth namespace was not found"), Meaning::NoNamespace),
+    (&[500], Part("inline authentication with login MFA"), Meaning::NeedsMfa),
+    (&[500], Part("cannot layer inline authentication with token authentication"), Meaning::Layered),
     // sdk/helper/consts/error.go, ErrNamespaceSealed and ErrAPILocked; Vault has the second as well.
     (&[503], Part("namespace is sealed"), Meaning::SealedNamespace),
     (&[503], Part("API access to this namespace has been locked"), Meaning::LockedNamespace),
@@ -100,11 +116,18 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[400], Whole("missing secret_id"), Meaning::NoSecretId),
     (&[400], Whole("invalid role or secret ID"), Meaning::BadSecretId),
     (&[400], Part("CIDR restrictions on the "), Meaning::BadSecretId),
-    // internal/builtin/credential/cert/path_login.go.
+    // Earlier versions of HashiCorp Vault, builtin/credential/approle/path_login.go and validation.go.
+    (&[400], Part("invalid role ID"), Meaning::BadSecretId),
+    (&[400], Part("invalid secret id"), Meaning::BadSecretId),
+    (&[400], Part("invalid secret_id"), Meaning::BadSecretId),
+    // internal/builtin/credential/cert/path_login.go; the other two in HashiCorp Vault's.
     (&[400], Whole("no client certificate found"), Meaning::NoCertificate),
+    (&[400], Whole("client certificate must be supplied"), Meaning::NoCertificate),
+    (&[400], Whole("tls connection required"), Meaning::NoCertificate),
     (&[500], Part("failed to verify client's certificate"), Meaning::BadCertificate),
     // internal/builtin/credential/jwt/path_login.go, path_oidc.go and path_role.go.
     (&[400], Whole("missing role"), Meaning::NoRole),
+    (&[400], Whole("missing token"), Meaning::NoJwt),
     (&[400], Part("could not be found"), Meaning::UnknownRole),
     (&[400], Part("role with oidc role_type is not allowed"), Meaning::OidcRole),
     // internal/builtin/credential/jwt/path_oidc.go, pathPoll, from https://www.rfc-editor.org/rfc/rfc8628#section-3.5
@@ -114,7 +137,7 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[400], Part("authorization failed: "), Meaning::FailedLogin),
     (&[400], Part("invalid client_nonce"), Meaning::FailedLogin),
     // hashicorp/cap, jwt/keyset.go, as path_login.go passes it on.
-    (&[400], Part("fetching keys oidc: get keys failed"), Meaning::NoKeys),
+    (&[400], Part("fetching keys oidc: "), Meaning::NoKeys),
     (&[400], Part("keyset configuration error"), Meaning::NoKeys),
     // internal/vault/wrapping.go.
     (&[400], Part("wrapping token is not valid or does not exist"), Meaning::SpentWrapping),
@@ -123,6 +146,10 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[405], Part("unsupported operation"), Meaning::OtherMethod),
     // internal/builtin/credential/kubernetes/path_login.go, uid.
     (&[500], Part("could not parse UID from claims"), Meaning::NoServiceAccount),
+    // internal/builtin/credential/kubernetes/path_login.go, pathLogin and parseAndValidateJWT.
+    (&[500], Part("decoding failed due to the following error(s)"), Meaning::NoServiceAccountClaims),
+    (&[400, 403], Part("service account name "), Meaning::OtherServiceAccount),
+    (&[400], Part("invalid role name \""), Meaning::UnknownPodRole),
     // internal/builtin/logical/kv/path_data.go, validateCheckAndSetOption.
     (&[400], Part("check-and-set parameter did not match the current version"), Meaning::OtherVersion),
     // internal/builtin/logical/kv/path_data.go, pathDataPatch, by way of sdk/framework.

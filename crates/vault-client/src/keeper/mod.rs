@@ -4,7 +4,10 @@
 //! all who wait. What the thread does fails no call.
 
 mod alarm;
+mod end;
 mod held;
+mod inline;
+mod outcome;
 mod plan;
 mod state;
 mod thread;
@@ -14,21 +17,19 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
-use crate::fault::{ErrorKind, Fault, What};
+use crate::fault::{Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
 use crate::session::Session;
 use crate::step::{Step, TokenOf};
-use crate::time::{Call, Cancel, Ended, Limits, Turn, since_boot};
-use crate::token::{Kept, Revoked, TokenInfo};
+use crate::time::{Cancel, Ended, Limits, Turn, since_boot};
+use crate::token::{Kept, TokenInfo};
 use alarm::Alarm;
 pub use held::Held;
+use outcome::lease;
 pub use plan::Rules;
-use plan::{Failed, Lease, Plan};
+use plan::{Failed, Plan};
 use state::{Fingerprint, Phase, State};
-
-/// How long the end of a client waits for the revoke.
-const LONGEST_END: Duration = Duration::from_secs(2);
 
 /// So often at most a login is tried beside a token of which no look-up tells whether it lives.
 const DOUBT: Duration = Duration::from_secs(60);
@@ -76,6 +77,7 @@ impl Keeper {
             refusal,
             seen: None,
             has_logged_in: false,
+            refreshed: None,
             doubted,
             blind: false,
             unusable: None,
@@ -116,34 +118,6 @@ impl Keeper {
         }
     }
 
-    /// The login whose tokens are kept.
-    pub fn login(&self) -> &dyn Login {
-        &*self.shared.login
-    }
-
-    /// Why no login may be sent now: the client is closed, or it is too early after one that was refused.
-    pub fn refuses(&self) -> Option<VaultError> {
-        let mut state = self.shared.lock();
-        if state.is_closed() {
-            return Some(VaultError::closed());
-        }
-        if state.refusal.is_some() {
-            state.look_at(self.shared.login.file());
-        }
-        state.too_early(since_boot())
-    }
-
-    /// Notes that a login was refused which a request has brought along, if it was that which `error` tells of.
-    pub fn note_refusal(&self, error: &VaultError) {
-        let is_refused = matches!(error.step(), Some(Step::Login { .. })) && failed(error) == Some(Failed::Refused);
-        if is_refused {
-            let mut state = self.shared.lock();
-            state.plan.failed(Act::LogIn, Failed::Refused, since_boot(), spread());
-            state.refusal = Some(error.clone());
-            state.seen = Fingerprint::of(self.shared.login.file());
-        }
-    }
-
     /// Renews the token now; where that is refused, logs in.
     ///
     /// # Errors
@@ -165,23 +139,6 @@ impl Keeper {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether the keeping has ended.
-    pub fn is_closed(&self) -> bool {
-        self.shared.lock().is_closed()
-    }
-
-    /// Ends the keeping: revokes the token where that is owed, and waits for it up to two seconds. Calls after it fail.
-    pub fn close(&self) -> Revoked {
-        self.shared.end(true)
-    }
-}
-
-impl Drop for Keeper {
-    /// The thread revokes; nobody waits for it.
-    fn drop(&mut self) {
-        self.shared.end(false);
     }
 }
 
@@ -248,9 +205,11 @@ impl Shared {
         }
         let wait = if again { Duration::ZERO } else { self.first.wait };
         let endpoint = caller.within(Limits { wait, ..caller.limits() });
+        // What changes under way is another one than the one that was tried.
+        let before = Fingerprint::of(self.login.file());
         let sent = since_boot();
         let made = self.login.log_in(&endpoint).map(|session| self.introduce(session, &endpoint));
-        let result = self.take(made, sent);
+        let result = self.take(made, sent, before);
         drop(turn);
         result
     }
@@ -263,66 +222,6 @@ impl Shared {
             session.info.clone()
         };
         (session.kept_by(&self.endpoint), info)
-    }
-
-    /// Takes the token of a login in hand, or notes why there is none.
-    fn take(
-        self: &Arc<Self>,
-        made: Result<(Session, TokenInfo), VaultError>,
-        sent: Duration,
-    ) -> Result<Arc<Held>, VaultError> {
-        let mut state = self.lock();
-        match made {
-            Ok((session, _)) if state.is_closed() => {
-                // Who closes the client waits for the end of this login.
-                drop(state);
-                let revoked = session.revoke();
-                let mut state = self.lock();
-                if let Phase::Ended(Revoked::No(Kept::UnderWay)) = state.phase {
-                    state.phase = Phase::Ended(revoked);
-                }
-                Err(VaultError::closed())
-            }
-            Ok((session, info)) => {
-                state.plan.obtained(sent, lease(&info), spread());
-                let held = Arc::new(Held::new(session, info));
-                if let Some(before) = state.held.replace(Arc::clone(&held)) {
-                    before.session.leave(Kept::Replaced);
-                }
-                (state.refusal, state.unusable) = (None, None);
-                state.has_logged_in = true;
-                self.start(&mut state);
-                self.alarm.ring();
-                Ok(held)
-            }
-            Err(error) => {
-                let failed = failed(&error);
-                if let Some(failed) = failed {
-                    state.plan.failed(Act::LogIn, failed, since_boot(), spread());
-                    state.refusal = Some(error.clone()).filter(|_| failed == Failed::Refused);
-                    let is_answer = failed != Failed::Refused && error.status().is_some();
-                    state.unusable = is_answer.then(|| (since_boot(), error.clone()));
-                    state.seen = Fingerprint::of(self.login.file());
-                }
-                self.alarm.ring();
-                Err(error)
-            }
-        }
-    }
-
-    /// Starts the thread, where there is something to keep and none runs. Without one, each call looks after the token.
-    fn start(self: &Arc<Self>, state: &mut State) {
-        let idle = matches!(state.phase, Phase::Idle);
-        let owed = state.plan.next(since_boot()).is_some() || self.login.origin() != Origin::Token;
-        if idle && owed {
-            let shared = Arc::clone(self);
-            let thread = std::thread::Builder::new().name("vault-keeper".into()).stack_size(512 << 10);
-            if let Ok(turn) = Turn::begin()
-                && thread.spawn(move || thread::run(&shared)).is_ok()
-            {
-                state.phase = Phase::Running(turn);
-            }
-        }
     }
 
     fn has_replaced(self: &Arc<Self>, held: &Arc<Held>, caller: &Endpoint, sent: Instant) -> Result<bool, VaultError> {
@@ -383,45 +282,6 @@ impl Shared {
         }
     }
 
-    /// Ends the keeping, and waits for its end if `patient`.
-    fn end(&self, patient: bool) -> Revoked {
-        let (turn, held) = {
-            let mut state = self.lock();
-            match &state.phase {
-                Phase::Ended(revoked) => return *revoked,
-                Phase::Ending(turn) => (Some(turn.clone()), None),
-                Phase::Running(turn) => {
-                    let turn = turn.clone();
-                    state.phase = Phase::Ending(turn.clone());
-                    (Some(turn), None)
-                }
-                // Without a thread it is done here, or by the login that is under way.
-                Phase::Idle => {
-                    let (turn, held) = (state.logging_in.clone(), state.held.take());
-                    state.phase = Phase::Ended(Revoked::No(if turn.is_some() || held.is_some() {
-                        Kept::UnderWay
-                    } else {
-                        Kept::NoToken
-                    }));
-                    (turn, held)
-                }
-            }
-        };
-        self.stop.cancel();
-        self.alarm.ring();
-        if let Some(held) = held {
-            let revoked = held.session.revoke();
-            self.lock().phase = Phase::Ended(revoked);
-        }
-        if let (true, Some(turn)) = (patient, turn) {
-            let _ = turn.wait(&Call::until(Instant::now() + LONGEST_END, Cancel::never()));
-        }
-        match self.lock().phase {
-            Phase::Ended(revoked) => revoked,
-            _ => Revoked::No(Kept::UnderWay),
-        }
-    }
-
     fn note(&self, act: Act, result: Result<Duration, (&Step, &Fault)>) {
         self.endpoint.note(&match result {
             Ok(lease) => Event::Kept { act, lease },
@@ -442,33 +302,6 @@ impl Drop for LoggingIn<'_> {
         self.turn.end();
         // The thread plans nothing as long as a login is under way.
         self.shared.alarm.ring();
-    }
-}
-
-fn lease(info: &TokenInfo) -> Lease {
-    match (info.is_static(), info.renewable) {
-        (true, _) => Lease::Forever,
-        (false, true) => Lease::Renewable(info.lease_duration),
-        (false, false) => Lease::Final(info.lease_duration),
-    }
-}
-
-/// What a login's failure is to the plan; `None` where the caller ended it.
-fn failed(error: &VaultError) -> Option<Failed> {
-    match (error.kind(), error.status()) {
-        (ErrorKind::Cancelled, _) => None,
-        (ErrorKind::NotReady | ErrorKind::NotVault, Some(status @ 500..)) => Some(Failed::Broken(status)),
-        // What this process lacks, or the connection, says nothing of the credential.
-        (
-            ErrorKind::NotReady
-            | ErrorKind::NotVault
-            | ErrorKind::RateLimited
-            | ErrorKind::Unreachable
-            | ErrorKind::System
-            | ErrorKind::Tls,
-            _,
-        ) => Some(Failed::Silent),
-        _ => Some(Failed::Refused),
     }
 }
 

@@ -162,10 +162,15 @@ impl Plan {
     ///
     /// `sent` is when that request was sent, not when it was answered.
     pub fn obtained(&mut self, sent: Duration, lease: Lease, spread: f64) {
+        self.accepted();
+        self.keep(sent, lease, false, spread);
+    }
+
+    /// A login succeeded that left no token, as one that is sent along with a request.
+    pub fn accepted(&mut self) {
         self.hold = Hold::Free;
         self.refusals = 0;
         self.unanswered = 0;
-        self.keep(sent, lease, false, spread);
     }
 
     /// A renewal succeeded. The lease is the one in its answer.

@@ -30,6 +30,8 @@ pub struct State {
     pub seen: Option<Fingerprint>,
     /// Whether a login has ever succeeded.
     pub has_logged_in: bool,
+    /// When the files of trust and identity were read last for a login that was sent along.
+    pub refreshed: Option<Duration>,
     /// When a login was tried last beside a token of which no look-up tells anything.
     pub doubted: Option<Duration>,
     /// Look-ups tell nothing of this login's tokens: they are denied to live ones too.

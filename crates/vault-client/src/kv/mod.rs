@@ -78,9 +78,9 @@ impl Kv {
         if is_version_1 { Err(self.failed(step, What::Version1)) } else { Ok(()) }
     }
 
-    /// What is not there may be in a mount of KV version 1.
+    /// What is not there may be in a mount of KV version 1. No token is made to find that out.
     fn or_version_1(&self, error: VaultError, step: &Step) -> VaultError {
-        let looks_so = error.kind() == ErrorKind::NotFound && error.version().is_none();
+        let looks_so = error.kind() == ErrorKind::NotFound && error.version().is_none() && !self.caller.reads_inline();
         let other = if looks_so { self.demand_version_2(step).err() } else { None };
         other.filter(|it| it.kind() == ErrorKind::Rejected).unwrap_or(error)
     }

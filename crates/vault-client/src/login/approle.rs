@@ -7,7 +7,7 @@ use super::request::{self, Proof};
 use super::{Credential, Inspected, Login, Origin, wrapping};
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
-use crate::fault::{Fault, Wanted};
+use crate::fault::{ErrorKind, Fault, Wanted};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::step::{AuthMethod, Step};
@@ -63,6 +63,7 @@ impl Login for AppRole {
     }
 
     fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
+        endpoint.scrubber().learn(self.role_id.expose());
         match &self.secret_id {
             Some(secret_id) if secret_id.wrapping().is_some() => {
                 wrapping::inspect(secret_id, Wanted::SecretId, endpoint)
@@ -75,21 +76,38 @@ impl Login for AppRole {
         self.secret_id.as_ref()?.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 
+    fn can_come_along(&self) -> bool {
+        self.secret_id.as_ref().is_none_or(|it| it.wrapping().is_none())
+    }
+
     fn proof(&self) -> Option<Result<Proof, Fault>> {
-        match &self.secret_id {
-            Some(secret_id) if secret_id.wrapping().is_some() => None,
-            Some(secret_id) => Some(secret_id.read(Wanted::SecretId).map(|it| self.prove(Some(it)))),
-            None => Some(Ok(self.prove(None))),
+        if !self.can_come_along() {
+            return None;
         }
+        let secret_id = self.secret_id.as_ref().map(|it| it.read(Wanted::SecretId)).transpose();
+        Some(secret_id.map(|it| self.prove(it)))
     }
 
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
+        // Before it is sent, too: a server can know it.
+        endpoint.scrubber().learn(self.role_id.expose());
         let secret_id = self.secret_id.as_ref();
         let first = secret_id.map(|it| it.obtain(Wanted::SecretId, endpoint)).transpose()?;
+        let tried = secret_id.zip(first.clone());
+        // A file that is written anew can hold the same one.
+        if let Some(refused) = tried.as_ref().and_then(|(credential, text)| credential.refusal(text)) {
+            return Err(refused);
+        }
         let again = || {
             let secret_id = secret_id.map(|it| it.obtain_again(Wanted::SecretId)).transpose()?;
             Ok(self.prove(secret_id))
         };
-        request::log_in((self, self.revoke), endpoint, self.prove(first), &again)
+        let made = request::log_in((self, self.revoke), endpoint, self.prove(first), &again);
+        if let (Err(error), Some((credential, text))) = (&made, tried)
+            && error.kind() == ErrorKind::Denied
+        {
+            credential.note_refusal(&text, error);
+        }
+        made
     }
 }

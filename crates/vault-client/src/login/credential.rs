@@ -1,7 +1,8 @@
 //! Credentials that are handed in: where they are, and how they are read.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -33,6 +34,8 @@ const MAX_FILE: u64 = 64 << 10;
 pub struct Credential {
     source: Source,
     wrapping: Option<Wrapping>,
+    /// The one that was refused last, and how.
+    refused: Mutex<Option<(Arc<Secret>, VaultError)>>,
 }
 
 enum Source {
@@ -43,12 +46,16 @@ enum Source {
 impl Credential {
     /// One that is here.
     pub fn given(secret: Secret) -> Self {
-        Self { source: Source::Given(Arc::new(secret)), wrapping: None }
+        Self::of(Source::Given(Arc::new(secret)))
     }
 
     /// One in this file, which is read anew at each login.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { source: Source::File(path.into()), wrapping: None }
+        Self::of(Source::File(path.into()))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, wrapping: None, refused: Mutex::default() }
     }
 
     /// What was given is a wrapping token, and the credential is in it. It is taken out once.
@@ -108,10 +115,22 @@ impl Credential {
         }
     }
 
+    /// Why `secret` was refused, if it was the last that was.
+    pub(super) fn refusal(&self, secret: &Secret) -> Option<VaultError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().filter(|(it, _)| it.expose() == secret.expose()).map(|(_, why)| why.clone())
+    }
+
+    /// Remembers that `secret` was refused.
+    pub(super) fn note_refusal(&self, secret: &Arc<Secret>, why: &VaultError) {
+        let refused = (Arc::clone(secret), why.clone());
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+    }
+
     /// Looks at it without using it.
     pub(super) fn look(&self, wanted: Wanted) -> Result<(Inspected, Arc<Secret>), Fault> {
         let secret = self.read(wanted)?;
-        let path = self.path().map(text::os);
+        let path = self.path().map(place);
         let what = if self.wrapping.is_some() { "wrapping token" } else { wanted.words() };
         let said = match &path {
             Some(path) => format!("{what} file {path}"),
@@ -127,16 +146,21 @@ impl std::fmt::Debug for Credential {
         let wrapped = if self.wrapping.is_some() { ", wrapped" } else { "" };
         match &self.source {
             Source::Given(_) => write!(f, "Credential(given{wrapped})"),
-            Source::File(path) => write!(f, "Credential({}{wrapped})", text::os(path)),
+            Source::File(path) => write!(f, "Credential({}{wrapped})", place(path)),
         }
     }
+}
+
+/// The file's path as it may be shown: the credential itself can stand in its place.
+fn place(path: &Path) -> String {
+    text::without_ids(&text::lossy(path.as_os_str().as_bytes()))
 }
 
 /// The fault of a file that gives no credential.
 fn no_credential(wanted: Wanted, path: &Path, why: Unusable) -> Fault {
     // Somebody may be about to write it.
     let retry = if matches!(why, Unusable::Missing | Unusable::Empty) { Retry::InWait } else { Retry::Never };
-    let path = text::os(path);
+    let path = place(path);
     // What stands in the place of the whole path was hidden.
     let misplaced = path == "***";
     Fault::new(What::NoCredential(Box::new(NoCredential { wanted, path, misplaced, why })), retry)

@@ -1,12 +1,16 @@
 //! Inline authentication: a request brings its login along, and no token is ever made.
 //! [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
 
+use std::time::Instant;
+
 use super::{Login, Proof};
 use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
 use crate::fault::{ErrorKind, Fault, What};
 use crate::http::{Answer, InlineLogin, Request};
-use crate::judge;
+use crate::judge::{self, Judged};
+use crate::observe::Event;
+use crate::retry::GivenUp;
 use crate::step::Step;
 use crate::time::Call;
 
@@ -31,10 +35,15 @@ pub enum Insist {
 /// What one such request came to.
 enum Outcome<T> {
     Done(Inline<T>),
-    /// The login that came along was refused.
-    Refused(Fault),
-    /// The request itself was.
-    Failed(Fault),
+    /// This went wrong, with the one or the other.
+    Failed(Part, Fault),
+}
+
+/// What a fault is of, and what it is tried again as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Login,
+    Request,
 }
 
 /// The requests of one operation.
@@ -47,8 +56,13 @@ struct Exchange<'a, T> {
 }
 
 impl Endpoint {
+    /// Whether `login` can be sent along with a read here: what it proves may not cross a network in plain text.
+    pub fn takes_along(&self, login: &dyn Login) -> bool {
+        self.is_private() && login.can_come_along()
+    }
+
     /// Sends `request` of `step` with `login` along and gives what `read` makes of the answer. Returns `None` where `login`
-    /// cannot be sent so, or its proof would cross a network in plain text.
+    /// cannot be sent so, is too long for it, or would cross a network in plain text.
     ///
     /// # Errors
     ///
@@ -61,10 +75,10 @@ impl Endpoint {
         request: &Request,
         read: &dyn Fn(&Answer, &Request) -> Result<T, Fault>,
     ) -> Option<Result<Inline<T>, VaultError>> {
-        if !self.is_private() {
+        let first = login.proof().filter(|_| self.takes_along(login))?;
+        if first.as_ref().is_ok_and(|proof| !InlineLogin::new(String::new(), None, proof.members()).fits()) {
             return None;
         }
-        let first = login.proof()?;
         let done = Exchange { endpoint: self, login, step, request, read }.run(first);
         Some(done.and_then(|done| match done {
             Inline::LogIn(status) if insist == Insist::Yes && status != 500 => {
@@ -80,31 +94,47 @@ impl<T> Exchange<'_, T> {
     /// The fault of a login is tried again as that of a login is, the fault of a read as that of a read: each is a step of
     /// its own.
     fn run(&self, first: Result<Proof, Fault>) -> Result<Inline<T>, VaultError> {
+        let begun = Instant::now();
         let mut first = Some(first);
         let proof = self.endpoint.step(&Step::Credential, |_| first.take().unwrap_or_else(|| self.proof()));
-        let mut proof = Some(proof?);
-        let mut last = None;
+        let (mut proof, mut last) = (Some(proof?), None);
+        let (mut part, mut changes) = (Part::Request, 0);
         loop {
-            let is_login = matches!(last, Some(Outcome::Refused(_)));
-            let step = if is_login { &self.login.step() } else { self.step };
-            let outcome = self.endpoint.step(step, |call| {
+            let step = if part == Part::Login { &self.login.step() } else { self.step };
+            let outcome = self.endpoint.part(step, |call| {
                 let outcome = match last.take() {
-                    Some(outcome) => outcome,
+                    Some(fault) => Outcome::Failed(part, fault),
                     None => self.ask(&proof.take().map_or_else(|| self.proof(), Ok)?, call),
                 };
                 match outcome {
-                    Outcome::Refused(fault) if is_login => Err(fault),
-                    Outcome::Failed(fault) if !is_login => Err(fault),
+                    Outcome::Failed(of, fault) if of == part => Err(fault),
                     outcome => Ok(outcome),
                 }
             });
             match outcome {
-                Ok(Outcome::Done(done)) => return Ok(done),
-                Ok(outcome) => last = Some(outcome),
+                Ok(Outcome::Done(done)) => {
+                    if let Inline::Done(_) = done {
+                        self.endpoint.note(&Event::Done { step: self.step, elapsed: begun.elapsed() });
+                    }
+                    return Ok(done);
+                }
+                Ok(Outcome::Failed(of, fault)) => {
+                    (part, last) = (of, Some(fault));
+                    changes += 1;
+                }
                 Err(error) if error.kind() == ErrorKind::Credential => {
                     return Err(VaultError::of_credential(error.fault().clone()));
                 }
                 Err(error) => return Err(error),
+            }
+            // Each change begins to count anew, which a server could go on with until the budget ends.
+            if changes > self.endpoint.limits().retries.saturating_add(1)
+                && !self.endpoint.waits()
+                && let Some(fault) = last.take()
+            {
+                let step = if part == Part::Login { &self.login.step() } else { self.step };
+                let effort = Effort { tries: changes, spent: begun.elapsed(), stopped_by: None };
+                return Err(self.endpoint.failed(step, GivenUp::Fault(fault, effort)));
             }
         }
     }
@@ -116,30 +146,29 @@ impl<T> Exchange<'_, T> {
 
     fn ask(&self, proof: &Proof, call: &Call) -> Outcome<T> {
         let Self { endpoint, step, .. } = self;
+        let login = self.login.step();
         proof.teach(endpoint.scrubber());
         let inline = match proof.path() {
             Ok(path) => InlineLogin::new(path, endpoint.auth_namespace_beside(), proof.members()),
-            Err(fault) => return Outcome::Refused(fault),
+            Err(fault) => return Outcome::Failed(Part::Login, fault),
         };
+        inline.teach(endpoint.scrubber());
         let request = Request { inline: Some(&inline), ..*self.request };
         let answer = match endpoint.send(step, &request, call) {
             Ok(answer) => answer,
-            Err(fault) => return Outcome::Failed(fault),
+            Err(fault) => return Outcome::Failed(Part::Request, fault),
         };
-        let said = answer.document().ok().and_then(|said| said.strings("errors").into_iter().next());
-        let begins = |text: &str| said.as_ref().is_some_and(|said| said.starts_with(text));
-        match answer.status {
-            200 | 204 => match (self.read)(&answer, &request) {
-                Ok(read) => Outcome::Done(Inline::Done(read)),
-                Err(fault) => Outcome::Failed(fault),
-            },
-            _ if answer.inline_failed || begins(judge::INLINE_FAILED) => {
-                let fault = endpoint.refusal(&self.login.step(), &request, &answer);
-                Outcome::Refused(self.login.explain(fault, proof))
+        match judge::of_inline(&endpoint.asked(step, &request), &answer) {
+            Judged::Login => {
+                let fault = endpoint.refusal(&login, &request, &answer);
+                Outcome::Failed(Part::Login, self.login.explain(fault, proof))
             }
-            403 if begins("1 error occurred") => Outcome::Failed(endpoint.refusal(step, &request, &answer)),
-            404 | 408 | 412 | 429 | 502..=504 => Outcome::Failed(endpoint.refusal(step, &request, &answer)),
-            status => Outcome::Done(Inline::LogIn(status)),
+            Judged::Request if matches!(answer.status, 200 | 204) => match (self.read)(&answer, &request) {
+                Ok(read) => Outcome::Done(Inline::Done(read)),
+                Err(fault) => Outcome::Failed(Part::Request, fault),
+            },
+            Judged::Request => Outcome::Failed(Part::Request, endpoint.refusal(step, &request, &answer)),
+            Judged::Neither => Outcome::Done(Inline::LogIn(answer.status)),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::fault::{Fault, Wanted};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::step::{AuthMethod, Step};
-use crate::text::shown;
+use crate::text::{shown, without_ids};
 
 /// A login with a JWT. [`POST auth/{mount}/login`](https://openbao.org/api-docs/auth/jwt/#jwt-login)
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Login for Jwt {
     }
 
     fn step(&self) -> Step {
-        Step::Login { method: AuthMethod::Jwt, mount: shown(&self.mount), role: self.role.as_deref().map(shown) }
+        Step::Login { method: AuthMethod::Jwt, mount: shown(&self.mount), role: self.role.as_deref().map(without_ids) }
     }
 
     fn file(&self) -> Option<&Path> {
@@ -62,9 +62,12 @@ impl Login for Jwt {
         self.jwt.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
     }
 
+    fn can_come_along(&self) -> bool {
+        self.jwt.wrapping().is_none()
+    }
+
     fn proof(&self) -> Option<Result<Proof, Fault>> {
-        let is_wrapped = self.jwt.wrapping().is_some();
-        (!is_wrapped).then(|| self.jwt.read(Wanted::Jwt).map(|jwt| self.prove(jwt)))
+        self.can_come_along().then(|| self.jwt.read(Wanted::Jwt).map(|jwt| self.prove(jwt)))
     }
 
     fn explain(&self, fault: Fault, proof: &Proof) -> Fault {

@@ -11,7 +11,7 @@ use crate::fault::{Fault, Retry, Wanted, What};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::step::{AuthMethod, Step};
-use crate::text::shown;
+use crate::text::{shown, without_ids};
 
 /// A login with the service-account JWT of a pod.
 /// [`POST auth/{mount}/login`](https://openbao.org/api-docs/auth/kubernetes/#login)
@@ -43,7 +43,7 @@ impl Login for Kubernetes {
     }
 
     fn step(&self) -> Step {
-        let (mount, role) = (shown(&self.mount), Some(shown(&self.role)));
+        let (mount, role) = (shown(&self.mount), Some(without_ids(&self.role)));
         Step::Login { method: AuthMethod::Kubernetes, mount, role }
     }
 
@@ -53,6 +53,10 @@ impl Login for Kubernetes {
 
     fn look(&self) -> Result<Inspected, Fault> {
         self.jwt().look(Wanted::PodJwt).map(|(seen, jwt)| of_jwt::inspected(seen, jwt.expose()))
+    }
+
+    fn can_come_along(&self) -> bool {
+        true
     }
 
     fn proof(&self) -> Option<Result<Proof, Fault>> {

@@ -8,6 +8,7 @@ mod inline;
 mod jwt;
 mod kubernetes;
 mod none;
+mod of_certificate;
 mod of_jwt;
 mod oidc;
 mod request;
@@ -78,8 +79,13 @@ pub trait Login: fmt::Debug + Send + Sync {
         None
     }
 
-    /// What the login proves who it is with, where that can be sent along with a read.
+    /// Whether the login can be sent along with a read.
     /// [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
+    fn can_come_along(&self) -> bool {
+        false
+    }
+
+    /// What the login proves who it is with, where that can be sent along with a read.
     fn proof(&self) -> Option<Result<Proof, Fault>> {
         None
     }

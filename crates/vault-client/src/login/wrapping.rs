@@ -62,7 +62,11 @@ impl Wrapping {
         let read = |answer: &Answer, request: &Request| {
             let read = || {
                 let data = answer.document()?.object(&["data"])?;
-                data.string(if wanted == Wanted::SecretId { "secret_id" } else { "token" })
+                let member = if wanted == Wanted::SecretId { "secret_id" } else { "token" };
+                let text = data.string(member)?;
+                // An absent one would log in without it.
+                let absent = || Malformed::Shape { member: member.into(), expected: "a string" };
+                Some(text).filter(|text| !text.is_empty()).ok_or_else(absent)
             };
             read().map_err(|fault: Malformed| endpoint.judge_body(&Step::Unwrap, request, answer, &fault))
         };

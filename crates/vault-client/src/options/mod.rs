@@ -5,7 +5,7 @@ mod socket;
 pub mod tls;
 
 pub use address::Address;
-pub use tls::Tls;
+pub use tls::{Leaf, Tls};
 
 /// Where Vault is and how to talk to it.
 pub struct Options {

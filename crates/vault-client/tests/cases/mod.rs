@@ -1,5 +1,7 @@
 mod examples;
+mod inline;
 mod life;
+mod logins;
 mod oidc;
 mod outages;
 mod unix_sockets;

@@ -3,6 +3,7 @@
 pub(crate) mod cutting;
 pub(crate) mod desk;
 pub(crate) mod log;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 

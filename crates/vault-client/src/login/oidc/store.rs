@@ -223,7 +223,7 @@ mod tests {
     fn a_token_is_kept_and_used_while_an_hour_of_it_is_left() {
         let (place, endpoint) = (tempfile::tempdir().unwrap(), endpoint());
         let oidc = oidc(place.path());
-        assert!(!keep(&oidc, &endpoint, "short", LEAST.saturating_sub(Duration::from_secs(1))));
+        assert!(!keep(&oidc, &endpoint, "short", LEAST.mul_f64(0.99)));
         assert_eq!(cached(&oidc, &endpoint), None);
         assert!(keep(&oidc, &endpoint, "long", LEAST + Duration::from_secs(60)));
         assert_eq!(cached(&oidc, &endpoint).as_deref(), Some("long"));

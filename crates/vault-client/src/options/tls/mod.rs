@@ -1,5 +1,6 @@
 //! Whom to trust and who we are on a TLS connection: PEM in, checked material out.
 
+mod leaf;
 mod pem;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
+pub use leaf::Leaf;
 pub use pem::{Found, Half, Unfit, Wanted, roots};
 
 /// What a TLS connection needs to know.
@@ -53,3 +55,10 @@ impl Eq for Identity {}
 /// A client certificate with its chain, and the key that belongs to it.
 #[derive(Clone)]
 pub struct Identity(pub(crate) Arc<CertifiedKey>);
+
+impl Identity {
+    /// What its certificate says of itself.
+    pub(crate) fn leaf(&self) -> Option<Leaf> {
+        Leaf::of(self.0.cert.first()?)
+    }
+}

@@ -1,0 +1,115 @@
+//! The faults of docs/troubleshooting.md that a login beside that of a pod can have, each made in earnest at a scripted
+//! server, in the words of the real one.
+
+use std::fs;
+
+use serde_json::json;
+use vault_testkit::certs::certs;
+use vault_testkit::raw::{Raw, Reply};
+use vault_testkit::tls_front;
+
+use super::faults::{Told, at, run};
+use crate::support::scenario::Scenario;
+
+const APPROLE: &str = "auth/approle/login";
+const JWT: &str = "auth/jwt/login";
+const CERT: &str = "auth/cert/login";
+
+/// Of a CI job; it never expires.
+const CI_JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJzaG9wIiwic3ViIjoicHJvamVjdDpzaG9wIn0.c2lnbmF0dXJl";
+
+fn refused(status: u16, text: &str) -> Reply {
+    Reply::json(status, &json!({"errors": [text]}))
+}
+
+fn approle(raw: &Raw) -> Scenario<'static> {
+    let scenario = at(raw).unset("VAULT_ROLE").env("VAULT_APPROLE_ROLE_ID", "a-role-id-0123456789");
+    scenario.env("VAULT_APPROLE_SECRET_ID", "a-secret-id-0123456789").hides("a-role-id").hides("a-secret-id")
+}
+
+fn jwt(raw: &Raw) -> Scenario<'static> {
+    at(raw).env("VAULT_JWT", CI_JWT).hides(CI_JWT)
+}
+
+fn wrapped(raw: &Raw) -> Scenario<'static> {
+    approle(raw).env("VAULT_UNWRAP", "true")
+}
+
+/// What a server says of a login, and who asks.
+fn refusals() -> Vec<Told> {
+    let unverified = "error validating token: error verifying token signature: ";
+    let no_keys = format!("{unverified}fetching keys oidc: get keys failed: 503 Service Unavailable ");
+    let audience =
+        "error validating token: invalid audience (aud) claim: audience claim does not match any expected audience";
+    let of_approle = [
+        (400, "invalid role or secret ID"),
+        (400, "missing secret_id"),
+        (403, "permission denied"),
+        (400, "missing role"),
+    ];
+    let of_jwt = [
+        (400, audience.to_owned()),
+        (400, format!("{unverified}failed to verify id token signature")),
+        (400, no_keys),
+        (400, "role \"shop\" could not be found".to_owned()),
+    ];
+    let of_cert =
+        [(400, "invalid certificate or no client certificate supplied"), (400, "no client certificate found")];
+    let approles = of_approle
+        .iter()
+        .flat_map(|(status, text)| run(&approle(&Raw::start([(APPROLE, vec![refused(*status, text)])]))));
+    let jwts = of_jwt.iter().flat_map(|(status, text)| run(&jwt(&Raw::start([(JWT, vec![refused(*status, text)])]))));
+    let certificates = of_cert.iter().flat_map(|(status, text)| {
+        let raw = Raw::start([(CERT, vec![refused(*status, text)])]);
+        let client = &certs().client;
+        let scenario = at(&raw).at(&tls_front::before(raw.port())).env("VAULT_AUTH_METHOD", "cert");
+        let scenario = scenario.env("VAULT_CACERT", &certs().ca.certificate_file);
+        let scenario = scenario.env("VAULT_CLIENT_CERT", &client.certificate_file);
+        run(&scenario.env("VAULT_CLIENT_KEY", &client.key_file))
+    });
+    approles.chain(jwts).chain(certificates).collect()
+}
+
+/// What becomes of a wrapping token.
+fn wrappings() -> Vec<Told> {
+    let made_by = |path: &str| {
+        Reply::json(
+            200,
+            &json!({"data": {"creation_path": path, "creation_time": "2026-01-02T03:04:05Z", "creation_ttl": 300}}),
+        )
+    };
+    let spent = || refused(400, "wrapping token is not valid or does not exist");
+    let good = made_by("auth/approle/role/shop/secret-id");
+    [(spent(), spent()), (made_by("sys/wrapping/wrap"), spent()), (good, Reply::Last(Vec::new()))]
+        .into_iter()
+        .flat_map(|(look_up, unwrap)| {
+            let script = [("sys/wrapping/lookup", vec![look_up]), ("sys/wrapping/unwrap", vec![unwrap])];
+            run(&wrapped(&Raw::start(script)))
+        })
+        .collect()
+}
+
+/// A file without a secret id, and one with JSON.
+fn files() -> Vec<Told> {
+    let raw = Raw::start([]);
+    let absent = approle(&raw).unset("VAULT_APPROLE_SECRET_ID");
+    fs::create_dir(absent.file("secrets")).expect("a directory");
+    let absent = absent.env("VAULT_APPROLE_SECRET_ID_FILE", "{folder}/secrets/secret-id");
+    let missing = run(&absent);
+    fs::write(absent.file("secrets/secret-id"), r#"{"wrap_info":{"token":"hvs.wrapped"}}"#).expect("a file is written");
+    [missing, run(&absent)].concat()
+}
+
+/// Settings without which a login is none.
+fn settings() -> Vec<Told> {
+    let raw = Raw::start([]);
+    let by = |method: &str| at(&raw).env("VAULT_AUTH_METHOD", method);
+    let https = by("cert").at(&raw.addr().replace("http:", "https:"));
+    let unwrap = at(&raw).env("VAULT_UNWRAP", "true");
+    [run(&by("approle")), run(&by("jwt")), run(&by("cert")), run(&https), run(&unwrap)].concat()
+}
+
+/// All of them.
+pub(super) fn all() -> Vec<Told> {
+    [refusals(), wrappings(), files(), settings()].concat()
+}

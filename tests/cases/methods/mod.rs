@@ -1,0 +1,23 @@
+//! Logins beside that of a pod, each on the real server: whole starts, refusals, dry runs.
+
+mod approle;
+mod cert;
+mod jwt;
+mod none;
+mod steps;
+mod wrapping;
+
+use crate::support::fault_table::Fault;
+
+/// The rows of all of them.
+pub(crate) const FAULTS: &[&[Fault]] =
+    &[approle::FAULTS, jwt::FAULTS, cert::FAULTS, wrapping::FAULTS, wrapping::FAULTS_SCRIPTED, steps::FAULTS];
+
+/// The last line of a run that went well.
+fn done(token: &str) -> [String; 1] {
+    let revoke = if token == "revoked" { ", revoke {any}" } else { "" };
+    [format!(
+        "INFO  vault-exec: 1 variable from kv/{{path}} version 1 of {{any}}Z; status {{any}}, login {{any}}, \
+         read {{any}}{revoke}; token {token}"
+    )]
+}
