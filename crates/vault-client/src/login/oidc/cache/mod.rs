@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::callback::hash;
@@ -33,7 +32,7 @@ pub fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathB
 }
 
 /// Which login a cached token is of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedLogin {
     /// The server's address.
     pub address: String,
@@ -71,17 +70,6 @@ pub struct Entry {
     pub policies: Vec<String>,
 }
 
-/// The same, as it is written.
-#[derive(Serialize)]
-struct Written<'a> {
-    #[serde(flatten)]
-    key: &'a CachedLogin,
-    token: &'a str,
-    expires_at: u64,
-    renewable: bool,
-    policies: &'a [String],
-}
-
 impl Entry {
     /// How much longer the token lives at `now`.
     pub fn left(&self, now: SystemTime) -> Duration {
@@ -91,15 +79,18 @@ impl Entry {
 
     /// The text of its file.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let Self { key, token, expires_at, renewable, policies } = self;
-        let token = token.expose();
-        // A buffer that is outgrown would be left in memory as it is.
-        let long = token.len() + policies.iter().map(String::len).sum::<usize>() + key.address.len() + key.mount.len();
-        let mut text = Zeroizing::new(Vec::with_capacity(6 * long + (16 << 10)));
-        let written = Written { key, token, expires_at: *expires_at, renewable: *renewable, policies };
-        // It fails for a map with odd keys, or where nothing can be written.
-        let _ = serde_json::to_writer(&mut *text, &written);
-        text
+        let quoted = |text: &str| Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
+        let optional = |text: &Option<String>| text.as_deref().map_or_else(|| Zeroizing::new("null".into()), quoted);
+        let policies: Vec<_> = self.policies.iter().map(|policy| quoted(policy).to_string()).collect();
+        let (address, namespace) = (quoted(&self.key.address), optional(&self.key.namespace));
+        let (mount, role) = (quoted(&self.key.mount), optional(&self.key.role));
+        let (expires_at, renewable, policies) = (self.expires_at, self.renewable, policies.join(","));
+        let head = format!(
+            "{{\"address\":{},\"namespace\":{},\"mount\":{},\"role\":{},\"expires_at\":{expires_at},\
+             \"renewable\":{renewable},\"policies\":[{policies}],\"token\":",
+            *address, *namespace, *mount, *role
+        );
+        Zeroizing::new([head.as_bytes(), quoted(self.token.expose()).as_bytes(), b"}"].concat())
     }
 
     /// Reads the text of a file.
