@@ -10,7 +10,7 @@ use vault_testkit::server::{Keys, Listener, Lockout};
 
 use super::scenario::Scenario;
 
-impl<'a> Scenario<'a> {
+impl Scenario<'_> {
     /// A login by AppRole with role `r`, with these fields changed, and a secret id unless the role needs
     /// none. No wrong secret id locks the role.
     pub(crate) fn approle(self, role: &Value) -> Self {
