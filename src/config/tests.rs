@@ -123,6 +123,30 @@ fn a_private_key_in_place_of_its_path_is_shown_nowhere() {
 }
 
 #[test]
+fn the_id_of_an_approle_is_shown_by_none_of_its_names() {
+    const ID: &str = "0c5e7a86-3d1f-4b8e-9a57-5f0f7f0f2d11";
+    let value = |name: &str, settings: &[(&str, &str)]| {
+        let shown = in_effect(&Environ::from_pairs(settings.iter().copied()), &Flags::default());
+        shown.into_iter().find(|it| it.name == name).and_then(|it| it.value)
+    };
+    for (name, settings, shown) in [
+        ("VAULT_ROLE", &[("VAULT_ROLE_ID", "shop")][..], "shop"),
+        ("VAULT_ROLE", &[("VAULT_ROLE_ID", "shop"), ("VAULT_SECRET_ID", "x")], "set"),
+        ("VAULT_ROLE", &[("VAULT_ROLE_ID", "shop"), ("VAULT_APPROLE_SECRET_ID_FILE", "/x")], "set"),
+        ("VAULT_ROLE", &[("VAULT_ROLE_ID", "shop"), ("VAULT_APPROLE_ROLE_ID", "x")], "set"),
+        ("VAULT_ROLE", &[("VAULT_ROLE_ID", "shop"), ("VAULT_AUTH_METHOD", "approle")], "set"),
+        ("VAULT_ROLE", &[("VAULT_ROLE_ID", "shop"), ("VAULT_AUTH_METHOD", "kubernetes")], "shop"),
+        ("VAULT_ROLE", &[("VAULT_ROLE", "shop"), ("VAULT_SECRET_ID", "x")], "shop"),
+        ("VAULT_ROLE", &[("VAULT_ROLE", ID)], "***"),
+        ("VAULT_APPROLE_ROLE_ID", &[("VAULT_ROLE_ID", "shop")], "set"),
+        ("VAULT_APPROLE_SECRET_ID_FILE", &[("VAULT_APPROLE_SECRET_ID_FILE", ID)], "***"),
+        ("VAULT_APPROLE_SECRET_ID_FILE", &[("VAULT_APPROLE_SECRET_ID_FILE", "/run/secret-id")], "/run/secret-id"),
+    ] {
+        assert_eq!(value(name, settings).as_deref(), Some(shown), "{settings:?}");
+    }
+}
+
+#[test]
 fn the_auth_method_is_the_one_named_or_the_first_that_there_is_something_for() {
     let home = tempfile::tempdir().unwrap();
     let home_path = home.path().to_str().unwrap();

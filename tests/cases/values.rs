@@ -202,14 +202,17 @@ fn credentials_are_taken_out_and_other_settings_stay(server: &Server) {
         .env("BAO_SECRET_ID", "another-secret-id")
         .env("VAULT_APPROLE_ROLE_ID", "a-role-id")
         .env("BAO_APPROLE_SECRET_ID", "a-third-secret-id")
-        .env("VAULT_JWT", "a-jwt")
+        .env("VAULT_JWT", "e30.e30.a-jwt-nobody-needs")
         .env("BAO_JWT", "another-jwt")
         .env("VAULT_JWT_FILE", "stays")
         .env("VAULT_NAMESPACE", "")
         .env("VAULT_ROLE_ID", "stays")
         .env("VAULT_SOMETHING_ELSE", "stays")
         .env("TOKEN", "stays");
-    scenario.run().expect(Expect::started().env([("A", "1")]));
+    let unread = ["BAO_APPROLE_SECRET_ID", "BAO_JWT", "BAO_SECRET_ID"];
+    let warnings = unread.map(|name| format!("WARN  vault-exec: {name} is no setting and has no effect"));
+    let last = "INFO  vault-exec: 1 variable from kv/{path} version 1 of {any}; token revoked".to_owned();
+    scenario.run().expect(Expect::started().env([("A", "1")]).stderr(warnings.into_iter().chain([last])));
 }
 
 fn names_that_cannot_or_must_not_be_set_are_told_in_one_line(server: &Server) {

@@ -34,7 +34,7 @@ const SETTINGS: &[Setting] = &[
     ("VAULT_REQUIRED_KEYS", &["A", "A,ABSENT", "CLASSPATH", ","], &[]),
     ("VAULT_ALLOW_NAMES", &["CLASSPATH", "PATH,HOME"], &[]),
     ("VAULT_ON_CONFLICT", &["overwrite", "keep", "error"], &["maybe"]),
-    ("VAULT_AUTH_METHOD", &["auto", "kubernetes", "token"], &["none-such"]),
+    ("VAULT_AUTH_METHOD", &["auto", "kubernetes", "token", "approle", "jwt", "cert", "none"], &["none-such"]),
     ("VAULT_NAMESPACE", &["team", "team/one/"], &["../x"]),
     ("VAULT_TIMEOUT", &["20s"], &["0", "soon"]),
     ("VAULT_MAX_RETRIES", &["0", "2"], &["-1", "many"]),
@@ -220,6 +220,13 @@ enum Credential {
     Token(&'static str),
     TokenFile(&'static str),
     NoTokenFile,
+    /// The secret id.
+    AppRole(&'static str),
+    /// The file with it.
+    AppRoleFile(&'static str),
+    /// A JWT of any issuer.
+    GivenJwt(&'static str),
+    NoLogin,
     Home,
     Nothing,
 }
@@ -280,6 +287,12 @@ fn credential() -> impl Strategy<Value = Credential> {
         1 => Just(Credential::TokenFile("hvs.raw-token-0123456789\n")),
         1 => select(TEXTS).prop_map(Credential::TokenFile),
         1 => Just(Credential::NoTokenFile),
+        3 => Just(Credential::AppRole("a-raw-secret-id")),
+        1 => select(TEXTS).prop_map(Credential::AppRole),
+        1 => select(TEXTS).prop_map(Credential::AppRoleFile),
+        3 => Just(Credential::GivenJwt("e30.e30.c2lnbmF0dXJl")),
+        1 => select(TEXTS).prop_map(Credential::GivenJwt),
+        1 => Just(Credential::NoLogin),
         1 => Just(Credential::Home),
         1 => Just(Credential::Nothing),
     ]
@@ -349,6 +362,12 @@ impl Situation {
         for (path, answers) in &self.answers {
             raw.script(path, answers.iter().map(|answer| answer.reply()).collect());
         }
+        // Whatever the method, the login is answered alike.
+        let login = self.answers.iter().find(|(path, _)| *path == LOGIN).map(|(_, answers)| answers);
+        for path in ["auth/approle/login", "auth/jwt/login"] {
+            let answers = login.map(|answers| answers.iter().map(|answer| answer.reply()).collect());
+            raw.script(path, answers.unwrap_or_else(|| vec![Reply::login(&json!({}))]));
+        }
         let scenario = Scenario::against(&raw).env("PATH", "/usr/bin:/bin").env("VAULT_MAX_RETRIES", "1");
         let scenario = scenario.env("VAULT_TERMINATION_LOG", "none").env("VAULT_STARTUP_TIMEOUT", self.budget());
         let scenario = self.with_credential(scenario);
@@ -383,6 +402,15 @@ impl Situation {
             Credential::Token(text) => scenario.env("VAULT_TOKEN", text),
             Credential::TokenFile(text) => file(scenario, "token", text).env("VAULT_TOKEN_FILE", "{folder}/token"),
             Credential::NoTokenFile => scenario.env("VAULT_TOKEN_FILE", "{folder}/none"),
+            Credential::AppRole(text) => {
+                scenario.env("VAULT_APPROLE_ROLE_ID", "a-raw-role-id").env("VAULT_APPROLE_SECRET_ID", text)
+            }
+            Credential::AppRoleFile(text) => {
+                let scenario = file(scenario, "secret-id", text).env("VAULT_APPROLE_ROLE_ID", "a-raw-role-id");
+                scenario.env("VAULT_APPROLE_SECRET_ID_FILE", "{folder}/secret-id")
+            }
+            Credential::GivenJwt(text) => scenario.env("VAULT_JWT", text),
+            Credential::NoLogin => scenario.env("VAULT_AUTH_METHOD", "none"),
             Credential::Home => {
                 let scenario = file(scenario, ".vault-token", "hvs.raw-token-0123456789");
                 without_jwt(scenario).env("HOME", "{folder}")

@@ -20,6 +20,7 @@
 //! - [`chaos`]: cuts, delays, forges and refuses what passes through it, at random.
 //! - [`tls_front`]: TLS in front of a server that has none.
 //! - [`unix_front`]: a unix socket in front of one.
+//! - [`bao_proxy`]: the real server's own proxy, which adds a token.
 //!
 //! Browsers, for logins that ask for one:
 //!
@@ -39,6 +40,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "whatever goes wrong here ends the test with a panic")]
 
+pub mod bao_proxy;
 pub mod browser;
 pub mod certs;
 pub mod chaos;

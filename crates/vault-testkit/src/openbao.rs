@@ -200,7 +200,7 @@ fn configure(folder: &Path, storage: Storage, ports: &[u16], tls: &[Tls]) -> Str
 }
 
 /// Ports that are free now; all are held until the last is found, so that they differ.
-fn free_ports(host: Ipv4Addr, count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(host: Ipv4Addr, count: usize) -> Vec<u16> {
     let held: Vec<_> = (0..count).map(|_| TcpListener::bind((host, 0)).expect("a port is free")).collect();
     held.iter().map(|it| it.local_addr().expect("a bound listener has an address").port()).collect()
 }

@@ -227,8 +227,7 @@ fn a_secret_id_that_comes_late_is_waited_for() {
         let scenario = scenario.unset("VAULT_APPROLE_SECRET_ID").env("VAULT_APPROLE_SECRET_ID_FILE", "{folder}/late");
         let started = scenario.start();
         started.await_log("not found");
-        fs::write(scenario.file("written"), secret_id.as_encoded_bytes()).expect("a file is written");
-        fs::rename(scenario.file("written"), scenario.file("late")).expect("it is put in place");
+        super::put(&scenario, "late", secret_id.to_str().expect("a text"));
         let waiting =
             "WARN  vault-exec: credential: secret id file {folder}/late: not found; waiting up to 20s (VAULT_WAIT)";
         let [last] = done("revoked");

@@ -246,3 +246,19 @@ fn a_dry_run_tells_the_claims_of_a_jwt() {
         assert_eq!((&login["method"], &login["outcome"]), (&json!("jwt"), &json!("ok")));
     });
 }
+
+#[test]
+fn a_jwt_that_comes_late_is_waited_for() {
+    on(Kind::OpenBao, "jwt_late", |server| {
+        let signer = Signer::default();
+        let scenario = scenario(server, &signer).unset("VAULT_JWT").env("VAULT_JWT_FILE", "{folder}/late");
+        let jwt = signer.sign(&json!({}));
+        let scenario = scenario.hides(&jwt).env("VAULT_WAIT", "20s");
+        let started = scenario.start();
+        started.await_log("not found");
+        super::put(&scenario, "late", &jwt);
+        let waiting = "WARN  vault-exec: credential: JWT file {folder}/late: not found; waiting up to 20s (VAULT_WAIT)";
+        let [last] = done("revoked");
+        started.finish().expect(Expect::started().env([("A", "a-secret")]).stderr([waiting.to_owned(), last]));
+    });
+}

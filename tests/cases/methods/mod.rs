@@ -7,7 +7,10 @@ mod none;
 mod steps;
 mod wrapping;
 
+use std::fs;
+
 use crate::support::fault_table::Fault;
+use crate::support::scenario::Scenario;
 
 /// The rows of all of them.
 pub(crate) const FAULTS: &[&[Fault]] =
@@ -20,4 +23,10 @@ fn done(token: &str) -> [String; 1] {
         "INFO  vault-exec: 1 variable from kv/{{path}} version 1 of {{any}}Z; status {{any}}, login {{any}}, \
          read {{any}}{revoke}; token {token}"
     )]
+}
+
+/// Puts a file in its place as a whole.
+fn put(scenario: &Scenario, name: &str, text: &str) {
+    fs::write(scenario.file("written"), text).expect("a file is written");
+    fs::rename(scenario.file("written"), scenario.file(name)).expect("it is put in place");
 }

@@ -1,7 +1,9 @@
 //! No login: an agent or a proxy on the way adds its own token.
 
 use serde_json::{Value, json};
+use vault_testkit::bao_proxy::BaoProxy;
 use vault_testkit::raw::{READ, Raw, Reply};
+use vault_testkit::server::{Kind, Listener, on};
 
 use crate::support::dry_run::{assert_known_fields, assert_says};
 use crate::support::expect::Expect;
@@ -73,4 +75,19 @@ fn a_dry_run_says_that_no_token_is_sent() {
     let login = steps.iter().find(|step| step["step"] == "login").expect("a login");
     assert_eq!(login["method"], "none");
     expect_no_token(&raw);
+}
+
+#[test]
+fn the_servers_own_proxy_adds_a_token_and_keeps_it() {
+    on(Kind::OpenBao, "none_behind_a_proxy", |server| {
+        let scenario = Scenario::new(server).secret(&json!({"A": "a-secret"}));
+        let token = server.create_token("", &json!({"policies": [scenario.name], "ttl": "10m"}));
+        let Some(proxy) = BaoProxy::start(&server.addr(Listener::Plain), &token) else { return };
+        let scenario = scenario.at(&proxy.url()).hides(&token).env("VAULT_AUTH_METHOD", "none");
+        let asked = server.asked(&scenario.name).len();
+        // The token is there before and after.
+        let outcome = scenario.run().expect(Expect::started().env([("A", "a-secret")]));
+        let requests = outcome.requests().split_off(asked);
+        assert_eq!(requests, [scenario.expand("read kv/data/{path}")]);
+    });
 }

@@ -284,3 +284,18 @@ fn a_dry_run_looks_a_wrapping_token_up_and_leaves_it_to_the_run() {
         assert!(!is_unspent(server, &token));
     });
 }
+
+#[test]
+fn a_wrapping_token_that_comes_late_is_waited_for() {
+    on(Kind::OpenBao, "wrapped_late", |server| {
+        let (scenario, wrapped) = approle(server, true);
+        let scenario = scenario.env("VAULT_APPROLE_SECRET_ID_FILE", "{folder}/late").env("VAULT_WAIT", "20s");
+        let started = scenario.start();
+        started.await_log("not found");
+        super::put(&scenario, "late", &wrapped);
+        let waiting =
+            "WARN  vault-exec: credential: secret id file {folder}/late: not found; waiting up to 20s (VAULT_WAIT)";
+        let [last] = done("revoked");
+        started.finish().expect(self::started().stderr([waiting.to_owned(), last]));
+    });
+}
