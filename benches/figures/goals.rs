@@ -31,7 +31,7 @@ pub(crate) struct Goal {
 }
 
 impl Goal {
-    fn new(figure: &str, measured: String, limit: impl Into<String>, missed: bool) -> Self {
+    pub(crate) fn new(figure: &str, measured: String, limit: impl Into<String>, missed: bool) -> Self {
         Self { figure: figure.to_owned(), measured, limit: limit.into(), missed }
     }
 
@@ -40,7 +40,7 @@ impl Goal {
         Self::new(figure, format!("{ratio:.2}"), format!("{limit:.2} × {unit}"), ratio.median > limit)
     }
 
-    fn skipped(figure: &str, why: &str) -> Self {
+    pub(crate) fn skipped(figure: &str, why: &str) -> Self {
         Self::new(figure, format!("skipped: {why}"), "–", false)
     }
 

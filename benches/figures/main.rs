@@ -12,6 +12,7 @@ mod support;
 mod goals;
 mod growth;
 mod others;
+mod person;
 mod subject;
 mod wire;
 
@@ -41,7 +42,10 @@ fn main() -> ExitCode {
     let program = Subject::VaultExec.program().expect("it is built");
     let work = Work::record(&scenario, &program, &server.addr(Listener::Plain));
     let field = Field::measure(&work, server, steady);
-    let goals = goals::measure(&field, &work, &server.addr(Listener::Tls), steady);
+    let mut goals = goals::measure(&field, &work, &server.addr(Listener::Tls), steady);
+    if !steady {
+        goals.push(person::cached(&program, server));
+    }
     print("goal", &["measured", "at most"], goals.iter().map(Goal::row));
     print("started by", &others::COLUMNS, field.rows(steady));
     if !steady {
