@@ -3,7 +3,7 @@
 use vault_client::kv::{Location, Version};
 use vault_client::login::{Inline, Insist};
 use vault_client::settings::InlineAuth;
-use vault_client::{Endpoint, Origin, Session, VaultError};
+use vault_client::{Endpoint, Origin, Session, TokenOf, VaultError};
 
 use crate::config::Config;
 use crate::ending::Times;
@@ -42,8 +42,9 @@ pub fn fetch<'a>(config: &'a Config, vault: &Endpoint, times: &mut Times) -> Res
         log::warn!("{warning}");
     }
     let mut read_so_far = read(&session, &config.locations);
-    // Somebody has revoked a token that was cached: the person is asked again.
-    if session.is_cached() && read_so_far.as_ref().is_err_and(|error| error.status() == Some(403)) && session.is_dead()
+    if read_so_far.as_ref().is_err_and(|error| error.status() == Some(403))
+        && may_be_lost(config, &session)
+        && session.is_dead()
     {
         config.auth.lost(&session);
         session = vault.login(&*config.auth)?;
@@ -53,6 +54,13 @@ pub fn fetch<'a>(config: &'a Config, vault: &Endpoint, times: &mut Times) -> Res
     let secrets = read_so_far?;
     times.lap("read");
     Ok(Fetch { secrets, session: Some(session) })
+}
+
+/// Whether a token can have died before it was used: somebody has revoked one that was cached, or a server that is waited
+/// for was started anew and has lost the login that it answered a moment before.
+fn may_be_lost(config: &Config, session: &Session) -> bool {
+    let is_ours = session.token_of() == TokenOf::Login;
+    session.is_cached() || is_ours && !config.limits.wait.is_zero()
 }
 
 /// The one secret that the login is to come along with, and whether the server has to take it.

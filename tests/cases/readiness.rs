@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::json;
-use vault_testkit::raw::{LOGIN, Raw, Reply, STATUS};
+use vault_testkit::raw::{LOGIN, LOOK_UP, READ, REVOKE, Raw, Reply, STATUS};
 use vault_testkit::server::{Listener, Server};
 use vault_testkit::tap::Tap;
 
@@ -17,6 +17,7 @@ faults! { FAULTS_ON_BOTH, on_both;
 
 faults! { FAULTS, scripted;
     a_node_that_sends_logins_on_until_it_leads_is_waited_for: "under `--wait`: a node that sends logins on because it does not lead yet", Read, 0, Wait;
+    a_login_that_the_server_has_lost_is_made_once_more: "under `--wait`: a server that does not know the token which it gave out a moment ago", Read, 0 | 77, AtOnce;
     what_waiting_cannot_mend_ends_a_wait_at_once: "under `--wait`: what waiting cannot mend", Status, 76 | 78, AtOnce;
     only_the_status_step_believes_that_a_server_is_sealed: "503 with \"sealed\" after the status check, which passes", Read, 0, Pauses;
 }
@@ -141,6 +142,44 @@ fn a_node_that_sends_logins_on_until_it_leads_is_waited_for() {
         "GET kv/data/shop/app",
         "POST auth/token/revoke-self",
     ]);
+}
+
+/// As one has that was started anew just then.
+fn a_login_that_the_server_has_lost_is_made_once_more() {
+    let unknown = || Reply::json(403, &json!({"errors": ["permission denied"]}));
+    let good = || Reply::secret(r#"{"A":"a-raw-secret"}"#);
+    let lost = |reads| {
+        let revoke = vec![unknown(), Reply::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())];
+        Raw::start([(READ, reads), (LOOK_UP, vec![unknown()]), (REVOKE, revoke)])
+    };
+    let stays =
+        "WARN  vault-exec: revoke: the revoke of the login's token was answered with 403: permission denied{any}";
+
+    let raw = lost(vec![unknown(), good()]);
+    Scenario::against(&raw).options(["--wait=20s"]).run().expect(
+        Expect::started()
+            .env([("A", "a-raw-secret")])
+            .stderr([stays, "INFO  vault-exec: 1 variable {any}; token revoked"]),
+    );
+    raw.expect_requests([
+        "GET sys/seal-status",
+        "POST auth/kubernetes/login",
+        "GET kv/data/shop/app",
+        "GET auth/token/lookup-self",
+        "POST auth/kubernetes/login",
+        "POST auth/token/revoke-self",
+        "GET kv/data/shop/app",
+        "POST auth/token/revoke-self",
+    ]);
+
+    // Not a second time, and not where nothing is waited for.
+    for (options, logins) in [(&["--wait=20s"][..], 2), (&[], 1)] {
+        let raw = lost(vec![unknown()]);
+        let outcome_of = Scenario::against(&raw).options(options.iter().copied());
+        let outcome = outcome_of.run();
+        let asked = raw.requests().iter().filter(|request| request.ends_with("/login")).count();
+        assert_eq!((outcome.code(), asked), (77, logins), "{}", outcome.describe());
+    }
 }
 
 fn what_waiting_cannot_mend_ends_a_wait_at_once() {
