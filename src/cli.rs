@@ -32,8 +32,8 @@ const LONG: usize = 70;
 
 /// Starts COMMAND with the secrets of one Vault path or several.
 ///
-/// It logs in to Vault or OpenBao with the pod's service account, reads one KV
-/// version 2 path or several and becomes COMMAND. Any error ends it before
+/// It logs in to Vault or OpenBao, in a pod with the service account, reads one
+/// KV version 2 path or several and becomes COMMAND. Any error ends it before
 /// COMMAND starts.
 /// With VAULT_ADDR unset, COMMAND runs with its environment as it is.
 #[derive(Debug, Parser)]
