@@ -244,7 +244,7 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
         "expires_in_seconds",
         "Until a JWT, a client certificate or a wrapping token expires, below zero once it has; null where it does not, or it is not known.",
     ),
-    ("login", "method", "`token`, `kubernetes`, `approle`, `jwt`, `cert` or `none`."),
+    ("login", "method", "`token`, `kubernetes`, `approle`, `jwt`, `cert`, `oidc` or `none`."),
     ("login", "policies", "List of the token's policies; absent where they are not known."),
     ("login", "ttl_seconds", "Time to live of the token; null for one without an end."),
     ("read", "mount", "Mount of the secret; with several paths it is there where the read failed, too."),
