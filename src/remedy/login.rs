@@ -94,7 +94,12 @@ impl Login<'_> {
                 "check that auth/{mount} is enabled, and that the role is not locked: after some wrong secret ids all its \
                  clients are for 15 minutes, and no further try is made"
             ),
-            AuthMethod::Jwt | AuthMethod::Cert | AuthMethod::Oidc => {
+            // A mount of any other type but jwt has no such path.
+            AuthMethod::Oidc => format!(
+                "check that auth/{mount} is enabled and of type oidc, and that {} allows this address",
+                self.role()
+            ),
+            AuthMethod::Jwt | AuthMethod::Cert => {
                 format!("check that auth/{mount} is enabled, and that {} allows this address", self.role())
             }
             _ => format!(
