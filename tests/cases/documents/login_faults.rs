@@ -33,6 +33,13 @@ fn jwt(raw: &Raw) -> Scenario<'static> {
     at(raw).env("VAULT_JWT", CI_JWT).hides(CI_JWT)
 }
 
+fn with_certificate(raw: &Raw) -> Scenario<'static> {
+    let client = &certs().client;
+    let scenario = at(raw).at(&tls_front::before(raw.port())).env("VAULT_AUTH_METHOD", "cert");
+    let scenario = scenario.env("VAULT_CACERT", &certs().ca.certificate_file);
+    scenario.env("VAULT_CLIENT_CERT", &client.certificate_file).env("VAULT_CLIENT_KEY", &client.key_file)
+}
+
 fn wrapped(raw: &Raw) -> Scenario<'static> {
     approle(raw).env("VAULT_UNWRAP", "true")
 }
@@ -63,13 +70,21 @@ fn refusals() -> Vec<Told> {
     let jwts = of_jwt.iter().flat_map(|(status, text)| run(&jwt(&Raw::start([(JWT, vec![refused(*status, text)])]))));
     let certificates = of_cert.iter().flat_map(|(status, text)| {
         let raw = Raw::start([(CERT, vec![refused(*status, text)])]);
-        let client = &certs().client;
-        let scenario = at(&raw).at(&tls_front::before(raw.port())).env("VAULT_AUTH_METHOD", "cert");
-        let scenario = scenario.env("VAULT_CACERT", &certs().ca.certificate_file);
-        let scenario = scenario.env("VAULT_CLIENT_CERT", &client.certificate_file);
-        run(&scenario.env("VAULT_CLIENT_KEY", &client.key_file))
+        run(&with_certificate(&raw))
     });
     approles.chain(jwts).chain(certificates).collect()
+}
+
+/// What a run says of a login by `method` that the server refuses in these words.
+pub(super) fn refused_login(method: &str, words: &str) -> Vec<Told> {
+    let status = if words == "permission denied" { 403 } else { 400 };
+    let answer = || vec![refused(status, words)];
+    match method {
+        "approle" => run(&approle(&Raw::start([(APPROLE, answer())]))),
+        "jwt" => run(&jwt(&Raw::start([(JWT, answer())]))),
+        "cert" => run(&with_certificate(&Raw::start([(CERT, answer())]))),
+        _ => panic!("{method} quotes no words of the server's"),
+    }
 }
 
 /// What becomes of a wrapping token.
@@ -167,7 +182,11 @@ fn persons() -> Vec<Told> {
     let denied = run(&person(&denied, "none")).into_iter().filter(|(_, line)| line.starts_with("ERROR"));
     [
         with_port(run(&person(&raw, &format!("localhost:{port}"))), port),
-        run(&person(&raw, "0.0.0.0:8250")),
+        // This one names the address itself, and means no server's.
+        run(&person(&raw, "0.0.0.0:8250"))
+            .into_iter()
+            .map(|(code, line)| (code, line.replace("vault.vault.svc:PORT", "127.0.0.1:PORT")))
+            .collect(),
         answered(Reply::json(200, &json!({"data": {"auth_url": ""}}))),
         answered(refused(400, "role \"shop\" could not be found")),
         answered(refused(400, "could not load configuration")),
