@@ -18,6 +18,11 @@ impl Login<'_> {
         let Self { method, mount, .. } = self;
         let (name, setting) = (method.name(), self.mount_setting());
         match answered.why {
+            Why::Unconfigured if *method == AuthMethod::Oidc => format!(
+                "write auth/{mount}/config on the server with a provider (oidc_discovery_url, oidc_client_id): nobody can log \
+                 in there yet"
+            )
+            .into(),
             Why::Unconfigured => {
                 format!("write auth/{mount}/config on the server: the method is enabled, but not set up").into()
             }
@@ -29,6 +34,9 @@ impl Login<'_> {
                 "auth/{mount} does not get the keys that the issuer signs with: look at the issuer, as Vault reaches it"
             )
             .into(),
+            Why::NoProvider => {
+                format!("look at the provider that auth/{mount}/config names, as Vault reaches it").into()
+            }
             Why::Denied | Why::DeadToken => self.denied(),
             Why::Unexplained => self.unexplained(),
             Why::NoServiceAccount => "it is no service account's JWT; correct VAULT_K8S_TOKEN_PATH".into(),
@@ -94,7 +102,12 @@ impl Login<'_> {
                 "check that auth/{mount} is enabled, and that the role is not locked: after some wrong secret ids all its \
                  clients are for 15 minutes, and no further try is made"
             ),
-            AuthMethod::Jwt | AuthMethod::Cert | AuthMethod::Oidc => {
+            // A mount of any other type but jwt has no such path.
+            AuthMethod::Oidc => format!(
+                "check that auth/{mount} is enabled and of type oidc, and that {} allows this address",
+                self.role()
+            ),
+            AuthMethod::Jwt | AuthMethod::Cert => {
                 format!("check that auth/{mount} is enabled, and that {} allows this address", self.role())
             }
             _ => format!(

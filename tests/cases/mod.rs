@@ -34,7 +34,6 @@ mod manual;
 mod methods;
 mod misplaced;
 mod names;
-mod oidc;
 mod parents;
 mod passthrough;
 mod paths;

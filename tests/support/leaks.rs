@@ -96,7 +96,9 @@ pub(crate) fn base64(secret: &str) -> BTreeSet<String> {
 /// Panics where the run has put a secret of its scenario where none belongs.
 pub(crate) fn look_through(outcome: &Outcome) {
     let scenario = outcome.scenario;
-    let mut places = vec![("standard error".to_owned(), outcome.stderr.clone())];
+    // The URL that a person opens has the state of the login in it.
+    let said: Vec<_> = outcome.stderr.lines().filter(|line| !line.starts_with("http")).collect();
+    let mut places = vec![("standard error".to_owned(), said.join("\n"))];
     if !scenario.prints_secrets() {
         places.push(("standard output".to_owned(), outcome.stdout.clone()));
     }
@@ -128,18 +130,21 @@ fn files(scenario: &Scenario) -> Vec<(String, String)> {
 }
 
 /// What a request says beside the one secret that it is there to carry: a login its credential, a read with its login along
-/// the same in headers, the look-up of a wrapping token that one, the others the token.
+/// the same in headers, the look-up of a wrapping token that one, the steps of a person's login what proves that they are
+/// of one login, the others the token.
 fn beyond_its_due(request: &Request) -> String {
     let has_body = |path: &str| request.line.starts_with("POST") && request.line.ends_with(path);
-    let is_login = has_body("/login") || has_body("/sys/wrapping/lookup");
+    let is_login = ["/login", "/sys/wrapping/lookup", "/oidc/auth_url", "/oidc/poll"].into_iter().any(has_body);
+    let is_callback = request.line.starts_with("GET") && request.line.contains("/oidc/callback?");
     let is_open = request.line.ends_with("sys/seal-status") || request.line.contains("sys/health");
-    let is_read = request.line.starts_with("GET") && !is_open;
+    let is_read = request.line.starts_with("GET") && !is_open && !is_callback;
     let carries = |line: &&str| {
         let line = line.to_ascii_lowercase();
-        let has_token = line.starts_with("x-vault-token:") && !is_login && !is_open;
+        let has_token = line.starts_with("x-vault-token:") && !is_login && !is_open && !is_callback;
         has_token || is_read && line.starts_with("x-vault-inline-auth-parameter-")
     };
     let head: Vec<_> = request.head.lines().filter(|line| !carries(line)).collect();
     let body = if is_login { "" } else { &request.body };
-    format!("{}\n{}\n{body}", request.line, head.join("\n"))
+    let line = if is_callback { request.line.split('?').next().unwrap_or_default() } else { &request.line };
+    format!("{line}\n{}\n{body}", head.join("\n"))
 }

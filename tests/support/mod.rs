@@ -14,6 +14,7 @@ pub(crate) mod launch;
 pub(crate) mod leaks;
 pub(crate) mod login;
 pub(crate) mod outcome;
+pub(crate) mod person;
 pub(crate) mod pod;
 pub(crate) mod readers;
 pub(crate) mod scenario;

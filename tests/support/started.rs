@@ -51,6 +51,11 @@ impl<'a> Started<'a> {
         self.output[0].await_text(text, LIMIT);
     }
 
+    /// Waits for a line on standard error that begins so.
+    pub(crate) fn await_line(&self, start: &str) -> String {
+        self.output[1].await_line(start, LIMIT)
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.signal_to(self.pid(), signal);
     }
@@ -134,6 +139,16 @@ impl Stream {
         let read = self.read.0.lock().expect("no panic");
         let (read, waited) = self.read.1.wait_timeout_while(read, limit, absent).expect("no panic");
         assert!(!waited.timed_out(), "never said: {text}\n{}", String::from_utf8_lossy(&read));
+    }
+
+    fn await_line(&self, start: &str, limit: Duration) -> String {
+        let line = |read: &[u8]| {
+            let text = String::from_utf8_lossy(read).into_owned();
+            text.split_inclusive('\n').find(|line| line.starts_with(start) && line.ends_with('\n')).map(str::to_owned)
+        };
+        let read = self.read.0.lock().expect("no panic");
+        let (read, _) = self.read.1.wait_timeout_while(read, limit, |read| line(read).is_none()).expect("no panic");
+        line(&read).unwrap_or_else(|| panic!("never said: {start}\n{}", String::from_utf8_lossy(&read)))
     }
 
     fn whole(self) -> Vec<u8> {

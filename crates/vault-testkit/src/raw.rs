@@ -35,6 +35,8 @@ pub enum Reply {
     Drip(Vec<u8>, Vec<u8>),
     /// The first bytes are sent, then the others again and again until the client has enough.
     Endless(Vec<u8>, Vec<u8>),
+    /// An error with this status, which says the request's first line and body again.
+    Echo(u16),
     /// What the gate lets through, when it is opened.
     Held(Gate, Box<Self>),
 }
@@ -280,7 +282,10 @@ fn serve(stream: &TcpStream, script: &Mutex<Script>, log: &(Mutex<Log>, Condvar)
     while let Some(request) = receive(stream, &mut received, log, answer_to_anything.as_ref()) {
         let path = request.line.split_once("/v1/").map_or("", |it| it.1);
         let path = path.split('?').next().unwrap_or_default().to_owned();
-        let reply = next_reply(script, &path);
+        let reply = match next_reply(script, &path) {
+            Reply::Echo(status) => Reply::json(status, &json!({"errors": [request.line, request.body]})),
+            reply => reply,
+        };
         note(log, |log| log.requests.push(request));
         if !perform(stream, reply) {
             return;
@@ -381,6 +386,8 @@ fn perform(mut stream: &TcpStream, reply: Reply) -> bool {
             }
             false
         }
+        // It was made into an answer where the request is known.
+        Reply::Echo(_) => false,
         Reply::Held(gate, reply) => {
             gate.pass();
             perform(stream, *reply)

@@ -17,7 +17,7 @@ pub(super) const FILES: &[&str] = &["ci/github.yml", "ci/gitlab.yml"];
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/ci.py");
 
 /// The file as its CI reads it, once it fits the schema; `None` without the schemas.
-fn read(file: &str) -> Option<Value> {
+pub(super) fn read(file: &str) -> Option<Value> {
     let kind = if file.ends_with("github.yml") { "github-workflows" } else { "gitlab-ci" };
     let schemas = fs::read_dir(tools().join("lib")).into_iter().flatten().flatten();
     if !schemas.into_iter().any(|it| it.path().join("site-packages/check_jsonschema").is_dir()) {

@@ -5,6 +5,7 @@ mod compose;
 mod image;
 mod kubernetes;
 mod package;
+mod started;
 mod systemd;
 mod vault;
 

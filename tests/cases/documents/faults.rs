@@ -33,7 +33,7 @@ const SOCKET: &str = "unix:///run/vault/agent.sock";
 pub(super) const JWT_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// Each line that this run said.
-fn told(outcome: &Outcome) -> Vec<Told> {
+pub(super) fn told(outcome: &Outcome) -> Vec<Told> {
     outcome.log().iter().map(|line| (outcome.code(), example(outcome.scenario, line))).collect()
 }
 

@@ -2,13 +2,15 @@
 //! server, in the words of the real one.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vault_testkit::certs::certs;
 use vault_testkit::raw::{Raw, Reply};
 use vault_testkit::tls_front;
 
-use super::faults::{Told, at, run};
+use super::faults::{Told, at, run, told};
 use crate::support::scenario::Scenario;
 
 const APPROLE: &str = "auth/approle/login";
@@ -29,6 +31,13 @@ fn approle(raw: &Raw) -> Scenario<'static> {
 
 fn jwt(raw: &Raw) -> Scenario<'static> {
     at(raw).env("VAULT_JWT", CI_JWT).hides(CI_JWT)
+}
+
+fn with_certificate(raw: &Raw) -> Scenario<'static> {
+    let client = &certs().client;
+    let scenario = at(raw).at(&tls_front::before(raw.port())).env("VAULT_AUTH_METHOD", "cert");
+    let scenario = scenario.env("VAULT_CACERT", &certs().ca.certificate_file);
+    scenario.env("VAULT_CLIENT_CERT", &client.certificate_file).env("VAULT_CLIENT_KEY", &client.key_file)
 }
 
 fn wrapped(raw: &Raw) -> Scenario<'static> {
@@ -61,13 +70,21 @@ fn refusals() -> Vec<Told> {
     let jwts = of_jwt.iter().flat_map(|(status, text)| run(&jwt(&Raw::start([(JWT, vec![refused(*status, text)])]))));
     let certificates = of_cert.iter().flat_map(|(status, text)| {
         let raw = Raw::start([(CERT, vec![refused(*status, text)])]);
-        let client = &certs().client;
-        let scenario = at(&raw).at(&tls_front::before(raw.port())).env("VAULT_AUTH_METHOD", "cert");
-        let scenario = scenario.env("VAULT_CACERT", &certs().ca.certificate_file);
-        let scenario = scenario.env("VAULT_CLIENT_CERT", &client.certificate_file);
-        run(&scenario.env("VAULT_CLIENT_KEY", &client.key_file))
+        run(&with_certificate(&raw))
     });
     approles.chain(jwts).chain(certificates).collect()
+}
+
+/// What a run says of a login by `method` that the server refuses in these words.
+pub(super) fn refused_login(method: &str, words: &str) -> Vec<Told> {
+    let status = if words == "permission denied" { 403 } else { 400 };
+    let answer = || vec![refused(status, words)];
+    match method {
+        "approle" => run(&approle(&Raw::start([(APPROLE, answer())]))),
+        "jwt" => run(&jwt(&Raw::start([(JWT, answer())]))),
+        "cert" => run(&with_certificate(&Raw::start([(CERT, answer())]))),
+        _ => panic!("{method} quotes no words of the server's"),
+    }
 }
 
 /// What becomes of a wrapping token.
@@ -109,7 +126,80 @@ fn settings() -> Vec<Told> {
     [run(&by("approle")), run(&by("jwt")), run(&by("cert")), run(&https), run(&unwrap)].concat()
 }
 
+const AUTH_URL: &str = "auth/oidc/oidc/auth_url";
+const CALLBACK: &str = "auth/oidc/oidc/callback";
+const POLL: &str = "auth/oidc/oidc/poll";
+
+fn person(raw: &Raw, listen: &str) -> Scenario<'static> {
+    at(raw).unset("VAULT_K8S_TOKEN_PATH").person(listen)
+}
+
+/// What the log says of a run, with the port of the official client in the place of this one.
+fn with_port(told: Vec<Told>, port: u16) -> Vec<Told> {
+    let port = format!("localhost:{port}");
+    told.into_iter().map(|(code, line)| (code, line.replace(&port, "localhost:8250"))).collect()
+}
+
+/// The server gives a URL, and the browser comes back with this query beside the state.
+fn came_back(query: &str, callback: Reply) -> Vec<Told> {
+    let begun = json!({"data": {"auth_url": "https://login.example/auth?state=st_0123456789"}});
+    let raw = Raw::start([(AUTH_URL, vec![Reply::json(200, &begun)]), (CALLBACK, vec![callback])]);
+    let scenario = person(&raw, "localhost:0");
+    let started = scenario.start();
+    started.url();
+    let port = port_of(&raw);
+    let mut browser = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+    let request = format!("GET /oidc/callback?state=st_0123456789&{query} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+    browser.write_all(request.as_bytes()).expect("it is sent");
+    let told = told(&started.finish());
+    // What the person is told before is no line of the log.
+    told.into_iter().filter(|(_, line)| line.starts_with("ERROR")).collect()
+}
+
+/// The port that the program has asked to come back to.
+fn port_of(raw: &Raw) -> u16 {
+    let body: Value = serde_json::from_str(&raw.whole_requests()[1].body).expect("JSON");
+    let uri = body["redirect_uri"].as_str().expect("a text");
+    uri.rsplit(':').next().and_then(|rest| rest.split('/').next()?.parse().ok()).expect("a port")
+}
+
+/// A person's login that comes to nothing.
+fn persons() -> Vec<Told> {
+    let answered = |reply: Reply| {
+        let raw = Raw::start([(AUTH_URL, vec![reply])]);
+        let told = run(&person(&raw, "localhost:0"));
+        with_port(told, port_of(&raw))
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = taken.local_addr().expect("it is bound").port();
+    let raw = Raw::start([]);
+    let no_claim = "OpenBao login failed. error validating claims: claim \"groups\" does not match any associated bound claim values";
+    let device = json!({"data": {"auth_url": "https://login.example/device", "state": "st_1", "poll_interval": "1"}});
+    let denied = Raw::start([
+        (AUTH_URL, vec![Reply::json(200, &device)]),
+        (POLL, vec![refused(400, "authorization failed: access_denied")]),
+    ]);
+    let denied = run(&person(&denied, "none")).into_iter().filter(|(_, line)| line.starts_with("ERROR"));
+    [
+        with_port(run(&person(&raw, &format!("localhost:{port}"))), port),
+        // This one names the address itself, and means no server's.
+        run(&person(&raw, "0.0.0.0:8250"))
+            .into_iter()
+            .map(|(code, line)| (code, line.replace("vault.vault.svc:PORT", "127.0.0.1:PORT")))
+            .collect(),
+        answered(Reply::json(200, &json!({"data": {"auth_url": ""}}))),
+        answered(refused(400, "role \"shop\" could not be found")),
+        answered(refused(400, "could not load configuration")),
+        answered(refused(403, "permission denied")),
+        answered(refused(500, "error authorizing device: 500 Internal Server Error: ")),
+        came_back("error=access_denied&error_description=the+user+has+cancelled", refused(400, "access_denied")),
+        came_back("code=code-0123456789", refused(400, no_claim)),
+        denied.collect(),
+    ]
+    .concat()
+}
+
 /// All of them.
 pub(super) fn all() -> Vec<Told> {
-    [refusals(), wrappings(), files(), settings()].concat()
+    [refusals(), wrappings(), files(), settings(), persons()].concat()
 }

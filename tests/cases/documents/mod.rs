@@ -4,6 +4,7 @@ mod commands;
 mod faults;
 mod links;
 mod login_faults;
+mod logins;
 mod manifests;
 mod many_pods;
 mod migrating;

@@ -4,6 +4,7 @@ mod approle;
 mod cert;
 mod jwt;
 mod none;
+mod oidc;
 mod steps;
 mod wrapping;
 
@@ -13,8 +14,16 @@ use crate::support::fault_table::Fault;
 use crate::support::scenario::Scenario;
 
 /// The rows of all of them.
-pub(crate) const FAULTS: &[&[Fault]] =
-    &[approle::FAULTS, jwt::FAULTS, cert::FAULTS, wrapping::FAULTS, wrapping::FAULTS_SCRIPTED, steps::FAULTS];
+pub(crate) const FAULTS: &[&[Fault]] = &[
+    approle::FAULTS,
+    jwt::FAULTS,
+    cert::FAULTS,
+    wrapping::FAULTS,
+    wrapping::FAULTS_SCRIPTED,
+    steps::FAULTS,
+    oidc::FAULTS[0],
+    oidc::FAULTS[1],
+];
 
 /// The last line of a run that went well.
 fn done(token: &str) -> [String; 1] {

@@ -43,6 +43,8 @@ pub enum Why {
     NoCertificate,
     /// The mount cannot judge the JWT now: it does not get the keys of the issuer.
     NoKeys,
+    /// The provider that a person logs in at cannot be asked now.
+    NoProvider,
     /// The token is expired, revoked or another server's.
     DeadToken,
     /// The JWT is not a service account's.
@@ -79,6 +81,7 @@ impl Why {
             | Self::NamespaceSealed
             | Self::NamespaceLocked
             | Self::NoKeys
+            | Self::NoProvider
             | Self::NotReady => ErrorKind::NotReady,
             Self::Denied
             | Self::Unexplained

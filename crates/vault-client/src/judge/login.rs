@@ -6,17 +6,17 @@ use super::text::Meaning;
 use crate::fault::{Fault, Retry, Why};
 use crate::step::AuthMethod;
 
-/// What a refusal of a login by `method` with 400, 404, 405 or a 500 that is final comes to.
+/// What a refusal of a login by `method` with 400, 404, 405 or a 500 that says more comes to.
 pub(super) fn refused(method: AuthMethod, said: Said, soon: Retry) -> Fault {
     match why(method, &said) {
-        Why::NoKeys => said.comes_to(Why::NoKeys, soon),
+        why @ (Why::NoKeys | Why::NoProvider) => said.comes_to(why, soon),
         why => said.refused(why),
     }
 }
 
 /// Whether a 500 says more than that the server failed.
 pub(super) fn is_final(method: AuthMethod, meaning: Meaning) -> bool {
-    use AuthMethod::Cert;
+    use AuthMethod::{Cert, Oidc};
     match meaning {
         Meaning::Unconfigured
         | Meaning::NoJwtConfiguration
@@ -26,6 +26,7 @@ pub(super) fn is_final(method: AuthMethod, meaning: Meaning) -> bool {
         | Meaning::NoServiceAccount
         | Meaning::NoServiceAccountClaims => true,
         Meaning::BadCertificate => method == Cert,
+        Meaning::ProviderFails => method == Oidc,
         _ => false,
     }
 }
@@ -46,7 +47,9 @@ fn why(method: AuthMethod, said: &Said) -> Why {
     use AuthMethod::{AppRole, Cert, Jwt, Kubernetes, Oidc};
     match (said.meaning, method) {
         (Some(Meaning::NoNamespace), _) => Why::NoNamespace,
-        (Some(Meaning::Unconfigured), _) | (Some(Meaning::NoJwtConfiguration), Jwt | Oidc) => Why::Unconfigured,
+        (Some(Meaning::Unconfigured), _)
+        | (Some(Meaning::NoJwtConfiguration), Jwt | Oidc)
+        | (Some(Meaning::NoProvider), Oidc) => Why::Unconfigured,
         // What these say is another method's.
         (Some(Meaning::NoJwtConfiguration | Meaning::OtherMethod), _)
         | (Some(Meaning::NoRoleId), Kubernetes | Jwt | Cert | Oidc)
@@ -62,6 +65,7 @@ fn why(method: AuthMethod, said: &Said) -> Why {
         (Some(Meaning::NoCertificate), Cert) => Why::NoCertificate,
         (Some(Meaning::NoSecretId), AppRole) => Why::NoSecretId,
         (Some(Meaning::NoKeys), Jwt) => Why::NoKeys,
+        (Some(Meaning::ProviderFails), Oidc) => Why::NoProvider,
         (Some(Meaning::BadSecretId), AppRole)
         | (Some(Meaning::BadCertificate), Cert)
         | (Some(Meaning::FailedLogin), Oidc) => Why::Denied,

@@ -48,6 +48,10 @@ pub enum Meaning {
     BadCertificate,
     /// The mount does not get the keys that the issuer signs with.
     NoKeys,
+    /// The mount has no provider that a person could log in at.
+    NoProvider,
+    /// The provider does not begin or go on with the login of a device.
+    ProviderFails,
     /// A person has not completed the login yet.
     Pending,
     /// The same, and it is asked for too often.
@@ -130,6 +134,11 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[400], Whole("missing token"), Meaning::NoJwt),
     (&[400], Part("could not be found"), Meaning::UnknownRole),
     (&[400], Part("role with oidc role_type is not allowed"), Meaning::OidcRole),
+    // internal/builtin/credential/jwt/path_oidc.go, authURL and pathPoll.
+    (&[400], Part("OIDC login is not configured for this mount"), Meaning::NoProvider),
+    (&[500], Part("error authorizing device: "), Meaning::ProviderFails),
+    (&[500], Part("error decoding issuer response to device auth: "), Meaning::ProviderFails),
+    (&[500], Part("error polling for device authorization: "), Meaning::ProviderFails),
     // internal/builtin/credential/jwt/path_oidc.go, pathPoll, from https://www.rfc-editor.org/rfc/rfc8628#section-3.5
     (&[400], Whole("authorization_pending"), Meaning::Pending),
     (&[400], Whole("slow_down"), Meaning::TooOften),

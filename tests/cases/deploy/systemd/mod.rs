@@ -40,10 +40,10 @@ const STARTED_BY_IT: [&str; 2] = ["systemd/env-file/shop-env.service", "systemd/
 const EXPOSURE: u8 = 12;
 
 /// The lines of a unit.
-struct Unit(Vec<(String, String)>);
+pub(super) struct Unit(Vec<(String, String)>);
 
 impl Unit {
-    fn read(file: &str) -> Self {
+    pub(super) fn read(file: &str) -> Self {
         Self::parse(&fs::read_to_string(deploy(file)).unwrap())
     }
 
@@ -56,17 +56,17 @@ impl Unit {
         self.0.iter().filter(|(it, _)| it == key).map(|(_, value)| value.as_str()).collect()
     }
 
-    fn one(&self, key: &str) -> &str {
+    pub(super) fn one(&self, key: &str) -> &str {
         let [value] = self.all(key)[..] else { panic!("{key} is not there once") };
         value
     }
 
-    fn environment(&self) -> BTreeMap<&str, &str> {
+    pub(super) fn environment(&self) -> BTreeMap<&str, &str> {
         self.all("Environment").into_iter().map(|it| it.split_once('=').unwrap()).collect()
     }
 
     /// What stands before `--` in the command line, and what stands behind it.
-    fn command_line(&self) -> (Vec<&str>, Vec<&str>) {
+    pub(super) fn command_line(&self) -> (Vec<&str>, Vec<&str>) {
         let words: Vec<_> = self.one("ExecStart").split(' ').collect();
         let mut halves = words.split(|it| *it == "--").map(<[_]>::to_vec);
         (halves.next().unwrap(), halves.next().unwrap_or_default())

@@ -2,7 +2,7 @@
 //! named.
 
 use super::*;
-use AuthMethod::{AppRole, Cert, Jwt, Kubernetes};
+use AuthMethod::{AppRole, Cert, Jwt, Kubernetes, Oidc};
 use ErrorKind::{Denied, NotReady, Rejected};
 
 const BARE: &str = "permission denied";
@@ -156,6 +156,25 @@ fn an_issuer_whose_keys_do_not_come_is_tried_again() {
         ),
     ] {
         assert_eq!(refusal(Jwt, 400, &text), (Why::NoKeys, NotReady, Retry::Soon), "{text}");
+    }
+}
+
+#[test]
+fn a_persons_login_without_a_provider_is_told_from_one_whose_provider_fails() {
+    table(
+        Oidc,
+        &[
+            (400, "OIDC login is not configured for this mount", Why::Unconfigured, Rejected),
+            (400, UNCONFIGURED, Why::Unconfigured, Rejected),
+        ],
+    );
+    for text in [
+        "error authorizing device: 500 Internal Server Error: ",
+        "error decoding issuer response to device auth: unexpected end of JSON input; response: ",
+        "error polling for device authorization: 500 Internal Server Error: ",
+    ] {
+        assert_eq!(refusal(Oidc, 500, text), (Why::NoProvider, NotReady, Retry::Soon), "{text}");
+        assert_eq!(refusal(Jwt, 500, text), (Why::NotReady, NotReady, Retry::Soon), "{text}");
     }
 }
 

@@ -128,6 +128,7 @@ impl<'a> Flow<'a> {
         let Ok(Some(state)) = callback::one(query, "state") else {
             return Err(self.failed(NoPerson::BadUrl("it has no state")));
         };
+        self.endpoint.scrubber().learn(&state);
         let came = {
             let _taking = self.endpoint.granted().begin();
             self.announce(begun);
@@ -171,6 +172,7 @@ impl<'a> Flow<'a> {
     /// The login that ends at the server, which is asked for its token from time to time.
     /// [`POST auth/{mount}/oidc/poll`](https://openbao.org/api-docs/auth/jwt/#oidc-poll)
     fn at_server(&self, begun: &Begun, (state, interval): &(Secret, Duration)) -> Result<Session, VaultError> {
+        self.endpoint.scrubber().learn(state.expose());
         let path = format!("auth/{}/oidc/poll", self.mount);
         let proof = Proof::at(&self.oidc.mount).with("state", state.expose());
         let body = proof.with_secret("client_nonce", Arc::clone(&self.nonce)).body();
