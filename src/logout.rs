@@ -64,7 +64,7 @@ fn say(at: &str, mount: &str, role: Option<&str>, outcome: LoggedOut) {
             );
         }
         LoggedOut::Left(left) => {
-            log::info!("{login}: the cached token is removed, and stays valid for {}", Seconds(left));
+            log::warn!("{login}: the cached token is removed, and stays valid for {}", Seconds(left));
         }
     }
 }

@@ -138,6 +138,7 @@ impl Report {
         }
         if let Some(why) = config.auth.left_to_the_run(&vault) {
             self.skip("login", why);
+            self.would = format!("the steps before the login go well; the rest is not tried: {why}");
             return Ok(None);
         }
         let begun = Instant::now();
@@ -162,7 +163,7 @@ impl Report {
         let is_good = session.token_of() != TokenOf::Caller
             || self.judge_token(place, config, &session, reads.refused(), waiter)?;
         if is_good {
-            self.explain(&config.locations, &reads.failed, &session);
+            self.explain(config, &reads.failed, &session);
         }
         let content = if reads.fetched.is_empty() {
             None

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::DENIED;
 use super::report::{Facts, Found, Report};
-use crate::config::Locations;
+use crate::config::{Config, Locations};
 use crate::error::{Code, Error};
 use crate::process::wait::Waiter;
 use crate::remedy;
@@ -60,11 +60,13 @@ impl Report {
     }
 
     /// Asks about each path that was refused or found nothing.
-    pub(super) fn explain(&mut self, locations: &Locations, failed: &[(&Location, u8)], session: &Session) {
+    pub(super) fn explain(&mut self, config: &Config, failed: &[(&Location, u8)], session: &Session) {
+        let (locations, vault) = (&config.locations, &config.vault);
+        let prefix = remedy::rule_prefix(vault.namespace.as_deref(), vault.auth_namespace.as_deref());
         for &(location, code) in failed.iter().filter(|(_, code)| [ABSENT, DENIED].contains(code)) {
             let begun = Instant::now();
             let explained = session.explain(location, code == DENIED);
-            let mut said = remedy::explained(&explained, location, code == DENIED);
+            let mut said = remedy::explained(&explained, location, &prefix, code == DENIED);
             let mut facts = of_mount(explained);
             if locations.only().is_none() {
                 said = format!("{}: {said}", place(location));

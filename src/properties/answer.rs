@@ -60,7 +60,7 @@ pub fn answer(bytes: &[u8]) {
     }
     session.look_up().map_or_else(failed, |info| said(&info.to_string()));
     for denied in [true, false] {
-        said(&remedy::explained(&session.explain(&location, denied), &location, denied));
+        said(&remedy::explained(&session.explain(&location, denied), &location, "", denied));
     }
     client.status().map_or_else(failed, |version| said(&version));
     assert!(begun.elapsed() < BOUND);

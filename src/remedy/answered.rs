@@ -32,7 +32,8 @@ pub(super) fn remedy(answered: &Answered, step: &Step, namespace: Option<&Namesp
             }
             Step::Read { mount, path, token, .. } => {
                 let too_long = answered.why == Why::TooLong;
-                let remedy = if too_long { TOO_LONG.into() } else { read::refused(answered, (mount, path), *token) };
+                let remedy =
+                    if too_long { TOO_LONG.into() } else { read::refused(answered, (mount, path), *token, namespace) };
                 in_namespace(remedy, namespace)
             }
             _ => of_another(answered, step, namespace),
@@ -48,16 +49,14 @@ fn asked_in(namespace: Option<&Namespace>) -> String {
 
 /// With what the JWT says of itself: the likely cause comes first where the server gives none.
 fn of_login(answered: &Answered, login: &Login, namespace: Option<&Namespace>) -> Remedy {
-    let remedy = if answered.why == Why::TooLong { TOO_LONG.into() } else { login.remedy(answered) };
+    let remedy = if answered.why == Why::TooLong { TOO_LONG.into() } else { login.remedy(answered, namespace) };
     let remedy = in_namespace(remedy, namespace);
     let Some(jwt) = &answered.jwt else { return remedy };
     let renewed =
         if login.method == AuthMethod::Kubernetes { "let the kubelet write a new one" } else { "get a new one" };
-    let expired = if answered.why == Why::Unexplained && jwt.is_expired() {
-        format!("the JWT has expired: {renewed}; else ")
-    } else {
-        String::new()
-    };
+    let may_be_age = answered.why == Why::Unexplained || login.method == AuthMethod::Jwt;
+    let expired =
+        if may_be_age && jwt.is_expired() { format!("the JWT has expired: {renewed}; else ") } else { String::new() };
     format!("{expired}{remedy}; the JWT: {jwt}").into()
 }
 

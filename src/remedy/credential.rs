@@ -7,6 +7,7 @@ use vault_client::settings::remedy::of_json;
 pub(super) fn remedy(none: &NoCredential) -> &'static str {
     match (&none.why, none.wanted) {
         (Unusable::Json(document), _) => of_json(*document),
+        (Unusable::NotWrapped, _) => "unset VAULT_UNWRAP, or write the wrapping token into it",
         (_, wanted) if none.misplaced => misplaced(wanted),
         (_, Wanted::Token) => "write a token into it, or correct VAULT_TOKEN_FILE",
         (_, Wanted::SecretId) => "write a secret id into it, or correct VAULT_APPROLE_SECRET_ID_FILE",

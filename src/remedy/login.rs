@@ -3,7 +3,7 @@
 use vault_client::AuthMethod;
 use vault_client::fault::{Answered, Why};
 
-use super::Remedy;
+use super::{Namespace, Remedy};
 
 /// A login, as messages name it.
 pub(super) struct Login<'a> {
@@ -14,7 +14,7 @@ pub(super) struct Login<'a> {
 
 impl Login<'_> {
     /// What to do about `answered`.
-    pub(super) fn remedy(&self, answered: &Answered) -> Remedy {
+    pub(super) fn remedy(&self, answered: &Answered, namespace: Option<&Namespace>) -> Remedy {
         let Self { method, mount, .. } = self;
         let (name, setting) = (method.name(), self.mount_setting());
         match answered.why {
@@ -40,6 +40,7 @@ impl Login<'_> {
             Why::Denied | Why::DeadToken => self.denied(),
             Why::Unexplained => self.unexplained(),
             Why::NoServiceAccount => "it is no service account's JWT; correct VAULT_K8S_TOKEN_PATH".into(),
+            Why::OtherAddress => "this address is in none of the networks that the role allows (bound CIDRs)".into(),
             Why::NoSecretId => "set VAULT_APPROLE_SECRET_ID or VAULT_APPROLE_SECRET_ID_FILE".into(),
             Why::NoCertificate => {
                 "the certificate has not come to Vault: check that nothing in between ends TLS, and that \
@@ -47,7 +48,8 @@ impl Login<'_> {
                     .into()
             }
             why if why == Why::NoNamespace || answered.status == 404 => {
-                format!("check VAULT_NAMESPACE and {setting}, and the path in VAULT_ADDR").into()
+                let namespace = namespace.map_or("VAULT_NAMESPACE", |it| it.setting);
+                format!("check {namespace} and {setting}, and the path in VAULT_ADDR").into()
             }
             _ => self.misconfigured(),
         }
@@ -68,7 +70,7 @@ impl Login<'_> {
         let Self { mount, role, .. } = self;
         match self.method {
             AuthMethod::AppRole => format!(
-                "check that VAULT_APPROLE_SECRET_ID is the role's own, not expired and not used up, and that \
+                "check that the secret id is the role's own, not expired, not used up and not wrapped (VAULT_UNWRAP), and that \
                  VAULT_APPROLE_ROLE_ID is the id of a role at auth/{mount}, not its name"
             ),
             AuthMethod::Jwt => format!(
@@ -85,7 +87,10 @@ impl Login<'_> {
                      names"
                 ),
             },
-            AuthMethod::Oidc => format!("check that {} at auth/{mount} allows this person", self.role()),
+            AuthMethod::Oidc => match role {
+                Some(role) => format!("check that the role {role} at auth/{mount} allows this person"),
+                None => format!("check that the default role at auth/{mount} allows this person"),
+            },
             _ => format!(
                 "check that auth/{mount} is enabled and that {} allows this service account, namespace and audience",
                 self.role()
@@ -99,16 +104,17 @@ impl Login<'_> {
         let mount = self.mount;
         let what = match self.method {
             AuthMethod::AppRole => format!(
-                "check that auth/{mount} is enabled, and that the role is not locked: after some wrong secret ids all its \
-                 clients are for 15 minutes, and no further try is made"
+                "check that auth/{mount} (VAULT_AUTH_MOUNT) is enabled, and that the role is not locked: after some wrong \
+                 secret ids the server refuses all its clients for 15 minutes, so no further try is made"
             ),
             // A mount of any other type but jwt has no such path.
             AuthMethod::Oidc => format!(
-                "check that auth/{mount} is enabled and of type oidc, and that {} allows this address",
+                "check that auth/{mount} (VAULT_AUTH_MOUNT) is enabled and of type oidc, and that {} allows this address",
                 self.role()
             ),
             AuthMethod::Jwt | AuthMethod::Cert => {
-                format!("check that auth/{mount} is enabled, and that {} allows this address", self.role())
+                let role = self.role();
+                format!("check that auth/{mount} (VAULT_AUTH_MOUNT) is enabled, and that {role} allows this address")
             }
             _ => format!(
                 "check that auth/{mount} is enabled, that {} allows this address, and that the TokenReview works: the \

@@ -14,7 +14,7 @@ use vault_client::text::shown;
 use vault_client::{Effort, Fault, Kept, Limit, Seconds, Step, Stop, VaultError, What};
 
 use crate::process::REFUSED_REMEDY;
-pub use read::explained;
+pub use read::{explained, rule_prefix};
 
 /// A remedy.
 type Remedy = Cow<'static, str>;
@@ -84,7 +84,9 @@ fn effort(effort: Effort) -> String {
 
 fn remedy(error: &VaultError) -> Option<Remedy> {
     let setting = if error.is_in_auth_namespace() { "VAULT_AUTH_NAMESPACE" } else { "VAULT_NAMESPACE" };
-    let namespace = error.namespace().map(|name| Namespace { name: shown(name), setting });
+    let login_in = error.login_in().map(shown);
+    let name = error.namespace().map(shown).or_else(|| login_in.as_ref().map(|_| "root".to_owned()));
+    let namespace = name.map(|name| Namespace { name, setting, login_in });
     of(error.fault(), error.step()?, namespace.as_ref())
 }
 
@@ -92,6 +94,8 @@ fn remedy(error: &VaultError) -> Option<Remedy> {
 struct Namespace {
     name: String,
     setting: &'static str,
+    /// That of the login, where it is another.
+    login_in: Option<String>,
 }
 
 /// What to do about a fault in `step`, which was asked in `namespace`; `None` where nothing is to be done.
@@ -117,7 +121,7 @@ fn of(fault: &Fault, step: &Step, namespace: Option<&Namespace>) -> Option<Remed
                 .into()
         }
         What::NotInline { .. } => "set VAULT_INLINE_AUTH to auto or false: it needs OpenBao from 2.4 on".into(),
-        What::SpentWrapping => "make a new one, and look into the audit log: somebody else may have used it".into(),
+        What::SpentWrapping => "make a new one, and look into the audit log: somebody else may have used it; unset VAULT_UNWRAP if it was never wrapped".into(),
         What::OtherWrapping { wanted, .. } => of_other_wrapping(*wanted).into(),
         What::Unsure(_) if *step == Step::Unwrap => {
             "the wrapping token may be spent, and is not sent again: make a new one".into()
@@ -185,7 +189,10 @@ fn of_redirect(onward: Onward) -> &'static str {
 /// The same, with the namespace that was asked in, which may be the wrong one.
 fn in_namespace(remedy: Remedy, namespace: Option<&Namespace>) -> Remedy {
     match namespace {
-        Some(Namespace { name, setting }) => format!("{remedy}; {setting} is {name}").into(),
+        Some(Namespace { name, setting, login_in: None }) => format!("{remedy}; {setting} is {name}").into(),
+        Some(Namespace { name, setting, login_in: Some(login) }) => {
+            format!("{remedy}; {setting} is {name}, VAULT_AUTH_NAMESPACE is {login}").into()
+        }
         None => remedy,
     }
 }

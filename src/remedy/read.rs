@@ -4,13 +4,18 @@ use vault_client::fault::{Answered, Why};
 use vault_client::kv::{Explained, Location, Mount};
 use vault_client::{Step, TokenOf};
 
-use super::{Remedy, cause};
+use super::{Namespace, Remedy, cause};
 
 pub(super) const ANOTHER_VERSION: &str = "write a new version, or pin another one with VAULT_SECRET_VERSION";
 
 /// What to do about a read of `mount` and `path` that was denied, or cannot be fulfilled as it is; with a token that is
 /// the caller's, which can be any, or an agent's.
-pub(super) fn refused(answered: &Answered, (mount, path): (&str, &str), token: TokenOf) -> Remedy {
+pub(super) fn refused(
+    answered: &Answered,
+    (mount, path): (&str, &str),
+    token: TokenOf,
+    namespace: Option<&Namespace>,
+) -> Remedy {
     match answered.why {
         Why::DeadToken if token != TokenOf::Login => {
             "the token has expired, was revoked or is another server's; hand in one that is alive".into()
@@ -23,10 +28,12 @@ pub(super) fn refused(answered: &Answered, (mount, path): (&str, &str), token: T
             let doubled = doubled(mount, path).map(|hint| format!("{hint}; else ")).unwrap_or_default();
             let token = match token {
                 TokenOf::Login => "",
-                TokenOf::Caller => "that the token is right and not expired, ",
+                TokenOf::Caller => "that the token is right, not expired and not wrapped (VAULT_UNWRAP), ",
                 TokenOf::Agent => "that an agent or proxy adds a token (VAULT_AUTH_METHOD is none), ",
             };
-            let rule = rule(mount, path);
+            let login_in = namespace.and_then(|it| Some((it.name.as_str(), it.login_in.as_deref()?)));
+            let prefix = login_in.map(|(name, login)| beneath(name, login)).unwrap_or_default();
+            let rule = rule(&prefix, mount, path);
             format!("{doubled}check {token}VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: {rule}")
                 .into()
         }
@@ -71,24 +78,41 @@ fn doubled(mount: &str, path: &str) -> Option<String> {
     }
 }
 
-/// The rule of a policy that allows the read.
-fn rule(mount: &str, path: &str) -> String {
-    format!("path \"{mount}/data/{path}\" {{ capabilities = [\"read\"] }}")
+/// The rule of a policy that allows the read; `prefix` leads from the namespace of the policy to that of the secret.
+fn rule(prefix: &str, mount: &str, path: &str) -> String {
+    format!("path \"{prefix}{mount}/data/{path}\" {{ capabilities = [\"read\"] }}")
+}
+
+/// What leads from the namespace `login`, whose policies a token has, to `namespace` in it; empty where that is not in it.
+/// [Namespaces](https://openbao.org/docs/concepts/namespaces/)
+fn beneath(namespace: &str, login: &str) -> String {
+    let rest = match (namespace, login) {
+        ("root", _) => None,
+        (_, "root") => Some(namespace),
+        _ => namespace.strip_prefix(login).and_then(|rest| rest.strip_prefix('/')),
+    };
+    rest.map(|rest| format!("{rest}/")).unwrap_or_default()
+}
+
+/// The same of the namespaces that settings name; `None` is the root namespace.
+pub fn rule_prefix(namespace: Option<&str>, login: Option<&str>) -> String {
+    if namespace == login { String::new() } else { beneath(namespace.unwrap_or("root"), login.unwrap_or("root")) }
 }
 
 /// Which of mount, engine, path or policy is in the way of a read at `location`, which was `denied` or found nothing.
-pub fn explained(explained: &Explained, location: &Location, denied: bool) -> String {
+/// `prefix` is [`rule_prefix`].
+pub fn explained(explained: &Explained, location: &Location, prefix: &str, denied: bool) -> String {
     let Location { mount, path, .. } = location;
     match &explained.mount {
         Mount::Hidden if denied => format!(
             "the mount {mount} is missing, or no policy of the token touches it (the server does not tell them apart); the \
              read needs {}",
-            rule(mount, path)
+            rule(prefix, mount, path)
         ),
         // A policy touches it, or the read would have been denied.
         Mount::Hidden => format!("there is no mount {mount}; check VAULT_MOUNT_POINT and VAULT_NAMESPACE"),
         Mount::Untold(fault) => format!("of the mount {mount} nothing is told: {}", cause(fault, &Step::Preflight)),
-        found if found.is_version_2() => of_version_2(explained, (mount, path), denied),
+        found if found.is_version_2() => of_version_2(explained, (mount, path), prefix, denied),
         Mount::Engine { kind, .. } if kind == "kv" || kind == "generic" => {
             format!("the mount {mount} is KV version 1, and only version 2 is read")
         }
@@ -96,8 +120,8 @@ pub fn explained(explained: &Explained, location: &Location, denied: bool) -> St
     }
 }
 
-fn of_version_2(explained: &Explained, (mount, path): (&str, &str), denied: bool) -> String {
-    let needed = rule(mount, path);
+fn of_version_2(explained: &Explained, (mount, path): (&str, &str), prefix: &str, denied: bool) -> String {
+    let needed = rule(prefix, mount, path);
     match doubled(mount, path) {
         Some(hint) => format!("the mount {mount} is KV version 2; {hint}"),
         None if explained.may_read == Some(true) => format!(
@@ -112,6 +136,21 @@ fn of_version_2(explained: &Explained, (mount, path): (&str, &str), denied: bool
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_names_the_way_from_the_namespace_of_the_login_to_that_of_the_secret() {
+        for (namespace, login, prefix) in [
+            (None, None, ""),
+            (Some("team"), Some("team"), ""),
+            (Some("team"), None, "team/"),
+            (Some("team/shop"), Some("team"), "shop/"),
+            (Some("teams"), Some("team"), ""),
+            // A token of a namespace never reads above it.
+            (None, Some("team"), ""),
+        ] {
+            assert_eq!(rule_prefix(namespace, login), prefix, "{namespace:?} {login:?}");
+        }
+    }
 
     #[test]
     fn a_part_of_the_url_that_a_setting_holds_as_well_is_named() {

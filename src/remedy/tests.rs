@@ -25,7 +25,7 @@ fn answered(why: Why, status: u16) -> Answered {
 /// What to do about `what`.
 fn remedy_of(what: What, step: &Step, namespace: Option<&str>) -> Option<String> {
     let fault = Fault { what, retry: Retry::Never, status: None, request_id: None };
-    let namespace = namespace.map(|name| Namespace { name: name.into(), setting: "VAULT_NAMESPACE" });
+    let namespace = namespace.map(|name| Namespace { name: name.into(), setting: "VAULT_NAMESPACE", login_in: None });
     of(&fault, step, namespace.as_ref()).map(Cow::into_owned)
 }
 

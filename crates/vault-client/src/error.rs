@@ -27,6 +27,8 @@ pub(crate) struct AskedIn {
     pub namespace: Option<String>,
     /// Whether it is that of the login alone, other than that of the secrets.
     pub of_login: bool,
+    /// The login's, where it is another and `namespace` is that of a secret; `root` for the root namespace.
+    pub login_in: Option<String>,
 }
 
 impl VaultError {
@@ -80,6 +82,12 @@ impl VaultError {
     /// The namespace that was asked in; `None` where that is the root namespace, or no request names one.
     pub fn namespace(&self) -> Option<&str> {
         self.0.asked_in.namespace.as_deref()
+    }
+
+    /// The namespace that the login was made in, where it is another than that of the secret that was asked for; `root` for
+    /// the root namespace.
+    pub fn login_in(&self) -> Option<&str> {
+        self.0.asked_in.login_in.as_deref()
     }
 
     /// Whether that is a namespace of the login alone, other than that of the secrets.

@@ -26,7 +26,12 @@ impl Endpoint {
     /// The namespace that `step` is asked in, for messages.
     pub(super) fn asked_in(&self, step: &Step) -> AskedIn {
         let own = is_of_token(step) && self.auth_namespace != self.namespace;
-        AskedIn { namespace: self.namespace_of(step).map(str::to_owned), of_login: own }
+        let login_in = self.auth_namespace_beside().filter(|_| step.place().is_some());
+        AskedIn {
+            namespace: self.namespace_of(step).map(str::to_owned),
+            of_login: own,
+            login_in: login_in.map(str::to_owned),
+        }
     }
 
     /// `request` as this endpoint sends it: in its namespace, unless the step refuses one, and with its correlation.

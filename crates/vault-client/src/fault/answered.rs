@@ -39,6 +39,8 @@ pub enum Why {
     Unexplained,
     /// The role needs a secret id, and none was sent.
     NoSecretId,
+    /// The caller's address is not one that the role allows.
+    OtherAddress,
     /// No client certificate has come to the server.
     NoCertificate,
     /// The mount cannot judge the JWT now: it does not get the keys of the issuer.
@@ -88,6 +90,7 @@ impl Why {
             | Self::DeadToken
             | Self::NoServiceAccount
             | Self::NoSecretId
+            | Self::OtherAddress
             | Self::NoCertificate => ErrorKind::Denied,
             Self::Unconfigured
             | Self::OtherMethod

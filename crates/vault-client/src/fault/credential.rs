@@ -59,6 +59,9 @@ pub enum Unusable {
     /// It holds something else than a JWT.
     #[error("not a JWT")]
     NoJwt,
+    /// It holds a JWT, where a wrapping token is wanted.
+    #[error("holds a JWT, which is no wrapping token")]
+    NotWrapped,
     /// Another cause.
     #[error("{0}")]
     Other(String),

@@ -64,6 +64,7 @@ fn why(method: AuthMethod, said: &Said) -> Why {
         (Some(Meaning::NoServiceAccount | Meaning::NoServiceAccountClaims), _) => Why::NoServiceAccount,
         (Some(Meaning::NoCertificate), Cert) => Why::NoCertificate,
         (Some(Meaning::NoSecretId), AppRole) => Why::NoSecretId,
+        (Some(Meaning::OtherAddress), _) => Why::OtherAddress,
         (Some(Meaning::NoKeys), Jwt) => Why::NoKeys,
         (Some(Meaning::ProviderFails), Oidc) => Why::NoProvider,
         (Some(Meaning::BadSecretId), AppRole)

@@ -34,8 +34,10 @@ pub enum Meaning {
     NoRoleId,
     /// `AppRole` misses the secret id.
     NoSecretId,
-    /// `AppRole` does not take the secret id: a wrong one, of another role, expired, used up, or from a wrong address.
+    /// `AppRole` does not take the secret id: a wrong one, of another role, expired or used up.
     BadSecretId,
+    /// The caller's address is not one that the role or the secret id allows.
+    OtherAddress,
     /// A method that needs a role misses it, and has no default.
     NoRole,
     /// There is no such role.
@@ -119,7 +121,7 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[400, 500], Whole("missing role_id"), Meaning::NoRoleId),
     (&[400], Whole("missing secret_id"), Meaning::NoSecretId),
     (&[400], Whole("invalid role or secret ID"), Meaning::BadSecretId),
-    (&[400], Part("CIDR restrictions on the "), Meaning::BadSecretId),
+    (&[400], Part("CIDR restrictions on the "), Meaning::OtherAddress),
     // Earlier versions of HashiCorp Vault, builtin/credential/approle/path_login.go and validation.go.
     (&[400], Part("invalid role ID"), Meaning::BadSecretId),
     (&[400], Part("invalid secret id"), Meaning::BadSecretId),

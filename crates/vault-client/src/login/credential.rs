@@ -4,6 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::Inspected;
@@ -191,11 +193,23 @@ fn read_text(path: &Path, is_good: impl Fn(&[u8]) -> bool) -> Result<Zeroizing<S
 fn read_wrapping_token(path: &Path) -> Result<Zeroizing<String>, Unusable> {
     let bytes = credential::read(path, MAX_FILE)?;
     let text = bytes.trim_ascii();
-    let Ok(document) = Object::parse(text) else { return read_word(path) };
+    let Ok(document) = Object::parse(text) else {
+        let word = read_word(path)?;
+        return if is_jwt(&word) { Err(Unusable::NotWrapped) } else { Ok(word) };
+    };
     let token = document.object(&["wrap_info"]).and_then(|info| info.string("token"));
     let token = token.or_else(|_| document.string("token"));
     let token = token.ok().filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
     token.ok_or_else(|| Unusable::Json(json_is(text)))
+}
+
+/// Whether `text` is a JWT, and none of those that HashiCorp's servers give out as wrapping tokens.
+pub fn is_jwt(text: &str) -> bool {
+    let parts: Vec<_> = text.split('.').collect();
+    let [header, payload, _] = parts[..] else { return false };
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(payload).ok().and_then(|claims| Object::parse(&claims).ok());
+    let is_wrapping = claims.is_some_and(|claims| claims.string("type").is_ok_and(|kind| kind.as_str() == "wrapping"));
+    header.starts_with("eyJ") && !is_wrapping
 }
 
 fn owned(text: &[u8]) -> Zeroizing<String> {

@@ -116,7 +116,7 @@ pub const AUTH_METHOD: Setting = Setting::new(
     "VAULT_AUTH_METHOD",
     "How to log in: token, kubernetes, approle, jwt, cert, oidc, none or auto. auto takes the first that there is \
      something for: VAULT_TOKEN or VAULT_TOKEN_FILE; VAULT_APPROLE_ROLE_ID; VAULT_JWT or VAULT_JWT_FILE; a pod; \
-     VAULT_ROLE_ID with VAULT_SECRET_ID; $HOME/.vault-token; oidc at a terminal. none sends no token: an agent or proxy \
+     VAULT_ROLE_ID with VAULT_SECRET_ID, without VAULT_ROLE; $HOME/.vault-token; oidc at a terminal. none sends no token: an agent or proxy \
      adds one.",
 )
 .default("auto");

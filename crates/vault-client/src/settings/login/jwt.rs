@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::reader::Reader;
 use super::super::{remedy, setting, value};
-use crate::login::{Credential, Jwt, Login, json_is};
+use crate::login::{Credential, Jwt, Login, is_jwt, json_is};
 use crate::secret::Secret;
 
 /// A JWT that is handed in, as far as one is.
@@ -21,6 +21,9 @@ impl GivenJwt {
                 return Err(format!("{document}; {}", remedy::of_json(document)));
             }
             let token = value::token(text)?;
+            if unwrap && is_jwt(token) {
+                return Err("a JWT, which is no wrapping token; unset VAULT_UNWRAP".to_owned());
+            }
             if !unwrap && token.split('.').count() != 3 {
                 return Err("not a JWT; give the three parts with the dots between them".to_owned());
             }

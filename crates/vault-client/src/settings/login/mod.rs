@@ -79,7 +79,13 @@ pub(super) fn read(reader: &mut Reader, beside: &Beside, warnings: &mut Vec<Stri
     let role = if way == Way::By(AuthMethod::AppRole) { None } else { reader.parse(&setting::ROLE, value::role) };
     let has_unwrappable = match way {
         Way::Token | Way::By(AuthMethod::Jwt) => true,
-        Way::By(AuthMethod::AppRole) => ids.has_secret_id(),
+        Way::By(AuthMethod::AppRole) => {
+            if unwrap && !ids.has_secret_id() {
+                let remedy = "VAULT_UNWRAP is true: set it to the wrapping token, or VAULT_APPROLE_SECRET_ID_FILE";
+                reader.demand(&setting::APPROLE_SECRET_ID, remedy);
+            }
+            true
+        }
         _ => false,
     };
     if unwrap && !has_unwrappable {
