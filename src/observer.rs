@@ -31,6 +31,7 @@ impl Observer for Log {
                     "{}: {}; {next}", step.name(), remedy::cause(fault, step)
                 );
             }
+            Event::Warning(warning) => log::warn!("{warning}"),
             Event::Tls(words) => log::debug!("TLS: {words}"),
             Event::NotRevoked(kept) => {
                 log::debug!(step = Step::Revoke.name(); "revoke: the token is not revoked, {}", remedy::kept(*kept));

@@ -81,7 +81,9 @@ pub fn arm() -> Result<Arc<Waiter>, Error> {
 /// The server that a run which began at `begun` talks to.
 pub fn connect(config: &Config, begun: Instant, waiter: &Arc<Waiter>) -> Endpoint {
     let (limits, cancel) = (config.limits(begun), waiter.cancel().clone());
-    Endpoint::new(&config.vault, limits, cancel, Arc::new(Log(Arc::clone(waiter))))
+    let vault = Endpoint::new(&config.vault, limits, cancel, Arc::new(Log(Arc::clone(waiter))));
+    vault.forget_nothing();
+    vault
 }
 
 /// What a client's error comes to: where a signal has cancelled a call, the signal is the error.

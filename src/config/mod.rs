@@ -224,10 +224,11 @@ pub fn in_effect(environ: &Environ, flags: &Flags) -> Vec<InEffect> {
         let role_id = from == "VAULT_ROLE_ID" && with_approle;
         if setting.credential || setting.name == setting::CACERT_BYTES.name || refused || role_id {
             "set".to_owned()
-        } else if [setting::ROLE.name, setting::APPROLE_SECRET_ID_FILE.name].contains(&setting.name) {
-            without_ids(&text)
-        } else {
+        } else if setting.name == setting::PATH.name {
             shown(&text)
+        } else {
+            // In the place of a file's path or a role it may be a credential.
+            without_ids(&text)
         }
     };
     let mut row = |setting: &'static Setting| {

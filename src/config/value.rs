@@ -24,6 +24,9 @@ pub struct PathFault<'a> {
     pub cause: &'static str,
 }
 
+/// More paths are a typing error, and take longer than a start may.
+const MOST_PATHS: usize = 1000;
+
 /// One path or several, comma-separated, each as [`path`]; `refused` says why an entry is no value of a setting at all.
 ///
 /// # Errors
@@ -31,18 +34,20 @@ pub struct PathFault<'a> {
 /// Every fault of every entry, an entry that stands there before included.
 pub fn paths(text: &str, refused: impl Fn(&str) -> Option<&'static str>) -> Result<Vec<String>, Vec<PathFault<'_>>> {
     let (mut paths, mut faults) = (Vec::new(), Vec::new());
-    for held in text.split(',').map(str::trim) {
-        let read = match refused(held) {
-            _ if held.is_empty() => Err("a path in it is empty; take the comma beside it out"),
-            Some(cause) => Err(cause),
-            None => path(held),
-        };
-        match read {
+    let entries: Vec<_> = text.split(',').map(str::trim).collect();
+    if entries.len() > MOST_PATHS {
+        return Err(vec![PathFault { held: text, cause: "more than 1000 paths; write fewer" }]);
+    }
+    if text.contains(',') && entries.contains(&"") {
+        faults.push(PathFault { held: text, cause: "a path in it is empty; take the comma beside it out" });
+    }
+    for held in entries.into_iter().filter(|held| !held.is_empty()) {
+        match refused(held).map_or_else(|| path(held), Err) {
             Ok(path) if paths.contains(&path) => {
                 faults.push(PathFault { held, cause: "named twice; name each path once" });
             }
             Ok(path) => paths.push(path),
-            Err(cause) => faults.push(PathFault { held: if held.is_empty() { text } else { held }, cause }),
+            Err(cause) => faults.push(PathFault { held, cause }),
         }
     }
     if faults.is_empty() { Ok(paths) } else { Err(faults) }

@@ -130,7 +130,7 @@ fn a_refused_read_names_mount_path_and_namespace() {
             true,
             Why::Denied,
             403,
-            "leave data/ out of VAULT_PATH: it is added by itself; else check that the token is right and not expired, \
+            "leave data/ out of VAULT_PATH: it is added by itself; else check that the token is right, not expired and not wrapped (VAULT_UNWRAP), \
              VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: path \"kv/data/data/prod\" { \
              capabilities = [\"read\"] }",
         ),
@@ -343,7 +343,7 @@ fn a_sentence_has_subject_cause_remedy_and_effort() {
             team,
             "HTTP/1.1 403 Forbidden\r\n\r\n{\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\"]}",
             "vault at http://vault.example:8200: the read of kv/shop version 2 was answered with 403: 1 error occurred: * \
-             permission denied; check that the token is right and not expired, VAULT_MOUNT_POINT and VAULT_PATH, and that a \
+             permission denied; check that the token is right, not expired and not wrapped (VAULT_UNWRAP), VAULT_MOUNT_POINT and VAULT_PATH, and that a \
              policy of the token has: path \"kv/data/shop\" { capabilities = [\"read\"] }; VAULT_NAMESPACE is team",
         ),
         (

@@ -235,7 +235,7 @@ fn an_unknown_token_is_denied(server: &Server) {
     scenario.run().expect_failure(
         77,
         "vault at {addr}: the read of kv/{path} was answered with 403: permission denied; \
-         check that the token is right and not expired, VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
+         check that the token is right, not expired and not wrapped (VAULT_UNWRAP), VAULT_MOUNT_POINT and VAULT_PATH, and that a policy of the token has: \
          path \"kv/data/{path}\" { capabilities = [\"read\"] }",
     );
 }

@@ -6,6 +6,7 @@ mod credential;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -57,21 +58,32 @@ type Texts = Vec<Zeroizing<String>>;
 struct Known {
     /// The last one last.
     secrets: VecDeque<Texts>,
+    /// The same of credentials: a login is refused in words that may repeat its own, however much was read meanwhile.
+    credentials: VecDeque<Texts>,
     /// The same of tokens: the one in hand is not forgotten for what is read with it.
     tokens: VecDeque<Texts>,
     /// There may be secrets that are not among them.
     incomplete: bool,
+    /// Nothing that was read is forgotten.
+    forgets_nothing: bool,
 }
 
 impl Scrubber {
     /// Strikes `secret` out from now on, and each long part of it: of a JWT a server may repeat the payload alone.
     pub fn learn(&self, secret: &str) {
-        self.learn_all([Zeroizing::new(secret.to_owned())]);
+        remember(&mut self.lock().credentials, [Zeroizing::new(secret.to_owned())], MOST_SECRETS);
     }
 
-    /// The same of the texts of one secret.
+    /// The same of the values of one secret.
     pub fn learn_all(&self, texts: impl IntoIterator<Item = Zeroizing<String>>) {
-        remember(&mut self.lock().secrets, texts, MOST_SECRETS);
+        let mut known = self.lock();
+        let most = if known.forgets_nothing { usize::MAX } else { MOST_SECRETS };
+        remember(&mut known.secrets, texts, most);
+    }
+
+    /// Forgets no value from now on: for a program that reads what it needs and ends.
+    pub fn forget_nothing(&self) {
+        self.lock().forgets_nothing = true;
     }
 
     /// Strikes the token in hand out, however much is learned after it.
@@ -95,8 +107,14 @@ impl Scrubber {
         if text.len() > MAX_BYTES || known.incomplete && !text.is_empty() {
             return format!("a text of {} bytes", text.len());
         }
-        let mut pieces: Vec<_> =
-            known.secrets.iter().chain(&known.tokens).flatten().flat_map(|it| pieces(it)).collect();
+        let mut pieces: Vec<_> = known
+            .secrets
+            .iter()
+            .chain(&known.credentials)
+            .chain(&known.tokens)
+            .flatten()
+            .flat_map(|it| pieces(it))
+            .collect();
         // The longest first: one may be a part of another.
         pieces.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         pieces.dedup();
@@ -107,8 +125,31 @@ impl Scrubber {
     }
 }
 
-/// A secret and its long parts, as they stand in what a server says once that is flat.
+/// A secret and its long parts, as they stand in what a server says once that is flat; in the spellings of a URL and of
+/// JSON too, in which they are sent.
 fn pieces(secret: &str) -> Vec<Zeroizing<String>> {
+    let json = serde_json::to_string(secret).map(Zeroizing::new).unwrap_or_default();
+    let in_json = Zeroizing::new(json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned());
+    let in_url = Zeroizing::new(percent_encoded(secret, b"-._~"));
+    let spelt = [in_json, in_url].into_iter().filter(|it| it.as_str() != secret && it.len() >= MIN_SECRET);
+    let mut pieces = parts(secret);
+    pieces.extend(spelt);
+    pieces
+}
+
+/// `text` as a URL has it; these bytes stay as they are, and so do letters and digits.
+pub(crate) fn percent_encoded(text: &str, plain: &[u8]) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+fn parts(secret: &str) -> Vec<Zeroizing<String>> {
     let flat = Zeroizing::new(flat(secret));
     let parts = flat.split(['.', ' ']).filter(|part| part.len() >= MIN_PART && part.len() < flat.len());
     let mut pieces: Vec<_> = parts.map(|part| Zeroizing::new(part.to_owned())).collect();
@@ -325,6 +366,33 @@ mod tests {
             assert!(cut.len() <= bytes.min(120), "{bytes}: {cut}");
             let (kept, rest) = cut.split_once("… (").unwrap_or((&cut, "0 bytes more)"));
             assert_eq!(kept.len().to_string() + "+" + rest, format!("{}+{} bytes more)", kept.len(), 120 - kept.len()));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_struck_out_in_the_spellings_that_it_is_sent_in() {
+        let scrubber = Scrubber::default();
+        scrubber.learn("4/0Ab+C d=x");
+        scrubber.learn(r#"sid"with\esc"#);
+        let said = r#"GET /cb?code=4%2F0Ab%2BC%20d%3Dx, {"secret_id":"sid\"with\\esc"}, 4/0Ab+C d=x"#;
+        assert_eq!(scrubber.clean(&[said]), r#"GET /cb?code=***, {"secret_id":"***"}, ***"#);
+    }
+
+    #[test]
+    fn what_is_read_does_not_push_a_credential_out_and_a_program_can_keep_all() {
+        let value = |n: usize| Zeroizing::new(format!("value-of-{n:03}"));
+        for forgets_nothing in [false, true] {
+            let scrubber = Scrubber::default();
+            if forgets_nothing {
+                scrubber.forget_nothing();
+            }
+            scrubber.learn("the-secret-id");
+            (0..=MOST_SECRETS).for_each(|n| scrubber.learn_all([value(n)]));
+            let first = if forgets_nothing { "***" } else { "value-of-000" };
+            assert_eq!(
+                scrubber.clean(&["the-secret-id", "value-of-000", "value-of-001"]),
+                format!("***, {first}, ***")
+            );
         }
     }
 

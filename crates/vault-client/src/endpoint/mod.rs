@@ -58,7 +58,9 @@ impl Endpoint {
     fn with(http: Http, options: &Options, limits: Limits, cancel: Cancel, observer: Arc<dyn Observer>) -> Self {
         let address = options.address.to_string();
         let at = shown(&address);
-        let is_private = options.address.is_https() || options.address.is_loopback();
+        // With a proxy, the address is one of the proxy's machine.
+        let is_here = options.address.is_loopback() && options.proxy.is_none();
+        let is_private = options.address.is_https() || is_here;
         let granted = Granted::default();
         let server = Server { http, scrubber: Scrubber::default(), observer, address, at, granted, is_private };
         let namespace = options.namespace.as_deref().map(Into::into);
@@ -118,6 +120,12 @@ impl Endpoint {
     #[must_use]
     pub fn in_namespace(&self, namespace: Option<&str>) -> Self {
         Self { namespace: namespace.map(Into::into), ..self.clone() }
+    }
+
+    /// Strikes out of what the server says every value that is read from now on, and not those of the last 32 secrets alone:
+    /// for a program that reads what it needs and ends.
+    pub fn forget_nothing(&self) {
+        self.scrubber().forget_nothing();
     }
 
     /// The same server, with calls that `cancel` ends.

@@ -1,19 +1,11 @@
 //! Paths in URLs.
 
-use std::fmt::Write;
-
 use crate::fault::Unsendable;
+use crate::text::percent_encoded;
 
 /// Percent-encodes a path for a URL; slashes stay.
 pub fn encode(path: &str) -> String {
-    path.bytes().fold(String::with_capacity(path.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    percent_encoded(path, b"-._~/")
 }
 
 /// The same of a path that a program hands in.

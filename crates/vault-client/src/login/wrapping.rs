@@ -129,8 +129,10 @@ impl LookedUp {
         let ttl = data.number("creation_ttl").unwrap_or(0);
         let created = data.string("creation_time").unwrap_or_default();
         let made = humantime::parse_rfc3339(&created).ok();
+        // More seconds than fit into 136 years are as good as so many.
+        let length = std::time::Duration::from_secs(ttl.min(u32::MAX.into()));
         let left =
-            made.map(|made| match (made + std::time::Duration::from_secs(ttl)).duration_since(SystemTime::now()) {
+            made.and_then(|made| made.checked_add(length)).map(|ends| match ends.duration_since(SystemTime::now()) {
                 Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 Err(past) => -i64::try_from(past.duration().as_secs()).unwrap_or(i64::MAX),
             });
@@ -172,6 +174,21 @@ fn holds(wanted: Wanted, creation_path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_up_may_say_any_time_and_any_length() {
+        for (created, ttl, is_known) in [
+            ("2026-01-01T00:00:00Z", "300", true),
+            ("2026-01-01T00:00:00Z", "18446744073709551615", true),
+            ("9999-12-31T23:59:59Z", "9223372036854775807", true),
+            ("0001-01-01T00:00:00Z", "0", false),
+            ("soon", "1", false),
+        ] {
+            let data = format!(r#"{{"creation_path":"p","creation_time":"{created}","creation_ttl":{ttl}}}"#);
+            let found = LookedUp::of(&Object::parse(data.as_bytes()).unwrap()).unwrap();
+            assert_eq!(found.expires_in.is_some(), is_known, "{created} {ttl}");
+        }
+    }
 
     #[test]
     fn a_wrapping_token_is_judged_by_the_path_that_made_it() {

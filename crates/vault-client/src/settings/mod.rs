@@ -172,7 +172,7 @@ impl Server {
                     .into(),
             );
         }
-        if !address.is_https() && !address.is_loopback() {
+        if !address.is_https() && (!address.is_loopback() || proxy.is_some()) {
             warnings
                 .push(format!("VAULT_ADDR {address} is not https: token and secrets cross the network in plain text"));
         }

@@ -100,7 +100,8 @@ fn what_a_method_needs_and_has_not_is_told_in_its_settings_names() {
         ),
         (
             &[ROLE_ID, ("VAULT_UNWRAP", "true")],
-            "VAULT_UNWRAP: true, and the login approle has nothing that comes wrapped; unset it",
+            "VAULT_APPROLE_SECRET_ID: unset; VAULT_UNWRAP is true: set it to the wrapping token, or \
+             VAULT_APPROLE_SECRET_ID_FILE",
         ),
         (
             &[method("token")],
