@@ -185,6 +185,8 @@ fn a_namespace_of_a_persons_login_that_is_not_there_is_told(server: &Server) {
 
 fn a_person_who_cancels_ends_the_start(server: &Server) {
     at_desk(server, CallbackMode::Client, |scenario, _| {
+        // Nobody is asked twice.
+        let scenario = scenario.env("VAULT_RETRY_DELAY", "0").env("VAULT_WAIT", "10s");
         let started = scenario.start();
         let (status, page) = started.sign_in(DENY).page.expect("a page");
         let cause = ": the provider answered access_denied (the user has cancelled)";
@@ -195,6 +197,8 @@ fn a_person_who_cancels_ends_the_start(server: &Server) {
         assert_eq!(scenario.cached(), Vec::<String>::new());
     });
     at_desk(server, CallbackMode::Device, |scenario, _| {
+        // Nobody is asked twice.
+        let scenario = scenario.env("VAULT_RETRY_DELAY", "0").env("VAULT_WAIT", "10s");
         let started = scenario.start();
         started.sign_in(DENY);
         let told = " was answered with 400: authorization failed: access_denied; \
@@ -206,6 +210,8 @@ fn a_person_who_cancels_ends_the_start(server: &Server) {
 
 fn a_person_whom_the_role_does_not_allow_is_refused(server: &Server) {
     at_desk(server, CallbackMode::Client, |scenario, _| {
+        // Nobody is asked twice.
+        let scenario = scenario.env("VAULT_RETRY_DELAY", "0").env("VAULT_WAIT", "10s");
         let name = scenario.name.clone();
         let claim = "400: OpenBao login failed. error validating claims: claim \"groups\" does not match any associated bound \
                      claim values; check that its role r at auth/{name} allows this person";
@@ -296,7 +302,8 @@ fn the_time_of_a_person_does_not_count_and_what_follows_has_its_limit() {
             let started = scenario.start();
             started.sign_in("alice");
             started.finish().expect(super::started());
-            fs_remove(&scenario);
+            // The next start has to ask again.
+            std::fs::remove_dir_all(scenario.cache()).expect("it is removed");
             let hung = scenario.at(&addr);
             let started = hung.start();
             let (status, page) = started.sign_in("alice").page.expect("a page");
@@ -308,9 +315,4 @@ fn the_time_of_a_person_does_not_count_and_what_follows_has_its_limit() {
             assert_eq!(hung.cached(), Vec::<String>::new());
         });
     });
-}
-
-/// The next start has to ask again.
-fn fs_remove(scenario: &Scenario) {
-    std::fs::remove_dir_all(scenario.cache()).expect("it is removed");
 }
