@@ -161,7 +161,8 @@ mod tests {
             ("a b;c", Ok(&["a b;c"])),
             ("a,,b", Err(&[("a,,b", empty)][..])),
             ("a,", Err(&[("a,", empty)])),
-            (",", Err(&[(",", empty), (",", empty)])),
+            (",", Err(&[(",", empty)])),
+            ("a,,,b#K", Err(&[("a,,,b#K", empty), ("b#K", key)])),
             ("a, /a/", Err(&[("/a/", twice)])),
             ("a,b#K,vault:x,a", Err(&[("b#K", key), ("vault:x", "another tool's"), ("a", twice)])),
         ] {

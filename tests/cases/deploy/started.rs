@@ -81,7 +81,7 @@ fn the_unit_starts_with_a_wrapped_secret_id_once() {
         scenario.run().expect_failure(
             77,
             "vault at {addr}: the wrapping token is used up, expired or unknown to the server; \
-             make a new one, and look into the audit log: somebody else may have used it",
+             make a new one, and look into the audit log: somebody else may have used it; unset VAULT_UNWRAP if it was never wrapped",
         );
         let last = unit.one("RestartPreventExitStatus");
         assert!(last.split(' ').any(|code| code == "77"), "{last}");

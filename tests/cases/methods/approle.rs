@@ -20,10 +20,12 @@ faults! { FAULTS, on_openbao;
     a_secret_id_file_without_one_is_named: "secret id file: missing, empty, garbage, JSON", Credential, 66, AtOnce;
 }
 
-const CHECK: &str = "check that VAULT_APPROLE_SECRET_ID is the role's own, not expired and not used up, and that \
-                     VAULT_APPROLE_ROLE_ID is the id of a role at auth/{name}, not its name";
-const LOCKED: &str = "Vault gives no reason: check that auth/{mount} is enabled, and that the role is not locked: after some \
-                      wrong secret ids all its clients are for 15 minutes, and no further try is made";
+const CHECK: &str = "check that the secret id is the role's own, not expired, not used up and not wrapped (VAULT_UNWRAP), and \
+                     that VAULT_APPROLE_ROLE_ID is the id of a role at auth/{name}, not its name";
+const LOCKED: &str = "Vault gives no reason: check that auth/{mount} (VAULT_AUTH_MOUNT) is enabled, and that the role is not \
+                      locked: after some wrong secret ids the server refuses all its clients for 15 minutes, so no further \
+                      try is made";
+const ELSEWHERE: &str = "this address is in none of the networks that the role allows (bound CIDRs)";
 const REQUESTS: [&str; 3] = ["update auth/{name}/login", "read kv/data/{path}", "update auth/token/revoke-self"];
 
 fn scenario(server: &Server) -> Scenario<'_> {
@@ -136,11 +138,11 @@ fn an_address_that_the_role_does_not_allow_is_told(server: &Server) {
     let role = json!({"secret_id_bound_cidrs": "10.99.0.0/16"});
     let of_role = Scenario::new(server).approle(&role);
     let by = "source address \"127.0.0.1\" unauthorized";
-    refused_once(of_role, 77, &format!("400: {by} by CIDR restrictions on the role: {{any}}; {CHECK}"));
+    refused_once(of_role, 77, &format!("400: {by} by CIDR restrictions on the role: {{any}}; {ELSEWHERE}"));
     let of_secret_id = scenario(server);
     let secret_id = of_secret_id.secret_id(&json!({"cidr_list": ["10.99.0.0/16"]}));
     let of_secret_id = of_secret_id.hides(&secret_id).env("VAULT_APPROLE_SECRET_ID", secret_id);
-    refused_once(of_secret_id, 77, &format!("400: {by} through CIDR restrictions on the secret ID; {CHECK}"));
+    refused_once(of_secret_id, 77, &format!("400: {by} through CIDR restrictions on the secret ID; {ELSEWHERE}"));
 }
 
 fn a_lock_is_suspected_where_the_server_says_nothing(server: &Server) {

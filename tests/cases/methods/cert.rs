@@ -104,7 +104,7 @@ fn a_cert_mount_that_is_not_there_is_denied(server: &Server) {
     scenario(server).env("VAULT_AUTH_MOUNT", "no-{name}").run().expect_failure(
         77,
         "vault at {addr}: the login at auth/no-{name} with role r was answered with 403: permission denied; \
-         Vault gives no reason: check that auth/no-{name} is enabled, and that its role r allows this address",
+         Vault gives no reason: check that auth/no-{name} (VAULT_AUTH_MOUNT) is enabled, and that its role r allows this address",
     );
 }
 

@@ -171,12 +171,12 @@ fn a_jwt_mount_that_is_not_there_is_denied(server: &Server) {
     scenario.given_jwt(&signer.sign(&json!({}))).run().expect_failure(
         77,
         "vault at {addr}: the login at auth/no-{name} with role r was answered with 403: permission denied; \
-         Vault gives no reason: check that auth/no-{name} is enabled, and that its role r allows this address; \
+         Vault gives no reason: check that auth/no-{name} (VAULT_AUTH_MOUNT) is enabled, and that its role r allows this address; \
          the JWT: {any}",
     );
     let elsewhere = self::scenario(server, &signer);
     server.write_jwt_role("", &elsewhere.name, "r", &elsewhere.name, &json!({"token_bound_cidrs": ["10.99.0.0/16"]}));
-    let reason = "Vault gives no reason: check that auth/{name} is enabled, and that its role r allows this address";
+    let reason = "Vault gives no reason: check that auth/{name} (VAULT_AUTH_MOUNT) is enabled, and that its role r allows this address";
     let rest = format!("403: permission denied; {reason}; the JWT: {{any}}");
     elsewhere.run().expect_failure(77, &message(&rest));
 }

@@ -24,7 +24,7 @@ faults! { FAULTS_SCRIPTED, scripted;
     an_unwrapping_that_is_cut_is_not_sent_again: "the answer with what was wrapped is cut after its first byte; not sent again", Unwrap, 69, AtOnce;
 }
 
-const USED: &str = "make a new one, and look into the audit log: somebody else may have used it";
+const USED: &str = "make a new one, and look into the audit log: somebody else may have used it; unset VAULT_UNWRAP if it was never wrapped";
 
 /// An AppRole whose secret id is wrapped in `{folder}/wrapped` or, without a file, in the variable.
 fn approle(server: &Server, in_file: bool) -> (Scenario<'_>, String) {

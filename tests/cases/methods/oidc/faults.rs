@@ -160,7 +160,7 @@ fn a_mount_without_a_persons_login_is_denied(server: &Server) {
     for kind in ["kubernetes", "approle", "cert", "userpass"] {
         let told = message(
             " was answered with 403: permission denied; Vault gives no reason: \
-             check that auth/{name} is enabled and of type oidc, and that its role r allows this address",
+             check that auth/{name} (VAULT_AUTH_MOUNT) is enabled and of type oidc, and that its role r allows this address",
         );
         refused(other_mount(server, kind, &Value::Null), 77, &told);
     }
@@ -169,7 +169,7 @@ fn a_mount_without_a_persons_login_is_denied(server: &Server) {
         absent,
         77,
         "vault at {addr}: the login at auth/no-{name} was answered with 403: permission denied; Vault gives no reason: \
-         check that auth/no-{name} is enabled and of type oidc, and that its default role allows this address",
+         check that auth/no-{name} (VAULT_AUTH_MOUNT) is enabled and of type oidc, and that its default role allows this address",
     );
 }
 
@@ -185,6 +185,8 @@ fn a_namespace_of_a_persons_login_that_is_not_there_is_told(server: &Server) {
 
 fn a_person_who_cancels_ends_the_start(server: &Server) {
     at_desk(server, CallbackMode::Client, |scenario, _| {
+        // Nobody is asked twice.
+        let scenario = scenario.env("VAULT_RETRY_DELAY", "0").env("VAULT_WAIT", "10s");
         let started = scenario.start();
         let (status, page) = started.sign_in(DENY).page.expect("a page");
         let cause = ": the provider answered access_denied (the user has cancelled)";
@@ -195,10 +197,12 @@ fn a_person_who_cancels_ends_the_start(server: &Server) {
         assert_eq!(scenario.cached(), Vec::<String>::new());
     });
     at_desk(server, CallbackMode::Device, |scenario, _| {
+        // Nobody is asked twice.
+        let scenario = scenario.env("VAULT_RETRY_DELAY", "0").env("VAULT_WAIT", "10s");
         let started = scenario.start();
         started.sign_in(DENY);
         let told = " was answered with 400: authorization failed: access_denied; \
-                    check that its role r at auth/{name} allows this person";
+                    check that the role r at auth/{name} allows this person";
         started.finish().expect(asked_in_vain(77, told));
         assert_eq!(scenario.cached(), Vec::<String>::new());
     });
@@ -206,11 +210,13 @@ fn a_person_who_cancels_ends_the_start(server: &Server) {
 
 fn a_person_whom_the_role_does_not_allow_is_refused(server: &Server) {
     at_desk(server, CallbackMode::Client, |scenario, _| {
+        // Nobody is asked twice.
+        let scenario = scenario.env("VAULT_RETRY_DELAY", "0").env("VAULT_WAIT", "10s");
         let name = scenario.name.clone();
         let claim = "400: OpenBao login failed. error validating claims: claim \"groups\" does not match any associated bound \
-                     claim values; check that its role r at auth/{name} allows this person";
+                     claim values; check that the role r at auth/{name} allows this person";
         let address = "403: permission denied; Vault gives no reason: \
-                       check that auth/{name} is enabled and of type oidc, and that its role r allows this address";
+                       check that auth/{name} (VAULT_AUTH_MOUNT) is enabled and of type oidc, and that its role r allows this address";
         for (role, told) in [
             (json!({"bound_claims": {"groups": ["nobody"]}}), claim),
             (json!({"token_bound_cidrs": ["10.99.0.0/16"]}), address),
@@ -232,7 +238,7 @@ fn a_code_that_the_provider_does_not_take_back_is_sent_once(server: &Server) {
         let started = scenario.start();
         started.sign_in("alice");
         let told = " was answered with 400: OpenBao login failed. Error exchanging oidc code: {any}500 Internal Server Error{any}; \
-                    check that its role r at auth/{name} allows this person";
+                    check that the role r at auth/{name} allows this person";
         started.finish().expect(asked_in_vain(77, told)).expect_requests([ASKED[0], ASKED[1]]);
     });
 }
@@ -296,7 +302,8 @@ fn the_time_of_a_person_does_not_count_and_what_follows_has_its_limit() {
             let started = scenario.start();
             started.sign_in("alice");
             started.finish().expect(super::started());
-            fs_remove(&scenario);
+            // The next start has to ask again.
+            std::fs::remove_dir_all(scenario.cache()).expect("it is removed");
             let hung = scenario.at(&addr);
             let started = hung.start();
             let (status, page) = started.sign_in("alice").page.expect("a page");
@@ -308,9 +315,4 @@ fn the_time_of_a_person_does_not_count_and_what_follows_has_its_limit() {
             assert_eq!(hung.cached(), Vec::<String>::new());
         });
     });
-}
-
-/// The next start has to ask again.
-fn fs_remove(scenario: &Scenario) {
-    std::fs::remove_dir_all(scenario.cache()).expect("it is removed");
 }

@@ -92,11 +92,11 @@ fn an_approle_is_refused_for_its_ids_and_never_asked_twice() {
             (400, "missing secret_id", Why::NoSecretId, Denied),
             (500, NO_ROLE_ID, Why::Refused, Rejected),
             (400, NO_ROLE_ID, Why::Refused, Rejected),
-            (400, cidr, Why::Denied, Denied),
+            (400, cidr, Why::OtherAddress, Denied),
             (
                 400,
                 "source address \"127.0.0.1\" unauthorized through CIDR restrictions on the secret ID",
-                Why::Denied,
+                Why::OtherAddress,
                 Denied,
             ),
             // Locked.
