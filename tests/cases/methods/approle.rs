@@ -102,7 +102,7 @@ fn the_login_and_the_secret_are_in_namespaces_of_their_own() {
         scenario.run().expect_failure(
             78,
             "vault at {addr}: the login at auth/{name} was answered with 404: namespace not found; \
-             check VAULT_NAMESPACE and VAULT_AUTH_MOUNT, and the path in VAULT_ADDR; VAULT_AUTH_NAMESPACE is nowhere",
+             check VAULT_AUTH_NAMESPACE and VAULT_AUTH_MOUNT, and the path in VAULT_ADDR; VAULT_AUTH_NAMESPACE is nowhere",
         );
     });
 }

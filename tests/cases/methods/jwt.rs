@@ -77,7 +77,9 @@ fn a_jwt_with_other_claims_is_refused(server: &Server) {
     let signer = Signer::default();
     let refused = |jwt: &str, said: &str, claims: &str| {
         let scenario = scenario(server, &signer).given_jwt(jwt).env("VAULT_RETRY_DELAY", "0").env("VAULT_WAIT", "5s");
-        let outcome = scenario.run().expect_failure(77, &message(&format!("400: {said}; {TRUST}; the JWT: {claims}")));
+        let expired = if said.ends_with("expired") { "the JWT has expired: get a new one; else " } else { "" };
+        let told = message(&format!("400: {said}; {expired}{TRUST}; the JWT: {claims}"));
+        let outcome = scenario.run().expect_failure(77, &told);
         outcome.expect_requests(["update auth/{name}/login"]);
     };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs();

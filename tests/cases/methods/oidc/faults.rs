@@ -102,7 +102,7 @@ fn a_role_that_cannot_log_in_a_person_is_told(server: &Server) {
         let no_url = |role: &str, uri: &str| {
             format!(
                 "{}: the server gives no URL for it: the role does not allow the redirect URI {uri}, or is of type jwt; \
-                 let the role allow it (allowed_redirect_uris), or correct VAULT_ROLE and VAULT_OIDC_LISTEN",
+                 let the role allow it (allowed_redirect_uris), or correct VAULT_ROLE, and VAULT_OIDC_LISTEN for its callback_mode",
                 at(role)
             )
         };
@@ -176,7 +176,7 @@ fn a_mount_without_a_persons_login_is_denied(server: &Server) {
 fn a_namespace_of_a_persons_login_that_is_not_there_is_told(server: &Server) {
     at_desk(server, CallbackMode::Client, |scenario, _| {
         let told = message(
-            " was answered with 404: namespace not found; check VAULT_NAMESPACE and VAULT_AUTH_MOUNT, \
+            " was answered with 404: namespace not found; check VAULT_AUTH_NAMESPACE and VAULT_AUTH_MOUNT, \
              and the path in VAULT_ADDR; VAULT_AUTH_NAMESPACE is nowhere",
         );
         refused(scenario.env("VAULT_AUTH_NAMESPACE", "nowhere"), 78, &told);
