@@ -22,7 +22,7 @@ For each method:
   METHOD                      how it logs in: kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc [kubernetes]
   CLI                         the client, a name or a path [bao, or else vault]
   VAULT_ROLE                  name of role and policy [shop]
-  VAULT_PATH                  path of the secret [shop/prod]
+  VAULT_PATH                  path of the secret, one [shop/prod]
   VAULT_MOUNT_POINT           mount of the KV engine [kv]
   VAULT_AUTH_MOUNT            mount of the auth method [the word of METHOD]
   TOKEN_TYPE                  type of the token that a login gets: service, batch or default [service]
@@ -282,22 +282,27 @@ put_role() {
     put "role $role" "$at" "$@"
 }
 
-# Stops where this field of the auth method's configuration is another than this, which others count on.
+# Stops where this field of the auth method's configuration is another than this, which others count on. The last is the
+# setting that gives it.
 same() {
     found=$(field "$config" "$1")
     [ "$found" = "$2" ] ||
-        fail "$what: there, for ${found:-none in particular} and not for $2; VAULT_AUTH_MOUNT names another mount"
+        fail "$what: there, for ${found:-none in particular} and not for $2; \
+${found:+give $3=$found, or }name another mount by VAULT_AUTH_MOUNT"
 }
 
 # The settings, judged before anything is asked.
 role=$(name VAULT_ROLE "${VAULT_ROLE:-shop}")
+case ${VAULT_PATH-} in
+*,*) fail 'VAULT_PATH: one path, without comma; another path is another rule in a policy: docs/logins.md says how' ;;
+esac
 path=$(name VAULT_PATH "${VAULT_PATH:-shop/prod}")
 mount=$(name VAULT_MOUNT_POINT "${VAULT_MOUNT_POINT:-kv}")
 method=${METHOD:-kubernetes}
 case $method in
 kubernetes | approle | cert | oidc) part=$method ;;
 jwt-github | jwt-gitlab) part=jwt ;;
-*) fail 'METHOD: kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc' ;;
+*) fail "METHOD: $(flat "$method") is unknown; it is kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc" ;;
 esac
 mount_setting=VAULT_AUTH_MOUNT auth=${VAULT_AUTH_MOUNT:-$method}
 if [ "$part" = kubernetes ] && [ "${VAULT_K8S_AUTH_MOUNT_POINT-}" ]; then
@@ -340,6 +345,7 @@ said=$("$cli" status 2>&1) || {
     # `bao` puts it between quotes, `vault` does not.
     address=$("$cli" status -output-curl-string 2>/dev/null | sed -n 's|.* "\{0,1\}\(http[^" ]*\)/v1/.*|\1|p') || :
     vault=vault${address:+ at $address}
+    [ "${VAULT_ADDR-}${BAO_ADDR-}${VAULT_AGENT_ADDR-}${BAO_AGENT_ADDR-}" ] || vault="$vault (VAULT_ADDR is unset)"
     case $code-$(flat "$said") in
     2-*'Initialized false'*) fail "$vault: not initialised; run \`operator init\` on it" ;;
     2-*) fail "$vault: sealed; unseal it" ;;
@@ -348,6 +354,10 @@ said=$("$cli" status 2>&1) || {
 }
 # It prints the token itself, which no variable may hold: `sh -x` shows them.
 said=$("$cli" token lookup 2>&1 >/dev/null) || fail "no token that works, set VAULT_TOKEN: $(flat "$said")"
+
+# The client knows best which namespace it works in, too.
+vault_namespace=$("$cli" read -output-curl-string sys/mounts 2>/dev/null |
+    sed -n 's|.*X-Vault-Namespace: \([^" ]*[^" /]\)/*".*|\1|p') || :
 
 found=$(field "sys/mounts/$mount" type)
 options=$(field "sys/mounts/$mount" options)
@@ -378,6 +388,8 @@ esac
 config=auth/$auth/config what="configuration of $auth" dropped='' members_too=''
 make
 
-echo "settings of the program: VAULT_AUTH_METHOD=$part VAULT_AUTH_MOUNT=$auth VAULT_ROLE=$role \
-VAULT_MOUNT_POINT=$mount VAULT_PATH=$path"
+# The role id of approle names its role.
+case $part in approle) by_role='' ;; *) by_role=" VAULT_ROLE=$role" ;; esac
+echo "settings of the program: VAULT_AUTH_METHOD=$part VAULT_AUTH_MOUNT=$auth$by_role VAULT_MOUNT_POINT=$mount \
+VAULT_PATH=$path${vault_namespace:+ VAULT_NAMESPACE=$vault_namespace}"
 tell

@@ -232,7 +232,11 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("target", "path", "Path of the env file."),
     ("target", "format", "Format of the env file."),
     ("status", "server_version", "Version of the server; null where it does not tell."),
-    ("credential", "path", "File with the JWT, secret id, token or wrapping token; null where none is in one."),
+    (
+        "credential",
+        "path",
+        "File with the JWT, secret id, token or wrapping token; for oidc the folder where tokens are kept; null where none is in one.",
+    ),
     ("credential", "audience", "List of whom a JWT is for, unverified; null for another credential."),
     (
         "credential",

@@ -30,9 +30,9 @@ path \"auth/$auth/role/$role/secret-id\" {
 
 # Neither id is shown: what is printed may be kept as a log.
 tell() {
-    at=auth/$auth/role/$role
-    echo "VAULT_APPROLE_ROLE_ID is what this prints: ${cli##*/} read -field=role_id $at/role-id"
+    at=auth/$auth/role/$role in_namespace=${vault_namespace:+-namespace=$vault_namespace }
+    echo "VAULT_APPROLE_ROLE_ID is what this prints: ${cli##*/} read $in_namespace-field=role_id $at/role-id"
     echo "VAULT_APPROLE_SECRET_ID_FILE, with VAULT_UNWRAP=true, holds what this prints, for one start: \
-${cli##*/} write -f -wrap-ttl=$wrap_ttl -field=wrapping_token $at/secret-id"
+${cli##*/} write -f $in_namespace-wrap-ttl=$wrap_ttl -field=wrapping_token $at/secret-id"
     echo "whoever runs these two commands needs the policy $role-secret-id and no other"
 }

@@ -53,7 +53,8 @@ configure() {
     if [ "$there" ]; then
         # Without it, the issuer is the one whose keys are fetched.
         written=$(field "$config" bound_issuer)
-        if [ "$written" ]; then same bound_issuer "$issuer"; else same oidc_discovery_url "$issuer"; fi
+        if [ "$written" ]; then issued=bound_issuer; else issued=oidc_discovery_url; fi
+        same "$issued" "$issuer" JWT_ISSUER
         [ "${JWT_CA_FILE-}${JWT_PUBKEYS_FILE-}" ] || {
             echo "$what: there, left as it is"
             return

@@ -43,8 +43,8 @@ make() {
 configure() {
     there=$(members "$config")
     if [ "$there" ]; then
-        [ ! "${OIDC_ISSUER-}" ] || same oidc_discovery_url "$OIDC_ISSUER"
-        [ ! "${OIDC_CLIENT_ID-}" ] || same oidc_client_id "$OIDC_CLIENT_ID"
+        [ ! "${OIDC_ISSUER-}" ] || same oidc_discovery_url "$OIDC_ISSUER" OIDC_ISSUER
+        [ ! "${OIDC_CLIENT_ID-}" ] || same oidc_client_id "$OIDC_CLIENT_ID" OIDC_CLIENT_ID
         case ${OIDC_CLIENT_SECRET_FILE-}-${OIDC_CA_FILE-} in
         -)
             echo "$what: there, left as it is"

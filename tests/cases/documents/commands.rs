@@ -56,11 +56,11 @@ const BLOCKS: &[(&str, How)] = &[
         Elsewhere(SETUP),
     ),
     (
-        "METHOD=oidc VAULT_PATH=shop/test OIDC_ISSUER=https://login.example OIDC_CLIENT_ID=vault OIDC_CLIENT_SECRET_FILE=client-secret OIDC_CLAIMS=groups=shop-developers deploy/vault/setup.sh",
+        "METHOD=oidc VAULT_ROLE=shop-dev VAULT_PATH=shop/test OIDC_ISSUER=https://login.example OIDC_CLIENT_ID=vault OIDC_CLIENT_SECRET_FILE=client-secret OIDC_CLAIMS=groups=shop-developers deploy/vault/setup.sh",
         Elsewhere(SETUP),
     ),
     (
-        "export VAULT_ADDR=https://vault.example:8200 VAULT_ROLE=shop VAULT_PATH=shop/test VAULT_AUTH_METHOD=oidc",
+        "export VAULT_ADDR=https://vault.example:8200 VAULT_ROLE=shop-dev VAULT_PATH=shop/test VAULT_AUTH_METHOD=oidc",
         Elsewhere("waits for a person before a browser"),
     ),
     ("bao kv put -mount=kv shop/prod @shop.json", Run),

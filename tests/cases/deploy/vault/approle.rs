@@ -14,7 +14,7 @@ impl Site<'_> {
     fn client(&self, command: &str, token: &str) -> (i32, String) {
         let mut client = Command::new("sh");
         client.args(["-c", command]).env_clear().env("PATH", format!("{}:/usr/bin:/bin", self.file("").display()));
-        client.env("VAULT_ADDR", self.server.addr(Listener::Plain)).env("VAULT_NAMESPACE", &self.namespace);
+        client.env("VAULT_ADDR", self.server.addr(Listener::Plain));
         let output = client.env("VAULT_TOKEN", token).env("HOME", self.file("")).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
     }
@@ -81,8 +81,13 @@ fn whoever_hands_out_secret_ids_sees_none_and_can_do_nothing_else() {
         site.write_secrets();
         let token =
             server.create_token(&site.namespace, &json!({"policies": ["shop-secret-id"], "no_default_policy": true}));
-        let secret_id =
-            |ttl: &str| site.client(&format!("bao write -f {ttl} auth/approle/role/shop/secret-id"), &token).0;
+        let secret_id = |ttl: &str| {
+            site.client(
+                &format!("bao write -f -namespace={} {ttl} auth/approle/role/shop/secret-id", site.namespace),
+                &token,
+            )
+            .0
+        };
         assert_eq!([secret_id(""), secret_id("-wrap-ttl=3m"), secret_id("-wrap-ttl=2m")], [2, 2, 0]);
         let denied = [
             ("GET", "kv/data/shop/prod"),
@@ -137,7 +142,11 @@ fn settings_that_would_mean_more_than_they_say_are_refused() {
             ("TOKEN_MAX_TTL", "@file", time),
             ("SECRET_ID_NUM_USES", "-1", "a number of logins; 0 is any number"),
             ("BOUND_CIDRS", "example.com", "networks such as 192.0.2.0/24, with commas between"),
-            ("METHOD", "userpass", "kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc"),
+            (
+                "METHOD",
+                "userpass",
+                "userpass is unknown; it is kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc",
+            ),
         ];
         for (setting, value, line) in cases {
             assert_eq!(site.refuses(method, &[(setting, value)]), format!("setup.sh: {setting}: {line}"));

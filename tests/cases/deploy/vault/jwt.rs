@@ -133,8 +133,8 @@ fn the_configuration_that_other_roles_count_on_stays() {
         assert_eq!(site.read("auth/jwt-github/config"), before);
 
         let line = format!(
-            "setup.sh: configuration of jwt-github: there, for {issuer} and not for https://git.example; VAULT_AUTH_MOUNT \
-             names another mount"
+            "setup.sh: configuration of jwt-github: there, for {issuer} and not for https://git.example; give \
+             JWT_ISSUER={issuer}, or name another mount by VAULT_AUTH_MOUNT"
         );
         assert_eq!(site.refuses(method, &[("JWT_ISSUER", "https://git.example")]), line);
         let line = line.replace("https://git.example", "https://token.actions.githubusercontent.com");

@@ -29,10 +29,12 @@ fn each_method_is_set_up_by_each_shell_and_another_run_changes_nothing() {
                 let expected: Vec<_> = parts.iter().map(|part| format!("{part}: {}", news(part))).collect();
                 assert_eq!(lines[..parts.len()], expected, "{} {shell}", method.name);
                 let client = if method.type_ == "jwt" { "jwt" } else { method.name };
+                // A role id says which role it is.
+                let role = if method.name == "approle" { "" } else { " VAULT_ROLE=shop" };
                 let settings = format!(
-                    "settings of the program: VAULT_AUTH_METHOD={client} VAULT_AUTH_MOUNT={} VAULT_ROLE=shop \
-                     VAULT_MOUNT_POINT=kv VAULT_PATH=shop/prod",
-                    method.name
+                    "settings of the program: VAULT_AUTH_METHOD={client} VAULT_AUTH_MOUNT={}{role} \
+                     VAULT_MOUNT_POINT=kv VAULT_PATH=shop/prod VAULT_NAMESPACE={}",
+                    method.name, site.namespace
                 );
                 assert_eq!(lines[parts.len()], settings);
                 assert!(lines.len() > parts.len() + 1, "{lines:?}");

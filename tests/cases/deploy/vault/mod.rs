@@ -54,12 +54,12 @@ fn with(extension: &str) -> impl Iterator<Item = &'static str> {
 const MADE: [&str; 5] =
     ["mount kv", "policy shop", "auth method kubernetes", "configuration of kubernetes", "role shop"];
 
-/// What is told about the program's settings.
-const TOLD: &str = "\
-settings of the program: VAULT_AUTH_METHOD=kubernetes VAULT_AUTH_MOUNT=kubernetes VAULT_ROLE=shop VAULT_MOUNT_POINT=kv \
-VAULT_PATH=shop/prod
-the pod's JWT, with the audience vault, is a projected volume: docs/kubernetes.md
-";
+/// What is told about the program's settings, but for the namespace in the first line.
+const TOLD: [&str; 2] = [
+    "settings of the program: VAULT_AUTH_METHOD=kubernetes VAULT_AUTH_MOUNT=kubernetes VAULT_ROLE=shop \
+     VAULT_MOUNT_POINT=kv VAULT_PATH=shop/prod",
+    "the pod's JWT, with the audience vault, is a projected volume: docs/kubernetes.md",
+];
 
 /// A namespace of the real server in which nothing is set up, and a folder.
 struct Site<'a> {
@@ -98,7 +98,9 @@ impl<'a> Site<'a> {
     fn setup_says(&self, shell: &str, [mount, policy, auth, role]: [&str; 4]) {
         let news = [mount, policy, auth, "reviewer JWT written", role];
         let lines: Vec<_> = MADE.iter().zip(news).map(|(it, news)| format!("{it}: {news}\n")).collect();
-        assert_eq!(said(&self.setup(shell, &[])), (0, lines.concat() + TOLD, String::new()), "{shell}");
+        let [settings, jwt] = TOLD;
+        let told = format!("{}{settings} VAULT_NAMESPACE={}\n{jwt}\n", lines.concat(), self.namespace);
+        assert_eq!(said(&self.setup(shell, &[])), (0, told, String::new()), "{shell}");
     }
 
     fn read(&self, path: &str) -> Value {

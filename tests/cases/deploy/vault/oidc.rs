@@ -112,8 +112,8 @@ fn the_configuration_is_the_providers_and_its_secret_is_not_lost() {
         let line = "setup.sh: configuration of oidc: it has a client secret, which cannot be read back; give \
                     OIDC_CLIENT_SECRET_FILE too";
         assert_eq!(site.refuses(method, &[("OIDC_CLIENT_SECRET_FILE", ""), ("OIDC_CA_FILE", &ca)]), line);
-        let line =
-            "setup.sh: configuration of oidc: there, for vault and not for other; VAULT_AUTH_MOUNT names another mount";
+        let line = "setup.sh: configuration of oidc: there, for vault and not for other; give OIDC_CLIENT_ID=vault, or \
+                    name another mount by VAULT_AUTH_MOUNT";
         assert_eq!(site.refuses(method, &[("OIDC_CLIENT_ID", "other")]), line);
         assert_eq!(site.read("auth/oidc/config"), config);
     });

@@ -239,6 +239,10 @@ fn what_it_cannot_do_ends_it_with_a_line() {
         for path in ["data/shop/prod", "/data/shop"] {
             fails(&[("VAULT_PATH", path)], "VAULT_PATH: write it without data/, ");
         }
+        fails(
+            &[("VAULT_PATH", "shop/prod,shop/shared")],
+            "VAULT_PATH: one path, without comma; another path is another rule in ",
+        );
         // Standard input, to the client.
         fails(&[("K8S_AUDIENCE", "-")], "K8S_AUDIENCE: one audience, ");
         fails(&[("VAULT_ADDR", "http://127.0.0.1:1")], "vault at http://127.0.0.1:1: not reached: ");
