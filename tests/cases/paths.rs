@@ -361,3 +361,19 @@ fn a_dry_run_does_not_ask_for_a_path_when_the_server_failed_at_the_one_before() 
     assert_eq!(reads, [json!(["failed", "shop/app"]), json!(["skipped", null])]);
     assert!(!raw.requests().iter().any(|it| it.contains("shop/common")), "{:?}", raw.requests());
 }
+
+#[test]
+fn what_was_read_first_is_struck_out_however_much_is_read_after_it() {
+    let (raw, scenario) = raw(Vec::new(), Vec::new());
+    let paths: Vec<String> = (0..40).map(|n| format!("many/{n}")).collect();
+    for (n, path) in paths.iter().enumerate() {
+        let secret = format!(r#"{{"KEY_{n}":"value-of-path-{n}-secret"}}"#);
+        raw.script(Box::leak(format!("kv/data/{path}").into_boxed_str()), vec![Reply::secret(&secret)]);
+    }
+    let said = json!({"errors": ["upstream: value-of-path-0-secret, value-of-path-39-secret"]});
+    raw.script("kv/data/last", vec![Reply::json(403, &said)]);
+    let scenario = scenario.env("VAULT_PATH", format!("{},last", paths.join(",")));
+    let outcome = scenario.run();
+    assert_eq!(outcome.code(), 77, "{}", outcome.describe());
+    assert!(outcome.stderr.contains("answered with 403: upstream: ***, ***;"), "{}", outcome.stderr);
+}

@@ -188,3 +188,28 @@ impl Endpoint {
         Self { limits: Limits { until, ..self.limits }, granted_before, ..self.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::ToLog;
+    use crate::options::{Address, Proxy};
+
+    #[test]
+    fn a_connection_is_private_in_tls_or_on_this_machine_and_a_proxy_is_another() {
+        let proxy = || Proxy::parse("http://proxy.example:3128").ok();
+        for (url, proxy, is_private) in [
+            ("https://vault.example", None, true),
+            ("https://vault.example", proxy(), true),
+            ("http://127.0.0.1:8200", None, true),
+            ("http://127.0.0.1:8200", proxy(), false),
+            ("http://vault.example:8200", None, false),
+            ("unix:///run/vault.sock", None, true),
+        ] {
+            let (address, tls, user_agent) = (Address::parse(url).unwrap(), Tls::default(), "test/1".into());
+            let options = Options { address, namespace: None, auth_namespace: None, tls, proxy, user_agent, lanes: 1 };
+            let endpoint = Endpoint::canned(&options, Limits::default(), Arc::new(ToLog), b"");
+            assert_eq!(endpoint.is_private(), is_private, "{url}");
+        }
+    }
+}
