@@ -345,7 +345,7 @@ said=$("$cli" status 2>&1) || {
     # `bao` puts it between quotes, `vault` does not.
     address=$("$cli" status -output-curl-string 2>/dev/null | sed -n 's|.* "\{0,1\}\(http[^" ]*\)/v1/.*|\1|p') || :
     vault=vault${address:+ at $address}
-    [ "${VAULT_ADDR-}${BAO_ADDR-}${VAULT_AGENT_ADDR-}${BAO_AGENT_ADDR-}" ] || vault="$vault (VAULT_ADDR is unset)"
+    case $address in https://127.0.0.1:8200) vault="$vault, the client's default without VAULT_ADDR" ;; esac
     case $code-$(flat "$said") in
     2-*'Initialized false'*) fail "$vault: not initialised; run \`operator init\` on it" ;;
     2-*) fail "$vault: sealed; unseal it" ;;

@@ -246,6 +246,8 @@ fn what_it_cannot_do_ends_it_with_a_line() {
         // Standard input, to the client.
         fails(&[("K8S_AUDIENCE", "-")], "K8S_AUDIENCE: one audience, ");
         fails(&[("VAULT_ADDR", "http://127.0.0.1:1")], "vault at http://127.0.0.1:1: not reached: ");
+        let line = "vault at https://127.0.0.1:8200, the client's default without VAULT_ADDR: not reached: ";
+        fails(&[("VAULT_ADDR", "")], line);
 
         // What cannot be seen is not taken for what is not there.
         let token = server.create_token(&site.namespace, &json!({"policies": ["default"]}));
