@@ -92,7 +92,7 @@ impl Oidc {
             let _taking = endpoint.granted().begin();
             let mount = shown(&self.mount);
             store.turn(&call, || {
-                flow::say(&format!("Another program has begun the login at auth/{mount}; waiting for it.\n"));
+                flow::say(&format!("Another program has begun the login at auth/{mount}; waiting for it.\n"), &call);
             })
         };
         let lock = match turn.map_err(|ended| self::ended(endpoint, &step, ended))? {
