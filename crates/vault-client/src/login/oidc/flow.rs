@@ -165,7 +165,8 @@ impl<'a> Flow<'a> {
         self.endpoint.scrubber().learn(code.expose());
         let path = self.callback_path(state, "code", code.expose());
         self.endpoint.part(self.step, |call| {
-            self.open(&Request::get(&path), call).map_err(|fault| Fault { retry: Retry::Never, ..fault })
+            let judged = |fault| Fault { retry: Retry::Never, ..judge::of_person(fault) };
+            self.open(&Request::get(&path), call).map_err(judged)
         })
     }
 
@@ -202,7 +203,7 @@ impl<'a> Flow<'a> {
                 Err(fault) if judge::is_too_often(&fault) => interval += SLOWER,
                 // A state that met an error is gone.
                 Err(fault) => {
-                    let fault = Fault { retry: Retry::Never, ..fault };
+                    let fault = Fault { retry: Retry::Never, ..judge::of_person(fault) };
                     return Err(self.endpoint.failed(self.step, GivenUp::Fault(fault, Effort::default())));
                 }
             }
