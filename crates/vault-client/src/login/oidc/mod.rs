@@ -26,7 +26,7 @@ use crate::time::{Call, Ended, Seconds};
 pub use cache::{CachedLogin, cache_folder};
 use flow::Flow;
 pub use listen::Listen;
-pub use logout::{LoggedOut, log_out_all};
+pub use logout::{LoggedOut, LoggedOutAll, log_out_all};
 use store::{Store, Turn};
 
 /// So long a person has for the login, and whoever waits for one that another program has begun.
