@@ -163,6 +163,8 @@ impl<'a> Flow<'a> {
     /// [`GET auth/{mount}/oidc/callback`](https://openbao.org/api-docs/auth/jwt/#oidc-callback)
     fn exchange(&self, state: &str, code: &Secret) -> Result<Session, VaultError> {
         self.endpoint.scrubber().learn(code.expose());
+        // As it stands in the path, which a proxy may quote.
+        self.endpoint.scrubber().learn(&path::encode(code.expose()));
         let path = self.callback_path(state, "code", code.expose());
         self.endpoint.part(self.step, |call| {
             let judged = |fault| Fault { retry: Retry::Never, ..judge::of_person(fault) };
