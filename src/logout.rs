@@ -68,7 +68,7 @@ fn say(at: &str, mount: &str, role: Option<&str>, outcome: LoggedOut) {
     match outcome {
         LoggedOut::NotCached => log::info!("{login}: no token is cached"),
         LoggedOut::Unusable => {
-            log::warn!("{login}: the cached entry cannot be used and is removed, its token not revoked")
+            log::warn!("{login}: the cached entry cannot be used and is removed, its token not revoked");
         }
         LoggedOut::Revoked => log::info!("{login}: the cached token is revoked"),
         LoggedOut::Refused => {

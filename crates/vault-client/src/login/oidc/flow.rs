@@ -311,16 +311,13 @@ fn check(url: &str, nonce: &str) -> Result<(), &'static str> {
 
 /// Whether `text` is a host, with a port or without: a name, or an address, which has brackets where it is of IPv6.
 fn is_host(text: &str) -> bool {
-    let (is_host, port) = match text.strip_prefix('[') {
-        Some(inside) => match inside.split_once(']') {
-            Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
-            None => return false,
-        },
-        None => {
-            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-            let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-            (!name.is_empty() && name.bytes().all(is_of_name), port)
-        }
+    let (is_host, port) = if let Some(inside) = text.strip_prefix('[') {
+        let Some((address, port)) = inside.split_once(']') else { return false };
+        (address.parse::<Ipv6Addr>().is_ok(), port)
+    } else {
+        let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        (!name.is_empty() && name.bytes().all(is_of_name), port)
     };
     let digits = port.strip_prefix(':').map(|digits| (digits.bytes().all(|byte| byte.is_ascii_digit()), digits));
     let is_port = digits.map_or(port.is_empty(), |(are_all, digits)| are_all && digits.parse::<u16>().is_ok());
