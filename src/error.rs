@@ -131,6 +131,16 @@ pub enum Error {
     /// The program was not installed.
     #[error("install: {0}")]
     Install(#[from] InstallError),
+    /// Entries of the cache are left where all were to be ended.
+    #[error("logout: {number} cached {} left in {folder}; correct what the warnings name, or remove the files", if *.number == 1 { "token is" } else { "tokens are" })]
+    LeftCached {
+        /// The folder, as it may be shown.
+        folder: String,
+        /// How many.
+        number: usize,
+        /// The exit code of the first one's fault.
+        code: u8,
+    },
     /// A system call failed that has no reason to.
     #[error("{0}; {remedy}", remedy = crate::process::REFUSED_REMEDY)]
     System(#[from] Refused),
@@ -176,6 +186,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         let code = match self {
             Self::Signal(signal) => return 128 + *signal as u8,
+            Self::LeftCached { code, .. } => return *code,
             Self::Usage(_) => Code::Usage,
             Self::Late(_) => Code::Unreachable,
             Self::Settings(_) => Code::Config,

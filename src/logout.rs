@@ -16,7 +16,8 @@ use vault_client::{CachedLogin, Endpoint, Limits, LoggedOut, Seconds, log_out_al
 ///
 /// # Errors
 ///
-/// [`Error::Settings`], and why an entry cannot be read or removed. A token that cannot be revoked is a warning.
+/// [`Error::Settings`], why the folder or an entry cannot be used, and [`Error::LeftCached`] where some of all are left. A
+/// token that cannot be revoked is a warning.
 pub fn log_out(environ: &Environ, waiter: &Arc<Waiter>) -> Result<(), Error> {
     let ended = ended_by(waiter);
     let begun = Instant::now();
@@ -39,17 +40,26 @@ pub fn log_out(environ: &Environ, waiter: &Arc<Waiter>) -> Result<(), Error> {
         return Ok(());
     };
     let connect = |login: &CachedLogin| config::cached(environ, Some(login)).map(|cached| connect(&cached));
-    let done = log_out_all(&folder, &connect, &|warning| log::warn!("{warning}")).map_err(|error| match error {
+    let all = log_out_all(&folder, &connect, &|warning| log::warn!("{warning}")).map_err(|error| match error {
         Error::Vault(error) => ended(error),
         other => other,
     })?;
-    if done.is_empty() {
+    if all.done.is_empty() && all.left.is_empty() {
         log::info!("no token is cached in {}", os(&folder));
     }
-    for (login, outcome) in done {
+    for (login, outcome) in all.done {
         say(&shown(&login.address), &login.mount, login.role.as_deref(), outcome);
     }
-    Ok(())
+    for (file, error) in &all.left {
+        for cause in error.to_string().lines() {
+            log::warn!("the cached token in {file} is not revoked: {cause}");
+        }
+    }
+    let number = all.left.len();
+    match all.left.into_iter().next() {
+        Some((_, first)) => Err(Error::LeftCached { folder: os(&folder), number, code: first.exit_code() }),
+        None => Ok(()),
+    }
 }
 
 fn say(at: &str, mount: &str, role: Option<&str>, outcome: LoggedOut) {
@@ -57,6 +67,9 @@ fn say(at: &str, mount: &str, role: Option<&str>, outcome: LoggedOut) {
     let login = format!("vault at {at}: the login at auth/{}{role}", shown(mount));
     match outcome {
         LoggedOut::NotCached => log::info!("{login}: no token is cached"),
+        LoggedOut::Unusable => {
+            log::warn!("{login}: the cached entry cannot be used and is removed, its token not revoked");
+        }
         LoggedOut::Revoked => log::info!("{login}: the cached token is revoked"),
         LoggedOut::Refused => {
             log::info!(

@@ -42,6 +42,10 @@ pub fn read(environ: &Environ, login: Option<&CachedLogin>) -> Result<Cached, Er
     let oidc = settings::oidc(&mut reader, &mut warnings);
     let connection = server.connection(&mut reader, Some(Box::new(oidc.clone())), None);
     let Some(connection) = connection.filter(|_| reader.faults.is_empty()) else {
+        if reader.faults.is_empty() {
+            let name = login.map_or(setting::ADDR.name, |_| OF_ENTRY);
+            reader.fault(name, None, "empty; write the address of the server");
+        }
         return Err(Error::Settings(reader.faults));
     };
     warnings.extend(connection.warnings);
@@ -51,6 +55,9 @@ pub fn read(environ: &Environ, login: Option<&CachedLogin>) -> Result<Cached, Er
     }
     Ok(Cached { oidc, vault, limits: connection.limits, warnings })
 }
+
+/// What the address of an entry is called.
+const OF_ENTRY: &str = "the address in it";
 
 /// The settings with another address.
 struct Aimed<'a> {
@@ -69,6 +76,6 @@ impl Source for Aimed<'_> {
 
     fn given(&self, setting: &Setting) -> Vec<Given<'_>> {
         let address = self.address.filter(|_| setting.name == setting::ADDR.name);
-        address.map(|it| Given { name: "the cached login".into(), bytes: it.as_bytes() }).into_iter().collect()
+        address.map(|it| Given { name: OF_ENTRY.into(), bytes: it.as_bytes() }).into_iter().collect()
     }
 }

@@ -167,8 +167,8 @@ pub use fault::{CertificateFault, ErrorKind, Fault, NoPerson, Retry, ServerName,
 pub use http::retry_after;
 pub use kv::{Cas, Field, Fields, Kv, KvConfig, KvData, KvMetadata, KvVersion, MetadataOptions};
 pub use login::{
-    AppRole, CachedLogin, Cert, Credential, Inspected, Jwt, Kubernetes, Listen, LoggedOut, Login, NoLogin, Oidc,
-    Origin, Proof, Token,
+    AppRole, CachedLogin, Cert, Credential, Inspected, Jwt, Kubernetes, Listen, LoggedOut, LoggedOutAll, Login,
+    NoLogin, Oidc, Origin, Proof, Token,
 };
 pub use login::{cache_folder, log_out_all};
 pub use observe::{Act, Event, Next, Observer, ToLog};

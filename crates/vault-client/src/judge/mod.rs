@@ -14,7 +14,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::fault::{Answered, Fault, NotVault, Outline, Retry, Unreachable, Way, What};
+use crate::fault::{Answered, Fault, NotVault, Outline, Retry, Unreachable, Way, What, Why};
 use crate::http::tls::client::Failed;
 use crate::http::{Answer, Encoded, NoAnswer, Unresolved};
 use crate::json;
@@ -160,6 +160,21 @@ pub fn is_pending(fault: &Fault) -> bool {
 /// The same, where it is asked for too often.
 pub fn is_too_often(fault: &Fault) -> bool {
     means(fault, text::Meaning::TooOften)
+}
+
+/// What `fault` is where a person has proved who they are before: a refusal in words that nobody knows is about that proof.
+pub fn of_person(fault: Fault) -> Fault {
+    let what = match fault.what {
+        What::Answered(answered)
+            if answered.status == 400
+                && answered.why == Why::Refused
+                && text::meaning(answered.status, &answered.said).is_none() =>
+        {
+            What::Answered(Box::new(Answered { why: Why::Denied, ..*answered }))
+        }
+        other => other,
+    };
+    Fault { what, ..fault }
 }
 
 fn means(fault: &Fault, meaning: text::Meaning) -> bool {

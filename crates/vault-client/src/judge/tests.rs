@@ -422,3 +422,22 @@ fn a_body_that_the_time_limit_leaves_unread_is_late_and_tried_again() {
     assert_eq!((fault.kind(), fault.retry), (ErrorKind::Unreachable, Retry::Soon));
     assert_eq!(fault.to_string(), "no complete answer within 1m");
 }
+
+#[test]
+fn after_a_person_has_signed_in_a_refusal_that_nobody_knows_is_a_denial() {
+    let fault = |status, said: &str, why| {
+        let answered = Answered { status, said: said.into(), why, found: None, jwt: None };
+        Fault { status: Some(status), ..Fault::new(What::Answered(Box::new(answered)), Retry::Never) }
+    };
+    let cancelled = || Fault::new(What::Cancelled, Retry::Soon);
+    for (before, after) in [
+        (fault(400, "no such words", Why::Refused), fault(400, "no such words", Why::Denied)),
+        (fault(400, "", Why::Refused), fault(400, "", Why::Denied)),
+        (fault(400, "missing role", Why::Refused), fault(400, "missing role", Why::Refused)),
+        (fault(404, "no such words", Why::Refused), fault(404, "no such words", Why::Refused)),
+        (fault(400, "no such words", Why::Malformed), fault(400, "no such words", Why::Malformed)),
+        (cancelled(), cancelled()),
+    ] {
+        assert_eq!(of_person(before), after);
+    }
+}

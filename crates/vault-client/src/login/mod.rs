@@ -30,7 +30,7 @@ pub use inline::{Inline, Insist};
 pub use jwt::Jwt;
 pub use kubernetes::Kubernetes;
 pub use none::NoLogin;
-pub use oidc::{CachedLogin, Listen, LoggedOut, Oidc, cache_folder, log_out_all};
+pub use oidc::{CachedLogin, Listen, LoggedOut, LoggedOutAll, Oidc, cache_folder, log_out_all};
 pub use request::Proof;
 
 /// A way to come by a token.

@@ -6,6 +6,7 @@ mod steps;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use nix::pty::openpty;
@@ -168,6 +169,79 @@ fn a_logout_ends_the_login_of_the_settings_or_all_of_them_and_none_is_fine() {
         let all = scenario.unset("VAULT_ADDR");
         let all = log_out(all, &revoked, Expect::token_gone);
         log_out(all, "INFO  vault-exec: no token is cached in {folder}/.cache/vault-client", |it| it);
+    });
+}
+
+/// Puts an entry for `address` into the cache, and returns its file's name.
+fn put_entry(scenario: &Scenario, address: &str) -> String {
+    let command = format!("printf '%s\\0-\\0oidc\\0-' '{address}' | sha256sum");
+    let hash = Command::new("/bin/sh").args(["-c", &command]).output().expect("sha256sum runs").stdout;
+    let name = format!("{}.json", String::from_utf8(hash).expect("text").split(' ').next().expect("a hash"));
+    let entry = json!({
+        "address": address, "namespace": null, "mount": "oidc", "role": null, "expires_at": 4_000_000_000_u64,
+        "renewable": true, "policies": [], "token": "hvs.of-nobody",
+    });
+    let file = scenario.cache().join(&name);
+    std::fs::write(&file, entry.to_string()).expect("it is written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    name
+}
+
+#[test]
+fn a_logout_of_all_goes_on_behind_entries_that_it_cannot_use_and_fails_in_the_end() {
+    test_at_desk("a_logout_of_all_goes_on", |scenario, _| {
+        log_in(&scenario);
+        let folder = "{folder}/.cache/vault-client";
+        let warning = |name: &str, cause: &str| {
+            format!("WARN  vault-exec: the cached token in {folder}/{}*.json is not revoked: {cause}", &name[..8])
+        };
+        let mut warnings = [
+            ("ftp://x", "neither https:// nor http:// nor unix://; Vault speaks only these"),
+            ("http://x/v1", "a URL that ends with /v1; leave that out, it is added to every request"),
+            ("https://u:p@x", "a URL with a user name or password; leave them out, they are not used"),
+            ("", "empty; write the address of the server"),
+        ]
+        .map(|(address, cause)| warning(&put_entry(&scenario, address), &format!("the address in it: {cause}")));
+        warnings.sort_unstable();
+        let directory = scenario.cache().join("0".repeat(64) + ".json");
+        std::fs::create_dir(&directory).expect("a folder");
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+        let error = |number: usize| {
+            format!(
+                "ERROR vault-exec: logout: {number} cached tokens are left in {folder}; correct what the warnings name, or \
+                 remove the files"
+            )
+        };
+        let zeros = "0".repeat(64);
+        let is_folder = format!(
+            "the cached token in {folder} cannot be used: Is a directory; make it this user's alone (mode 0700), or remove it"
+        );
+        let first = [
+            warning(&zeros, "not a regular file; it stays valid until it expires"),
+            line("INFO", ": the cached token is revoked"),
+            warning(&zeros, &is_folder),
+        ];
+        let all = scenario.unset("VAULT_ADDR").no_command().options(["--logout"]);
+        let lines = first.into_iter().chain(warnings.clone()).chain([error(5)]);
+        all.run().expect(Expect::done().code(71).stderr(lines).token_gone());
+        std::fs::remove_dir(&directory).expect("it is removed");
+        all.run().expect(Expect::done().code(78).stderr(warnings.into_iter().chain([error(4)])));
+        assert_eq!(all.cached().len(), 4);
+    });
+}
+
+#[test]
+fn a_logout_says_of_an_entry_that_others_can_read_that_its_token_is_not_revoked() {
+    test_at_desk("a_logout_says_of_an_entry", |scenario, _| {
+        log_in(&scenario);
+        let file = scenario.cache().join(&scenario.cached()[0]);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
+        let scenario = scenario.no_command().options(["--logout"]);
+        let outcome = scenario.run();
+        let log = outcome.log();
+        let told = line("WARN", ": the cached entry cannot be used and is removed, its token not revoked");
+        assert_eq!((outcome.code(), log.last().copied()), (0, Some(scenario.expand(&told).as_str())));
+        assert_eq!(scenario.cached(), Vec::<String>::new());
     });
 }
 

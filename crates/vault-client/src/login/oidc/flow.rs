@@ -1,11 +1,14 @@
 //! One login: from the URL that the server gives to the token.
 
-use std::io::{self, Write};
+use std::io;
+use std::net::Ipv6Addr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nix::poll::{PollFd, PollFlags};
 use zeroize::Zeroizing;
 
 use super::Oidc;
@@ -34,6 +37,15 @@ const INTERVALS: (u64, u64) = (1, 60);
 
 /// Longer URLs are not opened.
 const LONGEST_URL: usize = 8 << 10;
+
+/// Longer codes are not shown: nobody types them in.
+const LONGEST_CODE: usize = 64;
+
+/// So long standard error is waited for where the login can go on without what is written there.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// So much is written at once: a pipe that has room at all has room for it. A terminal may have room for a byte alone.
+const PIECE: usize = 512;
 
 /// One login.
 pub struct Flow<'a> {
@@ -118,8 +130,10 @@ impl<'a> Flow<'a> {
         if url.is_empty() {
             return Err(self.failed(NoPerson::NoUrl { redirect_uri: shown(redirect_uri) }));
         }
-        check(&url).map_err(|why| self.failed(NoPerson::BadUrl(why)))?;
-        Ok(Begun { url: url.to_string(), user_code: text(&data, "user_code"), poll: polled(&data) })
+        let nonce = self.nonce.expose();
+        check(&url, nonce).map_err(|why| self.failed(NoPerson::BadUrl(why)))?;
+        let user_code = text(&data, "user_code").filter(|code| is_typed(code) && !code.contains(nonce));
+        Ok(Begun { url: url.to_string(), user_code, poll: polled(&data) })
     }
 
     /// The login that comes back to the listener.
@@ -149,9 +163,12 @@ impl<'a> Flow<'a> {
     /// [`GET auth/{mount}/oidc/callback`](https://openbao.org/api-docs/auth/jwt/#oidc-callback)
     fn exchange(&self, state: &str, code: &Secret) -> Result<Session, VaultError> {
         self.endpoint.scrubber().learn(code.expose());
+        // As it stands in the path, which a proxy may quote.
+        self.endpoint.scrubber().learn(&path::encode(code.expose()));
         let path = self.callback_path(state, "code", code.expose());
         self.endpoint.part(self.step, |call| {
-            self.open(&Request::get(&path), call).map_err(|fault| Fault { retry: Retry::Never, ..fault })
+            let judged = |fault| Fault { retry: Retry::Never, ..judge::of_person(fault) };
+            self.open(&Request::get(&path), call).map_err(judged)
         })
     }
 
@@ -188,7 +205,7 @@ impl<'a> Flow<'a> {
                 Err(fault) if judge::is_too_often(&fault) => interval += SLOWER,
                 // A state that met an error is gone.
                 Err(fault) => {
-                    let fault = Fault { retry: Retry::Never, ..fault };
+                    let fault = Fault { retry: Retry::Never, ..judge::of_person(fault) };
                     return Err(self.endpoint.failed(self.step, GivenUp::Fault(fault, Effort::default())));
                 }
             }
@@ -202,7 +219,8 @@ impl<'a> Flow<'a> {
         Session::from_answer(endpoint, self.step, request, &answer, (sent, self.oidc.revoke))
     }
 
-    /// Tells the person where to log in, and opens a browser there. An end of standard error changes nothing.
+    /// Tells the person where to log in, and opens a browser there. Standard error that takes nothing changes nothing where a
+    /// browser opens; where none does, it is waited for: a terminal that is stopped goes on at a key.
     fn announce(&self, begun: &Begun) {
         let browser = Some(Browser::find(|name| std::env::var_os(name))).filter(|_| self.oidc.browser).flatten();
         let mount = shown(&self.oidc.mount);
@@ -211,7 +229,8 @@ impl<'a> Flow<'a> {
             None => format!("Open this URL in a browser for the login at auth/{mount}:"),
         };
         let after = begun.user_code.as_ref().map(|code| format!("Enter the code {} there.\n", shown(code)));
-        say(&format!("{before}\n{}\n{}", begun.url, after.unwrap_or_default()));
+        let patience = browser.as_ref().map(|_| MOMENT);
+        write(io::stderr(), &format!("{before}\n{}\n{}", begun.url, after.unwrap_or_default()), self.call, patience);
         if let Some(browser) = browser {
             browser.open(&begun.url, self.call);
         }
@@ -232,10 +251,23 @@ pub fn failed(endpoint: &Endpoint, step: &Step, why: NoPerson) -> VaultError {
     endpoint.failed(step, GivenUp::Fault(fault, Effort::default()))
 }
 
-/// Writes `text` to standard error, where somebody reads it.
-pub fn say(text: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+/// Writes `text` to standard error, unless nobody takes it within a moment.
+pub fn say(text: &str, call: &Call) {
+    write(io::stderr(), text, call, Some(MOMENT));
+}
+
+/// Writes `text` until the call ends, or nobody has taken any of it for as long as `patience`. The descriptor may be shared:
+/// a write that does not wait would need a flag that others see too.
+fn write(to: impl AsFd, text: &str, call: &Call, patience: Option<Duration>) {
+    let length = if nix::unistd::isatty(&to) == Ok(true) { 1 } else { PIECE };
+    for piece in text.as_bytes().chunks(length) {
+        let ready = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
+        let until = patience.map(|patience| Instant::now() + patience);
+        let has_room = call.ready(&ready, until).is_ok_and(|index| index.is_some());
+        if !has_room || nix::unistd::write(&to, piece) != Ok(piece.len()) {
+            return;
+        }
+    }
 }
 
 /// The text `name` of `data`; `None` where it is missing or empty.
@@ -250,23 +282,58 @@ fn polled(data: &Object) -> Option<(Secret, Duration)> {
     Some((state.into(), Duration::from_secs(interval.clamp(INTERVALS.0, INTERVALS.1))))
 }
 
-/// Whether a URL is one to show to a person and hand to a browser.
-fn check(url: &str) -> Result<(), &'static str> {
+/// Whether a code is one that a person types in.
+fn is_typed(code: &str) -> bool {
+    code.len() <= LONGEST_CODE && code.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a URL is one to show to a person and hand to a browser, and does not give away the login's `nonce`.
+fn check(url: &str, nonce: &str) -> Result<(), &'static str> {
     let scheme = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     let length = ["https://", "http://"].iter().find(|it| scheme(it)).map(|it| it.len());
     let Some(rest) = length.and_then(|length| url.get(length..)) else { return Err("it is neither https nor http") };
-    if rest.is_empty() || rest.starts_with(['/', '?', '#', ':', '@']) {
+    // Browsers take a backslash for a slash, and other programs do not: each would go to another host.
+    if !url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return Err("it holds what no URL can");
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("it names a user in front of its host");
+    }
+    if !is_host(authority) {
         return Err("it names no host");
     }
-    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("it holds what no URL can");
+    if url.contains(nonce) {
+        return Err("it gives away a secret of the login");
     }
     if url.len() > LONGEST_URL { Err("it is too long") } else { Ok(()) }
 }
 
+/// Whether `text` is a host, with a port or without: a name, or an address, which has brackets where it is of IPv6.
+fn is_host(text: &str) -> bool {
+    let (is_host, port) = if let Some(inside) = text.strip_prefix('[') {
+        let Some((address, port)) = inside.split_once(']') else { return false };
+        (address.parse::<Ipv6Addr>().is_ok(), port)
+    } else {
+        let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        (!name.is_empty() && name.bytes().all(is_of_name), port)
+    };
+    let digits = port.strip_prefix(':').map(|digits| (digits.bytes().all(|byte| byte.is_ascii_digit()), digits));
+    let is_port = digits.map_or(port.is_empty(), |(are_all, digits)| are_all && digits.parse::<u16>().is_ok());
+    is_host && is_port
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+
+    use nix::fcntl::FcntlArg;
+
     use super::*;
+    use crate::time::Cancel;
 
     #[test]
     fn a_url_is_opened_where_a_browser_goes_and_a_terminal_shows_it_as_it_is() {
@@ -282,14 +349,102 @@ mod tests {
             ("-https://idp.example", Err("it is neither https nor http")),
             ("https://", Err("it names no host")),
             ("https:///path", Err("it names no host")),
+            ("https://:443/", Err("it names no host")),
+            ("https://[/?state=c", Err("it names no host")),
+            ("https://[::1/", Err("it names no host")),
+            ("https://[idp]/", Err("it names no host")),
+            ("https://[::1]x/", Err("it names no host")),
+            ("https://a%40b/", Err("it names no host")),
+            ("https://a:b/", Err("it names no host")),
+            ("https://a:+1/", Err("it names no host")),
+            ("https://a:65536/", Err("it names no host")),
+            ("https://[::1]:8443?state=c", Ok(())),
+            ("https://idp_1.example:65535#d", Ok(())),
+            ("https://idp.example/@a?b=c@d:e'`\"", Ok(())),
+            ("https://user:pw@idp.example/", Err("it names a user in front of its host")),
+            ("https://idp.example@evil.example?state=c", Err("it names a user in front of its host")),
+            ("https://a\\@b/", Err("it holds what no URL can")),
+            ("https://idp.example/\\b", Err("it holds what no URL can")),
+            ("https://idp.example/?state=c&x=the-nonce&y", Err("it gives away a secret of the login")),
+            ("https://the-nonce.example/", Err("it gives away a secret of the login")),
             ("https://idp.example/\u{1b}[2J", Err("it holds what no URL can")),
             ("https://idp.example/a b", Err("it holds what no URL can")),
             ("https://idp.example/\nhttps://evil.example", Err("it holds what no URL can")),
             ("https://\u{e9}.example/", Err("it holds what no URL can")),
             (&long, Err("it is too long")),
         ] {
-            assert_eq!(check(url), checked, "{url}");
+            assert_eq!(check(url, "the-nonce"), checked, "{url}");
         }
+    }
+
+    #[test]
+    fn a_code_is_shown_where_somebody_could_type_it_in() {
+        let (most, more) = ("A".repeat(64), "A".repeat(65));
+        for (code, is_shown) in [
+            ("WDJB-MJHT", true),
+            (most.as_str(), true),
+            (&more, false),
+            ("WDJB MJHT", false),
+            ("\u{1b}[31mAB", false),
+            ("AB\nC", false),
+            ("\u{e9}", false),
+        ] {
+            assert_eq!(is_typed(code), is_shown, "{code:?}");
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// A pipe that takes no more, and its reader.
+    fn full_pipe() -> (OwnedFd, OwnedFd) {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let size = nix::fcntl::fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+        nix::unistd::write(&writer, &vec![b'x'; size.try_into().unwrap()]).unwrap();
+        (reader, writer)
+    }
+
+    #[test]
+    fn a_cancellation_ends_the_wait_for_a_reader_that_takes_nothing() {
+        let (_reader, writer) = full_pipe();
+        let cancel = Cancel::new().unwrap();
+        let call = Call::until(Instant::now() + LONG, cancel.clone());
+        let writing = std::thread::spawn(move || write(writer, "text", &call, None));
+        cancel.cancel();
+        writing.join().unwrap();
+    }
+
+    #[test]
+    fn what_the_login_does_not_depend_on_is_given_up_after_a_moment() {
+        let (_reader, writer) = full_pipe();
+        let call = Call::until(Instant::now() + LONG, Cancel::never());
+        write(writer, "text", &call, Some(Duration::from_millis(5)));
+        assert!(call.alive().is_ok());
+    }
+
+    #[test]
+    fn a_slow_reader_gets_all_of_it_and_the_descriptor_stays_as_it_is() {
+        let (reader, writer) = full_pipe();
+        let flags = |of: &OwnedFd| nix::fcntl::fcntl(of, FcntlArg::F_GETFL).unwrap();
+        let (before, text) = (flags(&writer), "abcdefg".repeat(2000));
+        let reading = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            File::from(reader).read_to_end(&mut all).unwrap();
+            String::from_utf8(all).unwrap()
+        });
+        write(&writer, &text, &Call::until(Instant::now() + LONG, Cancel::never()), None);
+        assert_eq!(flags(&writer), before);
+        drop(writer);
+        assert_eq!(reading.join().unwrap().trim_start_matches('x'), text);
+    }
+
+    #[test]
+    fn a_terminal_that_nobody_reads_does_not_hold_up_a_write() {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let call = Call::until(Instant::now() + LONG, Cancel::never());
+        let more = "a line of a terminal, which takes some more for its end\n".repeat(4000);
+        write(&terminal.slave, &more, &call, Some(Duration::from_millis(5)));
+        write(&terminal.slave, &more, &call, Some(Duration::from_millis(5)));
+        assert!(call.alive().is_ok());
     }
 
     #[test]

@@ -21,12 +21,23 @@ use crate::token::{Kept, TokenInfo};
 pub enum LoggedOut {
     /// There was none.
     NotCached,
+    /// An entry was there that cannot be used, and is removed. Its token is not revoked; a warning has said why.
+    Unusable,
     /// It is revoked.
     Revoked,
     /// It was dead, or may not revoke itself: the server does not tell which.
     Refused,
     /// It could not be revoked, and stays valid for this long.
     Left(Duration),
+}
+
+/// What became of all that is cached.
+#[derive(Debug)]
+pub struct LoggedOutAll<E> {
+    /// The logins whose entries are gone.
+    pub done: Vec<(CachedLogin, LoggedOut)>,
+    /// The files, as they may be shown, that are still there, each with why.
+    pub left: Vec<(String, E)>,
 }
 
 impl Oidc {
@@ -41,52 +52,65 @@ impl Oidc {
         let failed = |flaw| flow::failed(endpoint, &Step::Revoke, flawed(path, flaw));
         let Some(folder) = Folder::open(path).map_err(failed)? else { return Ok(LoggedOut::NotCached) };
         let key = self.cached_login(endpoint);
-        let entry = cache::read(&folder, &key).unwrap_or_else(|flaw| {
-            // There is no token in it that anybody could use; it goes all the same.
-            let file = cache::shown(path, &key.name());
-            endpoint.note(&Event::Warning(&format!("the cached token in {file} is not revoked: {flaw}")));
-            None
-        });
-        let outcome = entry.map_or(Ok(LoggedOut::NotCached), |entry| revoke(endpoint, entry));
+        let outcome = match cache::read(&folder, &key) {
+            Ok(Some(entry)) => revoke(endpoint, entry),
+            Ok(None) => Ok(LoggedOut::NotCached),
+            // It goes all the same: no start would use it.
+            Err(flaw) => {
+                endpoint.note(&Event::Warning(&unusable(&cache::shown(path, &key.name()), &flaw)));
+                Ok(LoggedOut::Unusable)
+            }
+        };
         folder.remove(&key.name()).map_err(failed)?;
         outcome
     }
 }
 
 /// Revokes all tokens in the cache `path`, and removes them. `connect` gives the server of each, in the namespace of its
-/// login. What is no entry is removed and told to `warn`.
+/// login: an entry that it fails for stays, and so does what cannot be removed. What is no entry is removed and told to `warn`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::System`] where the folder cannot be used, and what `connect` fails with: an entry that it fails for stays.
+/// [`ErrorKind::System`] where the folder cannot be used, and [`ErrorKind::Cancelled`].
 pub fn log_out_all<E: From<VaultError>>(
     path: &Path,
     connect: &dyn Fn(&CachedLogin) -> Result<Endpoint, E>,
     warn: &dyn Fn(&str),
-) -> Result<Vec<(CachedLogin, LoggedOut)>, E> {
+) -> Result<LoggedOutAll<E>, E> {
     let failed = |flaw| {
         let fault = What::NoPerson(Box::new(flawed(path, flaw))).into();
         VaultError::new("", Step::Credential, fault, Effort::default())
     };
-    let Some(folder) = Folder::open(path).map_err(failed)? else { return Ok(Vec::new()) };
-    let mut done = Vec::new();
+    let mut all = LoggedOutAll { done: Vec::new(), left: Vec::new() };
+    let Some(folder) = Folder::open(path).map_err(failed)? else { return Ok(all) };
     for name in cache::names(path) {
-        match folder.read(&name).and_then(|text| text.map(|text| Entry::decode(&text)).transpose()) {
+        let file = cache::shown(path, &name);
+        let ended = match folder.read(&name).and_then(|text| text.map(|text| Entry::decode(&text)).transpose()) {
             Ok(Some(entry)) if entry.key.name() == name => {
                 let key = entry.key.clone();
-                let outcome = revoke(&connect(&key)?, entry);
-                folder.remove(&name).map_err(failed)?;
-                done.push((key, outcome?));
+                match connect(&key) {
+                    Ok(endpoint) => Ok(Some((key, revoke(&endpoint, entry)?))),
+                    Err(error) => Err(error),
+                }
             }
-            Ok(None) => {}
+            Ok(None) => continue,
             unfit => {
                 let flaw = unfit.err().unwrap_or_else(|| "of another login".into());
-                warn(&format!("the cached token in {} is not revoked: {flaw}", cache::shown(path, &name)));
-                folder.remove(&name).map_err(failed)?;
+                warn(&unusable(&file, &flaw));
+                Ok(None)
             }
+        };
+        match ended.and_then(|ended| folder.remove(&name).map(|_| ended).map_err(|flaw| failed(flaw).into())) {
+            Ok(ended) => all.done.extend(ended),
+            Err(error) => all.left.push((file, error)),
         }
     }
-    Ok(done)
+    Ok(all)
+}
+
+/// The warning about an entry that is not used.
+fn unusable(file: &str, flaw: &str) -> String {
+    format!("the cached token in {file} is not revoked: {flaw}; it stays valid until it expires")
 }
 
 /// Revokes the token of `entry`, with as many tries as the limits of `endpoint` allow.

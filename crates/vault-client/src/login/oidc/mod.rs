@@ -26,7 +26,7 @@ use crate::time::{Call, Ended, Seconds};
 pub use cache::{CachedLogin, cache_folder};
 use flow::Flow;
 pub use listen::Listen;
-pub use logout::{LoggedOut, log_out_all};
+pub use logout::{LoggedOut, LoggedOutAll, log_out_all};
 use store::{Store, Turn};
 
 /// So long a person has for the login, and whoever waits for one that another program has begun.
@@ -92,7 +92,7 @@ impl Oidc {
             let _taking = endpoint.granted().begin();
             let mount = shown(&self.mount);
             store.turn(&call, || {
-                flow::say(&format!("Another program has begun the login at auth/{mount}; waiting for it.\n"));
+                flow::say(&format!("Another program has begun the login at auth/{mount}; waiting for it.\n"), &call);
             })
         };
         let lock = match turn.map_err(|ended| self::ended(endpoint, &step, ended))? {

@@ -124,9 +124,10 @@ pub fn read(folder: &Folder, key: &CachedLogin) -> Result<Option<Entry>, Flaw> {
     if entry.key == *key { Ok(Some(entry)) } else { Err("of another login".into()) }
 }
 
-/// The file of an entry, for messages: its name is a hash, which would be taken for a credential.
+/// The file of an entry, for messages, as a shell finds it: its name is a hash, and all of it would be taken for a credential
+/// and masked.
 pub fn shown(folder: &Path, name: &str) -> String {
-    format!("{}/{name}", text::os(folder))
+    format!("{}/{}*{SUFFIX}", text::os(folder), name.get(..8).unwrap_or_default())
 }
 
 /// The names of all entries in the folder at `path`.

@@ -22,8 +22,8 @@ pub use request::{Callback, hash, one};
 /// The path that a browser comes back to, as the official client has it.
 pub const PATH: &str = "/oidc/callback";
 
-/// So many connections are open at once. One more takes the place of the oldest that has not asked anything yet: browsers
-/// open some in advance, and nobody keeps the one out that asks.
+/// So many connections are open at once. One more takes the place of the oldest that has not asked anything yet, which is
+/// read once more before: browsers open some in advance, and nobody keeps the one out that asks.
 const MOST: usize = 16;
 
 /// So long a connection has for its request, and so long for taking the answer.
@@ -128,53 +128,78 @@ impl Callbacks {
         call.ready(&descriptors, ends.min()).map(drop)
     }
 
-    /// Does all that can be done without waiting, up to a callback.
+    /// Does all that can be done without waiting, up to a callback. Who is here already is served before anybody is let in.
     fn serve(&mut self) -> Option<(Callback, Held)> {
         let now = Instant::now();
-        self.deaf_until = self.deaf_until.filter(|until| now < *until);
-        if self.deaf_until.is_none() {
-            self.accept(now);
-        }
         let mut index = 0;
         while let Some(connection) = self.connections.get_mut(index) {
-            match connection.serve(&self.expected, self.is_over, now) {
-                Served::Open => index += 1,
-                Served::Ended => drop(self.connections.remove(index)),
-                Served::Callback(callback) => {
-                    let held = self.connections.remove(index)?;
-                    return Some((callback, Held(held.stream)));
+            let served = connection.serve(&self.expected, self.is_over, now);
+            let before = self.connections.len();
+            if let Some(came) = self.settle(index, served) {
+                return Some(came);
+            }
+            index += usize::from(self.connections.len() == before);
+        }
+        self.deaf_until = self.deaf_until.filter(|until| now < *until);
+        if self.deaf_until.is_some() { None } else { self.accept(now) }
+    }
+
+    /// Does what becomes of the connection at `index`.
+    fn settle(&mut self, index: usize, served: Served) -> Option<(Callback, Held)> {
+        match served {
+            Served::Open => None,
+            Served::Ended => {
+                self.connections.remove(index);
+                None
+            }
+            Served::Callback(callback) => {
+                let held = self.connections.remove(index)?;
+                Some((callback, Held(held.stream)))
+            }
+        }
+    }
+
+    /// Lets some in, of each listener in turn, and serves each at once: what it asks is often there already.
+    fn accept(&mut self, now: Instant) -> Option<(Callback, Held)> {
+        for _ in 0..MOST {
+            for number in 0..self.bound.sockets.len() {
+                match self.bound.sockets[number].accept() {
+                    Ok((stream, _)) => {
+                        let came = self.take(stream, now);
+                        if came.is_some() {
+                            return came;
+                        }
+                    }
+                    Err(error) if is_nothing(&error) => {}
+                    // Descriptors or memory are used up; a loop that tries again at once would do nothing else.
+                    Err(_) => {
+                        self.deaf_until = Some(now + DEAF);
+                        return None;
+                    }
                 }
             }
         }
         None
     }
 
-    fn accept(&mut self, now: Instant) {
-        for number in 0..self.bound.sockets.len() {
-            for _ in 0..MOST {
-                match self.bound.sockets[number].accept() {
-                    Ok((stream, _)) => self.take(stream, now),
-                    Err(error) if is_nothing(&error) => break,
-                    // Descriptors or memory are used up; a loop that tries again at once would do nothing else.
-                    Err(_) => {
-                        self.deaf_until = Some(now + DEAF);
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, stream: TcpStream, now: Instant) {
+    fn take(&mut self, stream: TcpStream, now: Instant) -> Option<(Callback, Held)> {
         if stream.set_nonblocking(true).is_err() {
-            return;
+            return None;
         }
         if self.connections.len() >= MOST {
             let silent = self.connections.iter().position(|it| matches!(it.phase, Phase::Reading(_)));
-            self.connections.remove(silent.unwrap_or_default());
+            let index = silent.unwrap_or_default();
+            // It may have asked meanwhile.
+            if let Served::Callback(callback) = self.connections[index].serve(&self.expected, self.is_over, now) {
+                return self.settle(index, Served::Callback(callback));
+            }
+            self.connections.remove(index);
         }
         let phase = Phase::Reading(Zeroizing::new(Vec::new()));
-        self.connections.push_back(Connection { stream, until: now + PATIENCE, phase, is_held: false });
+        let mut connection = Connection { stream, until: now + PATIENCE, phase, is_held: false };
+        let served = connection.serve(&self.expected, self.is_over, now);
+        self.connections.push_back(connection);
+        self.settle(self.connections.len() - 1, served)
     }
 }
 

@@ -137,6 +137,45 @@ fn silent_and_slow_connections_keep_nobody_out() {
     drop(silent);
 }
 
+/// A listener at two addresses, which nobody serves but the test, and what a browser asks there.
+fn unattended() -> (Callbacks, [SocketAddr; 2], String) {
+    let mut bound = Bound::new("127.0.0.1", 0).unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    bound.sockets.push(other);
+    let request = format!("GET /oidc/callback?code=c&state=good HTTP/1.1\r\nHost: {}\r\n\r\n", bound.authority());
+    let addresses = [0, 1].map(|number: usize| bound.sockets[number].local_addr().unwrap());
+    let mut callbacks = Callbacks::new(bound);
+    callbacks.expected.state = hash("good");
+    (callbacks, addresses, request)
+}
+
+/// Silent connections, as many as are let in at once.
+fn crowd(address: SocketAddr) -> Vec<TcpStream> {
+    (0..MOST).map(|_| TcpStream::connect(address).unwrap()).collect()
+}
+
+#[test]
+fn a_browser_whose_request_is_there_is_heard_before_anybody_takes_its_place() {
+    let (mut callbacks, [first, second], request) = unattended();
+    let mut browser = TcpStream::connect(first).unwrap();
+    browser.write_all(request.as_bytes()).unwrap();
+    let _crowds = [first, second].map(crowd);
+    assert!(matches!(callbacks.serve(), Some((Callback::Code(code), _)) if code.expose() == "c"));
+}
+
+#[test]
+fn a_browser_that_has_asked_since_it_was_let_in_is_heard_before_it_is_sent_away() {
+    let (mut callbacks, [first, second], request) = unattended();
+    let mut browser = TcpStream::connect(first).unwrap();
+    while callbacks.connections.is_empty() {
+        assert!(callbacks.serve().is_none());
+    }
+    browser.write_all(request.as_bytes()).unwrap();
+    let _crowds = [first, second].map(crowd);
+    assert!(matches!(callbacks.serve(), Some((Callback::Code(code), _)) if code.expose() == "c"));
+}
+
 #[test]
 fn a_connection_that_says_nothing_is_closed_after_a_while_and_the_wait_goes_on() {
     let waiting = Waiting::begin();
