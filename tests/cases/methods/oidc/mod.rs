@@ -4,12 +4,13 @@ mod faults;
 mod secrets;
 mod steps;
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
-use nix::pty::openpty;
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use serde_json::json;
 use vault_testkit::browser::browse;
 use vault_testkit::openid::{OpenIdProvider, Settings};
@@ -249,13 +250,21 @@ fn a_logout_says_of_an_entry_that_others_can_read_that_its_token_is_not_revoked(
 fn at_a_terminal_a_person_is_asked_where_there_is_nothing_else_to_log_in_with() {
     test_at_desk("at_a_terminal_a_person_is_asked", |scenario, _| {
         let scenario = scenario.unset("VAULT_AUTH_METHOD").env("VAULT_K8S_TOKEN_PATH", "/nowhere/token");
-        let pty = openpty(None, None).expect("a terminal");
+        // The programs that other tests start meanwhile do not inherit it.
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("it can be opened");
+        let slave = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOCTTY.bits())
+            .open(ptsname_r(&master).expect("it has a name"))
+            .expect("its other end");
         let mut command = Command::new(PROGRAM);
         command.arg("/usr/bin/env").env_clear().envs(scenario.given_env());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(pty.slave);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(slave);
         let mut child = command.spawn().expect("the program starts");
         drop(command);
-        let lines = BufReader::new(File::from(pty.master)).lines();
+        let lines = BufReader::new(master).lines();
         let url = lines.map_while(Result::ok).find(|line| line.starts_with("http")).expect("a URL");
         browse(url.trim(), "alice", None);
         let mut stdout = String::new();
