@@ -37,7 +37,10 @@ pub(crate) fn cached(program: &Path, server: &Server) -> Goal {
     let start = || {
         let mut command = Command::new(program);
         command.args(["--", "/usr/bin/true"]).env_clear().env("HOME", &home).env("VAULT_PATH", "prod");
-        command.env("VAULT_ADDR", server.addr(Listener::Plain)).env("VAULT_MOUNT_POINT", &name);
+        command
+            .env("VAULT_ADDR", server.addr(Listener::Plain))
+            .env("VAULT_MOUNT_POINT", &name)
+            .env("VAULT_LOG_LEVEL", "warn");
         command
     };
     let person = || {
