@@ -175,7 +175,6 @@ pub fn fit(
     environ: Environ,
 ) -> (Vec<Variable>, Result<Payload, Vec<Problem>>) {
     let withheld = config.withheld();
-    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
     if config.on_conflict == OnConflict::Keep && sink.carrier() == Carrier::Environment {
         variables.retain(|variable| !exec::is_in_conflict(variable, &environ, withheld));
     }
@@ -211,7 +210,6 @@ pub fn demand_required(passthrough: &Passthrough) -> Result<(), Error> {
 /// [`Error::Settings`] with the variables' names, unless `VAULT_ALLOW_REFERENCES` is true.
 pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Config) -> Result<(), Error> {
     let withheld = config.withheld();
-    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
     let kept = |variable: &Variable| {
         config.on_conflict == OnConflict::Keep && exec::is_in_conflict(variable, environ, withheld)
     };
@@ -232,9 +230,7 @@ pub fn conflicting(variables: &[Variable], config: &Config, carrier: Carrier, en
     if carrier == Carrier::File {
         return Vec::new();
     }
-    let withheld = config.withheld();
-    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
-    let conflicts = variables.iter().filter(|it| exec::is_in_conflict(it, environ, withheld));
+    let conflicts = variables.iter().filter(|it| exec::is_in_conflict(it, environ, config.withheld()));
     conflicts.map(|variable| variable.name.clone()).collect()
 }
 

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 #[path = "../../tests/support/mod.rs"]
-#[allow(dead_code, unused_macros, unused_imports, reason = "the tests use more of it")]
+#[expect(dead_code, unused_macros, unused_imports, reason = "the tests use more of it")]
 mod support;
 
 mod goals;

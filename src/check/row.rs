@@ -18,8 +18,6 @@ pub(super) fn row(
     config: &Config,
     environ: &Environ,
 ) -> Row {
-    let withheld = config.withheld();
-    let withheld = |name: &[u8], value: &[u8]| withheld.covers(name, value);
     let dropped = shell.filter(|_| steps::is_droppable(variable));
     let dropped = dropped.map(|shell| format!("; {shell} drops it")).unwrap_or_default();
     let ok = |state: &str| (true, format!("{state}{dropped}"));
@@ -28,7 +26,7 @@ pub(super) fn row(
             Ok(()) => ok("ok"),
             Err(reason) => (false, format!("format {format} cannot carry {reason}")),
         },
-        _ if !exec::is_in_conflict(variable, environ, withheld) => ok("ok"),
+        _ if !exec::is_in_conflict(variable, environ, config.withheld()) => ok("ok"),
         _ => match config.on_conflict {
             OnConflict::Overwrite => ok("ok, overwrites another value in the environment"),
             OnConflict::Keep => (true, "kept out: the environment has another value".to_owned()),

@@ -29,7 +29,7 @@ use vault_client::settings::value::boolean;
 use vault_client::settings::{Found, InlineAuth, Reader, Server};
 use vault_client::text::{shown, without_ids};
 use vault_client::{Address, Limits, Login, Options};
-pub use withheld::Withheld;
+use withheld::Withheld;
 
 /// What the server's log has of this program.
 const USER_AGENT: &str = concat!("vault-exec/", env!("CARGO_PKG_VERSION"));
@@ -81,8 +81,9 @@ impl Config {
     }
 
     /// Which inherited variables COMMAND must not see.
-    pub fn withheld(&self) -> Withheld {
-        Withheld::of_login(self.auth.name())
+    pub fn withheld(&self) -> impl Fn(&[u8], &[u8]) -> bool + Copy + use<> {
+        let withheld = Withheld::of_login(self.auth.name());
+        move |name, value| withheld.covers(name, value)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which variables hold Vault's credentials, and never reach the application.
 
+use vault_client::AuthMethod;
+
 /// What `BAO_X` and `VAULT_X` have in common, where either holds a credential whatever the login.
 const ALWAYS: &[&str] = &["TOKEN", "APPROLE_ROLE_ID", "APPROLE_SECRET_ID", "SECRET_ID", "JWT"];
 
@@ -13,7 +15,7 @@ pub struct Withheld {
 impl Withheld {
     /// For a login by `method`.
     pub fn of_login(method: &str) -> Self {
-        Self { with_approle: method == "approle" }
+        Self { with_approle: method == AuthMethod::AppRole.name() }
     }
 
     /// Whether the variable holds one of Vault's credentials. A proxy's address is one only if it holds a password.

@@ -10,7 +10,6 @@ use crate::process::wait::Waiter;
 use crate::remedy;
 use crate::secrets::{self, Carrier, Rules, Source};
 use vault_client::Address;
-use vault_client::Tls;
 use vault_client::json::Object;
 use vault_client::kv::Location;
 use vault_client::{Endpoint, Kubernetes, Limits, Login, Options, Token, VaultError};
@@ -69,15 +68,7 @@ pub fn answer(bytes: &[u8]) {
 fn client(answer: &[u8]) -> Endpoint {
     // No pause fits into it that a server asks for.
     let budget = Duration::from_millis(100);
-    let options = Options {
-        address: Address::parse("http://vault.example:8200").expect("an address"),
-        namespace: None,
-        auth_namespace: None,
-        tls: Tls::default(),
-        proxy: None,
-        user_agent: "vault-exec".into(),
-        lanes: 1,
-    };
+    let options = Options::new(Address::parse("http://vault.example:8200").expect("an address"));
     let limits = Limits { request: budget, retries: 0, whole: budget, ..Limits::default() };
     Endpoint::canned(&options, limits, Arc::new(Log(Arc::new(Waiter::new(None)))), answer)
 }

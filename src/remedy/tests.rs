@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vault_client::fault::{Answered, Claims, JwtClaims, NotVault, Way, Why};
 use vault_client::kv::Location;
-use vault_client::{Address, AuthMethod, Endpoint, Limits, Options, Retry, Tls, ToLog, Token, TokenOf};
+use vault_client::{Address, AuthMethod, Endpoint, Limits, Options, Retry, ToLog, Token, TokenOf};
 
 use super::*;
 
@@ -319,13 +319,9 @@ fn an_effort_names_the_setting_that_stopped_it() {
 /// The sentence for a read of `path` in `namespace` that gets this answer.
 fn sentence_of_read(path: &str, namespace: Option<&str>, answer: &str) -> String {
     let options = Options {
-        address: Address::parse("http://vault.example:8200").unwrap(),
         namespace: namespace.map(str::to_owned),
         auth_namespace: namespace.map(str::to_owned),
-        tls: Tls::default(),
-        proxy: None,
-        user_agent: "vault-exec".into(),
-        lanes: 1,
+        ..Options::new(Address::parse("http://vault.example:8200").unwrap())
     };
     let limits = Limits { retries: 0, whole: Duration::from_secs(1), ..Limits::default() };
     let client = Endpoint::canned(&options, limits, Arc::new(ToLog), answer.as_bytes());

@@ -290,27 +290,25 @@ impl Session {
     /// As often as its time limit allows: a token that is left behind may be good for weeks, and an application that
     /// starts two seconds late is not late.
     fn revoke_self(&self) -> Result<(), Fault> {
-        let (endpoint, step, now) = (&self.endpoint, Step::Revoke, Instant::now());
+        let (endpoint, now) = (&self.endpoint, Instant::now());
         let left = endpoint.end(now).0.saturating_duration_since(now);
         let length = LONGEST_REVOKE.min(left + Duration::from_secs(1));
         let call =
             Call { until: now + length, limit: Limit::Own, length, grace: GRACE, cancel: endpoint.cancel().clone() };
-        let request = self.post("auth/token/revoke-self", b"{}");
-        retry::persist(call.until, endpoint.cancel(), || {
-            let answer = endpoint.ask(&step, &request, &call)?;
-            answer.acknowledged().map_err(|fault| endpoint.judge_body(&step, &request, &answer, &fault))
-        })
+        retry::persist(call.until, endpoint.cancel(), || self.revoke_once(endpoint, &call))
     }
 
     /// Revokes the token whether that is owed or not, with as many tries as the limits of `endpoint` allow.
     pub(crate) fn revoke_now(&self, endpoint: &Endpoint) -> Result<(), VaultError> {
-        let request = self.post("auth/token/revoke-self", b"{}");
-        endpoint.step(&Step::Revoke, |call| {
-            let answer = endpoint.ask(&Step::Revoke, &request, call)?;
-            answer.acknowledged().map_err(|fault| endpoint.judge_body(&Step::Revoke, &request, &answer, &fault))
-        })?;
+        endpoint.step(&Step::Revoke, |call| self.revoke_once(endpoint, call))?;
         self.set(Revoked::Yes);
         Ok(())
+    }
+
+    fn revoke_once(&self, endpoint: &Endpoint, call: &Call) -> Result<(), Fault> {
+        let (step, request) = (Step::Revoke, self.post("auth/token/revoke-self", b"{}"));
+        let answer = endpoint.ask(&step, &request, call)?;
+        answer.acknowledged().map_err(|fault| endpoint.judge_body(&step, &request, &answer, &fault))
     }
 }
 

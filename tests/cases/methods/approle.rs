@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use vault_testkit::server::{Kind, Lockout, Server, on};
 
-use super::done;
+use super::{REQUESTS, done, started};
 use crate::support::dry_run::{assert_known_fields, assert_says};
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
@@ -26,14 +26,9 @@ const LOCKED: &str = "Vault gives no reason: check that auth/{mount} (VAULT_AUTH
                       locked: after some wrong secret ids the server refuses all its clients for 15 minutes, so no further \
                       try is made";
 const ELSEWHERE: &str = "this address is in none of the networks that the role allows (bound CIDRs)";
-const REQUESTS: [&str; 3] = ["update auth/{name}/login", "read kv/data/{path}", "update auth/token/revoke-self"];
 
 fn scenario(server: &Server) -> Scenario<'_> {
     Scenario::new(server).secret(&json!({"A": "a-secret"})).approle(&json!({}))
-}
-
-fn started() -> Expect {
-    Expect::started().env([("A", "a-secret")]).stderr(done("revoked"))
 }
 
 /// Runs with patience that a refusal must not use, and expects one login.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vault_testkit::certs::certs;
 use vault_testkit::server::{Kind, Listener, Server, on};
 
-use super::done;
+use super::{REQUESTS, message, started};
 use crate::support::dry_run::{assert_known_fields, assert_says};
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
@@ -18,18 +18,8 @@ faults! { FAULTS, on_openbao;
     a_certificate_login_needs_https_and_a_certificate: "certificate login: no certificate is set, or the address is not https", Settings, 78, AtOnce;
 }
 
-const REQUESTS: [&str; 3] = ["update auth/{name}/login", "read kv/data/{path}", "update auth/token/revoke-self"];
-
 fn scenario(server: &Server) -> Scenario<'_> {
     Scenario::new(server).secret(&json!({"A": "a-secret"})).certificate(&certs().client, &json!({}))
-}
-
-fn started() -> Expect {
-    Expect::started().env([("A", "a-secret")]).stderr(done("revoked"))
-}
-
-fn message(rest: &str) -> String {
-    format!("vault at {{addr}}: the login at auth/{{name}} with role r was answered with {rest}")
 }
 
 #[test]

@@ -7,7 +7,7 @@ use vault_testkit::jwt::Signer;
 use vault_testkit::openid::{self, Fault, OpenIdProvider};
 use vault_testkit::server::{Keys, Kind, Server, on};
 
-use super::done;
+use super::{REQUESTS, done, message, started};
 use crate::support::dry_run::{assert_known_fields, assert_says};
 use crate::support::expect::Expect;
 use crate::support::fault_table::faults;
@@ -24,20 +24,10 @@ faults! { FAULTS, on_openbao;
 
 const TRUST: &str =
     "check that auth/{name} trusts the JWT's issuer, and that its role r allows its audience, subject and claims";
-const REQUESTS: [&str; 3] = ["update auth/{name}/login", "read kv/data/{path}", "update auth/token/revoke-self"];
 
 fn scenario<'a>(server: &'a Server, signer: &Signer) -> Scenario<'a> {
     let scenario = Scenario::new(server).secret(&json!({"A": "a-secret"}));
     scenario.jwt_mount(signer, &json!({})).given_jwt(&signer.sign(&json!({})))
-}
-
-fn started() -> Expect {
-    Expect::started().env([("A", "a-secret")]).stderr(done("revoked"))
-}
-
-/// The message of a login with role `r`.
-fn message(rest: &str) -> String {
-    format!("vault at {{addr}}: the login at auth/{{name}} with role r was answered with {rest}")
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod wrapping;
 
 use std::fs;
 
+use crate::support::expect::Expect;
 use crate::support::fault_table::Fault;
 use crate::support::scenario::Scenario;
 
@@ -32,6 +33,19 @@ fn done(token: &str) -> [String; 1] {
         "INFO  vault-exec: 1 variable from kv/{{path}} version 1 of {{any}}Z; status {{any}}, login {{any}}, \
          read {{any}}{revoke}; token {token}"
     )]
+}
+
+/// The requests of a start that logs in at the scenario's own mount.
+const REQUESTS: [&str; 3] = ["update auth/{name}/login", "read kv/data/{path}", "update auth/token/revoke-self"];
+
+/// What such a start comes to.
+fn started() -> Expect {
+    Expect::started().env([("A", "a-secret")]).stderr(done("revoked"))
+}
+
+/// The message of a login with role `r` that was refused.
+fn message(rest: &str) -> String {
+    format!("vault at {{addr}}: the login at auth/{{name}} with role r was answered with {rest}")
 }
 
 /// Puts a file in its place as a whole.

@@ -206,8 +206,7 @@ mod tests {
             ("http://vault.example:8200", None, false),
             ("unix:///run/vault.sock", None, true),
         ] {
-            let (address, tls, user_agent) = (Address::parse(url).unwrap(), Tls::default(), "test/1".into());
-            let options = Options { address, namespace: None, auth_namespace: None, tls, proxy, user_agent, lanes: 1 };
+            let options = Options { proxy, ..Options::new(Address::parse(url).unwrap()) };
             let endpoint = Endpoint::canned(&options, Limits::default(), Arc::new(ToLog), b"");
             assert_eq!(endpoint.is_private(), is_private, "{url}");
         }

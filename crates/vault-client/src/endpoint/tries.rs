@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::observe::ToLog;
-    use crate::options::{Address, Options, Tls};
+    use crate::options::{Address, Options};
     use crate::time::Cancel;
 
     const WHOLE: Duration = Duration::from_millis(40);
@@ -138,11 +138,8 @@ mod tests {
     /// One whose operations end together after 40 ms.
     fn short() -> Endpoint {
         let address = Address::parse("http://vault.example:8200").unwrap();
-        let (user_agent, tls) = ("test/1".into(), Tls::default());
-        let options =
-            Options { address, namespace: None, auth_namespace: None, tls, proxy: None, user_agent, lanes: 1 };
         let limits = Limits { whole: WHOLE, until: Some(Instant::now() + WHOLE), ..Limits::default() };
-        Endpoint::canned(&options, limits, Arc::new(ToLog), b"")
+        Endpoint::canned(&Options::new(address), limits, Arc::new(ToLog), b"")
     }
 
     /// This much time goes by.

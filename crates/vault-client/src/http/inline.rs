@@ -28,17 +28,12 @@ impl InlineLogin {
         namespace: Option<&str>,
         members: impl Iterator<Item = (&'static str, &'m Secret)>,
     ) -> Self {
-        let parameter = |(name, value): (&str, &Secret)| {
-            let value = Zeroizing::new(serde_json::to_string(value.expose()).unwrap_or_default());
-            let json = Zeroizing::new([r#"{"key":""#, name, r#"","value":"#, &value, "}"].concat());
-            Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(json.as_bytes()))
-        };
         Self { path, namespace: namespace.map(str::to_owned), parameters: members.map(parameter).collect() }
     }
 
-    /// Whether each parameter fits into a header.
-    pub fn fits(&self) -> bool {
-        self.parameters.iter().all(|parameter| parameter.len() <= LONGEST)
+    /// Whether each of `members` fits into a header.
+    pub fn fits<'m>(mut members: impl Iterator<Item = (&'static str, &'m Secret)>) -> bool {
+        members.all(|member| parameter(member).len() <= LONGEST)
     }
 
     /// Strikes the parameters out of what the server says, as they are encoded.
@@ -62,6 +57,13 @@ impl InlineLogin {
         }
         Ok(fields)
     }
+}
+
+/// A member of the login's request, as it is encoded.
+fn parameter((name, value): (&str, &Secret)) -> Zeroizing<String> {
+    let value = Zeroizing::new(serde_json::to_string(value.expose()).unwrap_or_default());
+    let json = Zeroizing::new([r#"{"key":""#, name, r#"","value":"#, &value, "}"].concat());
+    Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(json.as_bytes()))
 }
 
 #[cfg(test)]

@@ -95,20 +95,28 @@ impl Endpoint {
     /// The version in `answer` to a read.
     pub(super) fn version_in(&self, step: &Step, request: &Request, answer: &Answer) -> Result<Version, fault::Fault> {
         let read = envelope(answer, self.scrubber());
-        // Of a document that is no JSON object as a whole, no value is known.
-        let unread =
-            read.as_ref().is_err_and(|it| !matches!(it, Malformed::Shape { member, .. } if !member.is_empty()));
-        let judged = match read {
-            // Around the secret it would be the server's fault.
-            Err(Malformed::Duplicate(path)) if path.len() > 2 && path[..2] == ["data", "data"] => {
-                Ok(Version { data: Err(path.join(".")), number: 0, created: None })
-            }
-            read => read.map_err(|fault| self.judge_body(step, request, answer, &fault)),
-        };
+        let unread = read.as_ref().is_err_and(is_unread);
+        let judged = read.or_else(|fault| match twice(&fault) {
+            Some(key) => Ok(Version { data: Err(key.join(".")), number: 0, created: None }),
+            None => Err(self.judge_body(step, request, answer, &fault)),
+        });
         if unread {
             self.scrubber().distrust();
         }
         judged
+    }
+}
+
+/// Whether a document with this fault is no JSON object as a whole: no value of it is known.
+fn is_unread(fault: &Malformed) -> bool {
+    !matches!(fault, Malformed::Shape { member, .. } if !member.is_empty())
+}
+
+/// The path of the key that stands twice in the secret. Around the secret it would be the server's fault.
+fn twice(fault: &Malformed) -> Option<&[String]> {
+    match fault {
+        Malformed::Duplicate(path) if path.len() > 2 && path[..2] == ["data", "data"] => Some(path),
+        _ => None,
     }
 }
 
@@ -128,17 +136,15 @@ pub(super) fn versioned(
         let version = KvVersion::of(&metadata, metadata.number("version")?, id.clone())?;
         Ok((data, version, id))
     };
-    read().map_err(|fault| match fault {
-        Malformed::Duplicate(path) if path.len() > 2 && path[..2] == ["data", "data"] => {
-            let twice = Shape::Twice(text::name(&path[2..].join(".")));
-            fault::Fault { status: Some(answer.status), ..What::Shape(twice).into() }
+    read().map_err(|fault| {
+        if let Some(key) = twice(&fault) {
+            let what = What::Shape(Shape::Twice(text::name(&key[2..].join("."))));
+            return fault::Fault { status: Some(answer.status), ..what.into() };
         }
-        fault => {
-            if !matches!(&fault, Malformed::Shape { member, .. } if !member.is_empty()) {
-                endpoint.scrubber().distrust();
-            }
-            endpoint.judge_body(step, request, answer, &fault)
+        if is_unread(&fault) {
+            endpoint.scrubber().distrust();
         }
+        endpoint.judge_body(step, request, answer, &fault)
     })
 }
 

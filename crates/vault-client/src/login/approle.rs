@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::request::{self, Proof};
-use super::{Credential, Inspected, Login, Origin, wrapping};
+use super::{Credential, Inspected, Login, Origin};
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
 use crate::fault::{ErrorKind, Fault, Wanted};
@@ -68,19 +68,17 @@ impl Login for AppRole {
     fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
         endpoint.scrubber().learn(self.role_id.expose());
         match &self.secret_id {
-            Some(secret_id) if secret_id.wrapping().is_some() => {
-                wrapping::inspect(secret_id, Wanted::SecretId, endpoint)
-            }
-            _ => endpoint.await_credential(|| self.look()),
+            Some(secret_id) => secret_id.inspect(Wanted::SecretId, endpoint, || self.look()),
+            None => endpoint.await_credential(|| self.look()),
         }
     }
 
     fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
-        self.secret_id.as_ref()?.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
+        self.secret_id.as_ref()?.left_to_the_run()
     }
 
     fn can_come_along(&self) -> bool {
-        self.secret_id.as_ref().is_none_or(|it| it.wrapping().is_none())
+        !self.secret_id.as_ref().is_some_and(Credential::is_wrapped)
     }
 
     fn proof(&self) -> Option<Result<Proof, Fault>> {
@@ -106,19 +104,20 @@ impl Login for AppRole {
         endpoint.scrubber().learn(self.role_id.expose());
         let secret_id = self.secret_id.as_ref();
         let first = secret_id.map(|it| it.obtain(Wanted::SecretId, endpoint)).transpose()?;
-        let first = self.prove(first);
-        let tried = self.prove(first.member(SECRET_ID).cloned());
+        let tried = secret_id.zip(first.clone());
         // A file that is written anew can hold the same one.
-        if let Some(refused) = self.refusal(&tried) {
+        if let Some(refused) = tried.as_ref().and_then(|(credential, text)| credential.refusal(text)) {
             return Err(refused);
         }
         let again = || {
             let secret_id = secret_id.map(|it| it.obtain_again(Wanted::SecretId)).transpose()?;
             Ok(self.prove(secret_id))
         };
-        let made = request::log_in((self, self.revoke), endpoint, first, &again);
-        if let Some(error) = made.as_ref().err().filter(|error| error.kind() == ErrorKind::Denied) {
-            self.note_refusal(&tried, error);
+        let made = request::log_in((self, self.revoke), endpoint, self.prove(first), &again);
+        if let (Some((credential, text)), Err(error)) = (tried, &made)
+            && error.kind() == ErrorKind::Denied
+        {
+            credential.note_refusal(&text, error);
         }
         made
     }

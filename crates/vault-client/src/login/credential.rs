@@ -9,7 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::Inspected;
-use super::wrapping::Wrapping;
+use super::wrapping::{self, Wrapping};
 use crate::credential;
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
@@ -75,9 +75,14 @@ impl Credential {
         }
     }
 
-    /// What it is wrapped in, where it is.
-    pub(super) fn wrapping(&self) -> Option<&Wrapping> {
-        self.wrapping.as_ref()
+    /// Whether a wrapping token was handed in.
+    pub(super) fn is_wrapped(&self) -> bool {
+        self.wrapping.is_some()
+    }
+
+    /// Why a dry run does not log in with it; `None` where it does.
+    pub(super) fn left_to_the_run(&self) -> Option<&'static str> {
+        self.is_wrapped().then_some("a wrapping token can be unwrapped once, which is left to the run")
     }
 
     /// The text that was handed in: the credential itself, or its wrapping token.
@@ -93,8 +98,8 @@ impl Credential {
             None => read_word(path),
         };
         let text = text.map_err(refused)?;
-        let is_jwt = matches!(wanted, Wanted::PodJwt | Wanted::Jwt) && self.wrapping.is_none();
-        if is_jwt && text.split('.').count() != 3 {
+        let is_jwt = matches!(wanted, Wanted::PodJwt | Wanted::Jwt) && !self.is_wrapped();
+        if is_jwt && !is_in_three_parts(&text) {
             return Err(refused(Unusable::NoJwt));
         }
         Ok(Arc::new(Secret::from(text)))
@@ -129,11 +134,21 @@ impl Credential {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
     }
 
+    /// What a dry run tells of it: what the server says of a wrapping token, else what `look` gives once the file is there.
+    pub(super) fn inspect(
+        &self,
+        wanted: Wanted,
+        endpoint: &Endpoint,
+        look: impl Fn() -> Result<Inspected, Fault>,
+    ) -> Result<Inspected, VaultError> {
+        if self.is_wrapped() { wrapping::inspect(self, wanted, endpoint) } else { endpoint.await_credential(look) }
+    }
+
     /// Looks at it without using it.
     pub(super) fn look(&self, wanted: Wanted) -> Result<(Inspected, Arc<Secret>), Fault> {
         let secret = self.read(wanted)?;
         let path = self.path().map(place);
-        let what = if self.wrapping.is_some() { "wrapping token" } else { wanted.words() };
+        let what = if self.is_wrapped() { "wrapping token" } else { wanted.words() };
         let said = match &path {
             Some(path) => format!("{what} file {path}"),
             None => format!("a {what} is handed in"),
@@ -145,7 +160,7 @@ impl Credential {
 /// It shows where the credential is and nothing of it.
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let wrapped = if self.wrapping.is_some() { ", wrapped" } else { "" };
+        let wrapped = if self.is_wrapped() { ", wrapped" } else { "" };
         match &self.source {
             Source::Given(_) => write!(f, "Credential(given{wrapped})"),
             Source::File(path) => write!(f, "Credential({}{wrapped})", place(path)),
@@ -201,6 +216,11 @@ fn read_wrapping_token(path: &Path) -> Result<Zeroizing<String>, Unusable> {
     let token = token.or_else(|_| document.string("token"));
     let token = token.ok().filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
     token.ok_or_else(|| Unusable::Json(json_is(text)))
+}
+
+/// Whether `text` has the three parts of a JWT, with dots between them.
+pub fn is_in_three_parts(text: &str) -> bool {
+    text.split('.').count() == 3
 }
 
 /// Whether `text` is a JWT, and none of those that HashiCorp's servers give out as wrapping tokens.

@@ -50,19 +50,16 @@ impl Login for Token {
     }
 
     fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
-        match self.token.wrapping() {
-            Some(_) => wrapping::inspect(&self.token, Wanted::Token, endpoint),
-            None => endpoint.await_credential(|| self.look()),
-        }
+        self.token.inspect(Wanted::Token, endpoint, || self.look())
     }
 
     fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
-        self.token.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
+        self.token.left_to_the_run()
     }
 
     fn log_in(&self, endpoint: &Endpoint) -> Result<Session, VaultError> {
         let token = endpoint.await_credential(|| self.token.read(Wanted::Token))?;
-        if self.token.wrapping().is_none() {
+        if !self.token.is_wrapped() {
             return Ok(Session::handed_in(endpoint, token));
         }
         let sent = since_boot();

@@ -1,6 +1,7 @@
 //! Inline authentication: a request brings its login along, and no token is ever made.
 //! [Inline authentication](https://openbao.org/docs/concepts/inline-auth/)
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{Login, Proof};
@@ -75,8 +76,11 @@ impl Endpoint {
         request: &Request,
         read: &dyn Fn(&Answer, &Request) -> Result<T, Fault>,
     ) -> Option<Result<Inline<T>, VaultError>> {
-        let first = login.proof().filter(|_| self.takes_along(login))?;
-        if first.as_ref().is_ok_and(|proof| !InlineLogin::new(String::new(), None, proof.members()).fits()) {
+        if !self.takes_along(login) {
+            return None;
+        }
+        let first = login.proof()?;
+        if first.as_ref().is_ok_and(|proof| !InlineLogin::fits(proof.members())) {
             return None;
         }
         let done = Exchange { endpoint: self, login, step, request, read }.run(first);
@@ -105,8 +109,7 @@ impl<T> Exchange<'_, T> {
         let mut sent = None;
         let (mut part, mut changes) = (Part::Request, 0);
         loop {
-            let step = if part == Part::Login { &self.login.step() } else { self.step };
-            let outcome = self.endpoint.part(step, |call| {
+            let outcome = self.endpoint.part(&self.step_of(part), |call| {
                 let outcome = if let Some(fault) = last.take() {
                     Outcome::Failed(part, fault)
                 } else {
@@ -144,10 +147,16 @@ impl<T> Exchange<'_, T> {
                 && !self.endpoint.waits()
                 && let Some(fault) = last.take()
             {
-                let step = if part == Part::Login { &self.login.step() } else { self.step };
                 let effort = Effort { tries: changes, spent: begun.elapsed(), stopped_by: None };
-                return Err(self.endpoint.failed(step, GivenUp::Fault(fault, effort)));
+                return Err(self.endpoint.failed(&self.step_of(part), GivenUp::Fault(fault, effort)));
             }
+        }
+    }
+
+    fn step_of(&self, part: Part) -> Cow<'_, Step> {
+        match part {
+            Part::Login => Cow::Owned(self.login.step()),
+            Part::Request => Cow::Borrowed(self.step),
         }
     }
 

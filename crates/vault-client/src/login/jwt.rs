@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::request::{self, Proof};
-use super::{Credential, Inspected, Login, of_jwt, wrapping};
+use super::{Credential, Inspected, Login, of_jwt};
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
 use crate::fault::{Fault, Wanted};
@@ -48,22 +48,19 @@ impl Login for Jwt {
 
     fn look(&self) -> Result<Inspected, Fault> {
         let (seen, jwt) = self.jwt.look(Wanted::Jwt)?;
-        Ok(if self.jwt.wrapping().is_some() { seen } else { of_jwt::inspected(seen, jwt.expose()) })
+        Ok(if self.jwt.is_wrapped() { seen } else { of_jwt::inspected(seen, jwt.expose()) })
     }
 
     fn look_at(&self, endpoint: &Endpoint) -> Result<Inspected, VaultError> {
-        match self.jwt.wrapping() {
-            Some(_) => wrapping::inspect(&self.jwt, Wanted::Jwt, endpoint),
-            None => endpoint.await_credential(|| self.look()),
-        }
+        self.jwt.inspect(Wanted::Jwt, endpoint, || self.look())
     }
 
     fn left_to_the_run(&self, _: &Endpoint) -> Option<&'static str> {
-        self.jwt.wrapping().map(|_| wrapping::LEFT_TO_THE_RUN)
+        self.jwt.left_to_the_run()
     }
 
     fn can_come_along(&self) -> bool {
-        self.jwt.wrapping().is_none()
+        !self.jwt.is_wrapped()
     }
 
     fn proof(&self) -> Option<Result<Proof, Fault>> {

@@ -24,7 +24,7 @@ use crate::session::Session;
 use crate::step::Step;
 pub use approle::AppRole;
 pub use cert::Cert;
-pub use credential::{Credential, is_jwt, json_is};
+pub use credential::{Credential, is_in_three_parts, is_jwt, json_is};
 pub use given::Token;
 pub use inline::{Inline, Insist};
 pub use jwt::Jwt;

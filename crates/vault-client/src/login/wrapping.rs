@@ -19,9 +19,6 @@ use crate::step::Step;
 use crate::text;
 use crate::time::{Call, Seconds};
 
-/// Why a dry run does not unwrap.
-pub(super) const LEFT_TO_THE_RUN: &str = "a wrapping token can be unwrapped once, which is left to the run";
-
 /// What was taken out of a wrapping token, which is good for one time.
 #[derive(Default)]
 pub(super) struct Wrapping(Mutex<Option<Taken>>);

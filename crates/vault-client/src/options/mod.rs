@@ -25,6 +25,22 @@ pub struct Options {
     pub lanes: usize,
 }
 
+impl Options {
+    /// The server at `address`, with defaults for the rest: the root namespace, the system's trust, no proxy, one lane, and
+    /// this library's name and version.
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            namespace: None,
+            auth_namespace: None,
+            tls: Tls::default(),
+            proxy: None,
+            user_agent: concat!("vault-client/", env!("CARGO_PKG_VERSION")).into(),
+            lanes: 1,
+        }
+    }
+}
+
 /// A checked proxy URL; it can hold a password and has no `Debug`.
 #[derive(Clone)]
 pub struct Proxy(pub(crate) ureq::Proxy);

@@ -28,9 +28,6 @@ use crate::time::Limits;
 use login::Beside;
 pub use login::oidc;
 
-/// The client's name and version, where a program gives none of its own.
-const USER_AGENT: &str = concat!("vault-client/", env!("CARGO_PKG_VERSION"));
-
 /// How many connections there are at most, where a program does not say.
 const LANES: usize = 8;
 
@@ -177,9 +174,8 @@ impl Server {
                 .push(format!("VAULT_ADDR {address} is not https: token and secrets cross the network in plain text"));
         }
         let auth_namespace = auth_namespace.unwrap_or_else(|| namespace.clone());
-        let user_agent = USER_AGENT.into();
         Some(Connection {
-            options: Options { address, namespace, auth_namespace, tls, proxy, user_agent, lanes: LANES },
+            options: Options { namespace, auth_namespace, tls, proxy, lanes: LANES, ..Options::new(address) },
             login: login?,
             limits,
             inline,

@@ -1,5 +1,6 @@
 //! Reads that bring their login along, which only the environment asks for: each test runs itself once more with it.
 
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
@@ -22,6 +23,13 @@ fn run_again(test: &str, mount: &str, settings: &[(&str, &str)]) {
     own.args(["--exact", &format!("cases::inline::{test}"), "--nocapture"]);
     let output = own.env_clear().env(CHILD, mount).envs(settings.iter().copied()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The same with the login of a pod at `address`.
+fn run_in_pod(test: &str, mount: &str, address: &str, (role, jwt): (&str, &Path), inline: &str) {
+    let jwt = jwt.to_str().unwrap();
+    let login = [("VAULT_ROLE", role), ("VAULT_K8S_TOKEN_PATH", jwt), ("VAULT_INLINE_AUTH", inline)];
+    run_again(test, mount, &[&[("VAULT_ADDR", address)], &login[..]].concat());
 }
 
 /// The requests that a tap has seen, in any order: what each is, and whether it has a token or a login along.
@@ -74,13 +82,7 @@ fn reads_make_no_token_and_a_write_makes_one() {
         corner.server.write_secret("", &corner.name, "a", &json!({"K": "the value"}));
         let tap = Tap::before(&corner.server.addr(Listener::Plain));
         let (address, login) = (format!("http://{}", tap.authority()), corner.login());
-        let settings = [
-            ("VAULT_ADDR", address.as_str()),
-            ("VAULT_ROLE", &login.role),
-            ("VAULT_K8S_TOKEN_PATH", login.jwt.to_str().unwrap()),
-            ("VAULT_INLINE_AUTH", "true"),
-        ];
-        run_again(NAME, &corner.name, &settings);
+        run_in_pod(NAME, &corner.name, &address, (&login.role, &login.jwt), "true");
         let name = &corner.name;
         let read = (format!("GET /v1/{name}/data/a"), false, true);
         let one = |line: String, token, inline| (line, token, inline);
@@ -112,13 +114,7 @@ fn auto_is_an_ordinary_login_here() {
         corner.server.write_secret("", &corner.name, "a", &json!({"K": "the value"}));
         let tap = Tap::before(&corner.server.addr(Listener::Plain));
         let (address, login) = (format!("http://{}", tap.authority()), corner.login());
-        let settings = [
-            ("VAULT_ADDR", address.as_str()),
-            ("VAULT_ROLE", &login.role),
-            ("VAULT_K8S_TOKEN_PATH", login.jwt.to_str().unwrap()),
-            ("VAULT_INLINE_AUTH", "auto"),
-        ];
-        run_again(NAME, &corner.name, &settings);
+        run_in_pod(NAME, &corner.name, &address, (&login.role, &login.jwt), "auto");
         let mut wanted = vec![(format!("GET /v1/{}/data/a", corner.name), true, false); 8];
         wanted.push(("POST /v1/auth/kubernetes/login".to_owned(), false, false));
         wanted.push(("POST /v1/auth/token/revoke-self".to_owned(), true, false));
@@ -205,13 +201,7 @@ fn a_server_that_takes_no_notice_is_an_error_and_one_that_cannot_is_asked_for_a_
     let raw = Raw::start([(READ, vec![denied, broken, Reply::secret(r#"{"A":"a-raw-secret"}"#)])]);
     let jwt = scratch(&unique()).join("jwt");
     std::fs::write(&jwt, vault_testkit::jwt::Jwt::default().encode()).unwrap();
-    let settings = [
-        ("VAULT_ADDR", raw.addr()),
-        ("VAULT_ROLE", "shop".to_owned()),
-        ("VAULT_K8S_TOKEN_PATH", jwt.to_str().unwrap().to_owned()),
-        ("VAULT_INLINE_AUTH", "true".to_owned()),
-    ];
-    run_again(NAME, "kv", &settings.each_ref().map(|(name, text)| (*name, text.as_str())));
+    run_in_pod(NAME, "kv", &raw.addr(), ("shop", &jwt), "true");
     let read = "GET kv/data/shop/app";
     raw.expect_requests([read, read, "POST auth/kubernetes/login", read, "POST auth/token/revoke-self"]);
 }
@@ -235,12 +225,6 @@ fn what_a_server_repeats_of_a_login_that_came_along_is_in_no_error() {
     let body = json!({"errors": [format!("no {jwt} in {}", parameter(&jwt))]}).to_string();
     let refused = Reply::with(400, "X-Vault-Inline-Auth-Failed: true\r\n", body.as_bytes());
     let raw = Raw::start([(READ, vec![refused])]);
-    let settings = [
-        ("VAULT_ADDR", raw.addr()),
-        ("VAULT_ROLE", "shop".to_owned()),
-        ("VAULT_K8S_TOKEN_PATH", file.to_str().unwrap().to_owned()),
-        ("VAULT_INLINE_AUTH", "true".to_owned()),
-    ];
-    run_again(NAME, "kv", &settings.each_ref().map(|(name, text)| (*name, text.as_str())));
+    run_in_pod(NAME, "kv", &raw.addr(), ("shop", &file), "true");
     raw.expect_requests(["GET kv/data/shop/app"]);
 }

@@ -1,7 +1,6 @@
 //! The end of what is cached: the token is revoked, its entry removed.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::cache::{self, CachedLogin, Entry, Folder};
@@ -10,11 +9,9 @@ use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
 use crate::fault::{ErrorKind, NoPerson, What};
 use crate::observe::Event;
-use crate::session::Session;
 use crate::step::Step;
 use crate::text;
 use crate::time::Seconds;
-use crate::token::{Kept, TokenInfo};
 
 /// What became of a cached token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,10 +113,7 @@ fn unusable(file: &str, flaw: &str) -> String {
 /// Revokes the token of `entry`, with as many tries as the limits of `endpoint` allow.
 fn revoke(endpoint: &Endpoint, entry: Entry) -> Result<LoggedOut, VaultError> {
     let left = entry.left(SystemTime::now());
-    let info = TokenInfo::cached(left, entry.renewable, entry.policies);
-    let session = Session::cached(endpoint, Arc::new(entry.token), info);
-    session.leave(Kept::Cached);
-    match session.revoke_now(endpoint) {
+    match entry.session(endpoint, left).revoke_now(endpoint) {
         Ok(()) => Ok(LoggedOut::Revoked),
         Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
         Err(error) if error.kind() == ErrorKind::Denied => Ok(LoggedOut::Refused),

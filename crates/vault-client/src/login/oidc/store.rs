@@ -1,7 +1,6 @@
 //! The cache as one login sees it: the token to start with, the right to ask a person, and what is kept afterwards.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Oidc;
@@ -12,7 +11,7 @@ use crate::secret::Secret;
 use crate::session::Session;
 use crate::text;
 use crate::time::{Call, Ended};
-use crate::token::{Kept, TokenInfo};
+use crate::token::Kept;
 
 /// So often it is looked whether another program has logged in.
 const LOOK: Duration = Duration::from_millis(100);
@@ -67,10 +66,12 @@ impl<'a> Store<'a> {
 
     /// A session with the cached token; `None` where there is none that is good for long enough. It asks the server nothing.
     pub fn session(&self) -> Option<Session> {
-        let entry = self.read(self.folder.as_ref()?)?;
+        self.open(self.read(self.folder.as_ref()?)?)
+    }
+
+    fn open(&self, entry: Entry) -> Option<Session> {
         let left = entry.left(SystemTime::now());
-        let info = TokenInfo::cached(left, entry.renewable, entry.policies);
-        (left >= LEAST).then(|| Session::cached(self.endpoint, Arc::new(entry.token), info))
+        (left >= LEAST).then(|| entry.session(self.endpoint, left))
     }
 
     fn read(&self, folder: &Folder) -> Option<Entry> {
@@ -120,8 +121,7 @@ impl<'a> Store<'a> {
 
     /// What another program has stored meanwhile. What is wrong with a file was told before.
     fn stored(&self, folder: &Folder) -> Option<Session> {
-        let is_sound = matches!(cache::read(folder, &self.key), Ok(Some(_)));
-        if is_sound { self.session() } else { None }
+        cache::read(folder, &self.key).ok().flatten().and_then(|entry| self.open(entry))
     }
 
     /// Keeps the token of `session` for the next start where it is good for long enough, and leaves it alive then.
@@ -165,19 +165,18 @@ fn warn(endpoint: &Endpoint, place: &str, flaw: &str) {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::Arc;
 
     use super::super::Listen;
     use super::*;
     use crate::observe::ToLog;
-    use crate::options::{Address, Options, Tls};
+    use crate::options::{Address, Options};
     use crate::time::{Cancel, Limits};
+    use crate::token::TokenInfo;
 
     fn endpoint() -> Endpoint {
         let address = Address::parse("http://vault.example:8200").unwrap();
-        let (user_agent, tls) = ("test/1".into(), Tls::default());
-        let options =
-            Options { address, namespace: None, auth_namespace: None, tls, proxy: None, user_agent, lanes: 1 };
-        Endpoint::canned(&options, Limits::default(), Arc::new(ToLog), b"")
+        Endpoint::canned(&Options::new(address), Limits::default(), Arc::new(ToLog), b"")
     }
 
     fn oidc(place: &Path) -> Oidc {

@@ -1,41 +1,33 @@
 //! A JWT that is handed in.
 
-use std::path::PathBuf;
-
 use super::super::reader::Reader;
-use super::super::{remedy, setting, value};
-use crate::login::{Credential, Jwt, Login, is_jwt, json_is};
+use super::super::{setting, value};
+use super::handed_in::{HandedIn, refuse_json};
+use crate::login::{Jwt, Login, is_in_three_parts, is_jwt};
 use crate::secret::Secret;
 
 /// A JWT that is handed in, as far as one is.
-pub struct GivenJwt {
-    given: Option<Secret>,
-    file: Option<PathBuf>,
-}
+pub struct GivenJwt(HandedIn);
 
 impl GivenJwt {
     pub fn read(reader: &mut Reader, unwrap: bool) -> Self {
         let given = reader.parse(&setting::JWT, |text| {
-            if text.starts_with('{') {
-                let document = json_is(text.as_bytes());
-                return Err(format!("{document}; {}", remedy::of_json(document)));
-            }
+            refuse_json(text)?;
             let token = value::token(text)?;
             if unwrap && is_jwt(token) {
                 return Err("a JWT, which is no wrapping token; unset VAULT_UNWRAP".to_owned());
             }
-            if !unwrap && token.split('.').count() != 3 {
+            if !unwrap && !is_in_three_parts(token) {
                 return Err("not a JWT; give the three parts with the dots between them".to_owned());
             }
             Ok(Secret::new(token))
         });
-        let file = reader.find(&setting::JWT_FILE).map(|found| found.text.into());
-        Self { given, file }
+        Self(HandedIn::read(reader, given, &setting::JWT_FILE))
     }
 
     /// Whether a setting gives one.
     pub fn is_configured(&self) -> bool {
-        self.given.is_some() || self.file.is_some()
+        self.0.is_configured()
     }
 
     /// Returns `None` only if a fault was recorded.
@@ -46,12 +38,10 @@ impl GivenJwt {
         unwrap: bool,
         revoke: bool,
     ) -> Option<Box<dyn Login>> {
-        let found = self.given.map(Credential::given).or_else(|| self.file.map(Credential::file));
-        let Some(jwt) = found else {
+        let Some(jwt) = self.0.credential(unwrap) else {
             reader.demand(&setting::JWT, "the jwt login needs a JWT: set it, or VAULT_JWT_FILE");
             return None;
         };
-        let jwt = if unwrap { jwt.wrapped() } else { jwt };
         Some(Box::new(Jwt { mount, role, jwt, revoke }))
     }
 }

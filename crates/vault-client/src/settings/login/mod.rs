@@ -2,6 +2,7 @@
 
 mod approle;
 mod cert;
+mod handed_in;
 mod jwt;
 mod kubernetes;
 mod mount;

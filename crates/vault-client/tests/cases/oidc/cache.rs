@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vault_client::{
-    Address, CachedLogin, Cancel, Endpoint, Event, Limits, LoggedOut, Observer, Options, Tls, VaultError, log_out_all,
+    Address, CachedLogin, Cancel, Endpoint, Event, Limits, LoggedOut, Observer, Options, VaultError, log_out_all,
 };
 use vault_testkit::server::{CallbackMode, Listener};
 
@@ -229,8 +229,6 @@ impl Observer for Warnings {
 /// A server whose warnings are taken down.
 fn watched(address: &str, warnings: Arc<Warnings>) -> Endpoint {
     let address = Address::parse(address).unwrap();
-    let (user_agent, tls) = ("test/1".into(), Tls::default());
-    let options = Options { address, namespace: None, auth_namespace: None, tls, proxy: None, user_agent, lanes: 1 };
     let limits = Limits { retries: 0, ..Limits::default() };
-    Endpoint::new(&options, limits, Cancel::never(), warnings)
+    Endpoint::new(&Options::new(address), limits, Cancel::never(), warnings)
 }

@@ -6,14 +6,18 @@ mod folder;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
 use super::callback::hash;
+use crate::endpoint::Endpoint;
 use crate::json::{Malformed, Object};
 use crate::secret::Secret;
+use crate::session::Session;
 use crate::text;
+use crate::token::TokenInfo;
 use folder::Flaw;
 pub use folder::{Folder, Lock};
 
@@ -75,6 +79,12 @@ impl Entry {
     pub fn left(&self, now: SystemTime) -> Duration {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         Duration::from_secs(self.expires_at).saturating_sub(now)
+    }
+
+    /// A session with the token, which lives for `left` from now on. The server is asked nothing.
+    pub fn session(self, endpoint: &Endpoint, left: Duration) -> Session {
+        let info = TokenInfo::cached(left, self.renewable, self.policies);
+        Session::cached(endpoint, Arc::new(self.token), info)
     }
 
     /// The text of its file.
