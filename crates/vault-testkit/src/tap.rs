@@ -6,8 +6,17 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// What each connection's client has said, as far as it was not a CONNECT.
-type Said = (Mutex<Vec<Vec<u8>>>, Condvar);
+/// Each connection, and what wakes whoever waits for one to say something.
+type Said = (Mutex<Vec<Connection>>, Condvar);
+
+/// What a connection's client has said, as far as it was not a CONNECT.
+#[derive(Default)]
+struct Connection {
+    /// It is noted before it is handed on: whoever has an answer finds its request here.
+    said: Vec<u8>,
+    /// How much of it was handed on, or kept.
+    arrived: usize,
+}
 
 /// A TCP proxy that records what its clients send. Its threads end with the process.
 pub struct Tap {
@@ -68,7 +77,7 @@ impl Tap {
 
     /// What each connection's client has said.
     pub fn said(&self) -> Vec<Vec<u8>> {
-        self.said.0.lock().expect("no panic").clone()
+        self.said.0.lock().expect("no panic").iter().map(|connection| connection.said.clone()).collect()
     }
 
     /// The requests on each connection, their first line and header lines, in lower case but for the first.
@@ -76,10 +85,11 @@ impl Tap {
         self.said().iter().map(|bytes| requests(bytes)).collect()
     }
 
-    /// Waits until `text` was said this often.
+    /// Waits until `text` was said this often, and the server has it.
     pub fn await_said(&self, text: &str, times: usize) {
-        let count = |said: &[Vec<u8>]| -> usize {
-            said.iter().map(|bytes| String::from_utf8_lossy(bytes).matches(text).count()).sum()
+        let count = |connections: &[Connection]| -> usize {
+            let arrived = connections.iter().map(|it| String::from_utf8_lossy(&it.said[..it.arrived]));
+            arrived.map(|said| said.matches(text).count()).sum()
         };
         let said = self.said.0.lock().expect("no panic");
         let waited = self
@@ -124,7 +134,7 @@ fn accept_connect(client: &TcpStream, connects: &Mutex<Vec<String>>) -> Option<S
 fn hand_on(client: TcpStream, server: TcpStream, said: &Arc<Said>, withheld: Option<&str>) {
     let number = {
         let mut said = said.0.lock().expect("no panic");
-        said.push(Vec::new());
+        said.push(Connection::default());
         said.len() - 1
     };
     let (mut back_from, mut back_to) = (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
@@ -137,11 +147,11 @@ fn hand_on(client: TcpStream, server: TcpStream, said: &Arc<Said>, withheld: Opt
     while let Ok(n @ 1..) = client.read(&mut buffer) {
         // Requests are short and sent at once, so a text stands in one piece.
         let keep = withheld.is_some_and(|text| String::from_utf8_lossy(&buffer[..n]).contains(text));
-        // The server has it before anybody is told of it.
+        said.0.lock().expect("no panic")[number].said.extend_from_slice(&buffer[..n]);
         if !keep && server.write_all(&buffer[..n]).is_err() {
             break;
         }
-        said.0.lock().expect("no panic")[number].extend_from_slice(&buffer[..n]);
+        said.0.lock().expect("no panic")[number].arrived += n;
         said.1.notify_all();
     }
     let _ = server.shutdown(Shutdown::Write);
