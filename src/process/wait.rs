@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
-use vault_client::{Call, Cancel, Watch};
+use vault_client::{Call, Cancel, Trigger};
 
 use super::Refused;
 use super::signal::Signals;
@@ -23,7 +23,7 @@ struct Armed {
     caught: OnceLock<Signal>,
 }
 
-impl Watch for Armed {
+impl Trigger for Armed {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.signals.as_fd())
     }
@@ -48,7 +48,7 @@ impl Waiter {
     /// One that watches `signals` beside everything else.
     pub fn new(signals: Option<Signals>) -> Self {
         let armed = signals.map(|signals| Arc::new(Armed { signals, caught: OnceLock::new() }));
-        let cancel = armed.clone().map_or_else(Cancel::never, |armed| Cancel::watching(armed));
+        let cancel = armed.clone().map_or_else(Cancel::never, |armed| Cancel::by(armed));
         Self { armed, cancel }
     }
 

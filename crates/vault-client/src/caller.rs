@@ -3,27 +3,33 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
 use crate::fault::{ErrorKind, Fault, What};
 use crate::http::{Answer, Request};
-use crate::keeper::{Held, Keeper};
+use crate::keeper::{Held, Keeper, LONGEST_END};
 use crate::login::{Inline, Insist};
+use crate::refused::Refused;
+use crate::rounds::Rounds;
 use crate::step::Step;
+use crate::time::{Call, Cancel, Limits};
+use crate::token::Revoked;
 
 /// Sends requests with the kept token. Clones share the token.
 #[derive(Clone)]
 pub struct Caller {
     shared: Arc<Shared>,
     endpoint: Endpoint,
+    /// Whether reads bring their login along, where it can be sent so.
+    inline: bool,
 }
 
 struct Shared {
     keeper: Keeper,
-    /// Whether reads bring their login along, where it can be sent so.
-    inline: bool,
+    /// What is read again and again; `None` as long as nothing is.
+    rounds: Mutex<Option<Arc<Rounds>>>,
     /// The state that the cluster had come to with the last write of this client.
     index: Mutex<Option<Arc<str>>>,
     /// The mounts that were looked at, by namespace and name, and whether they are KV version 1.
@@ -34,14 +40,56 @@ impl Caller {
     /// One that sends to `endpoint` with the tokens of `keeper`, and reads without one if `inline` says so.
     pub fn new(endpoint: Endpoint, keeper: Keeper, inline: bool) -> Self {
         Self {
-            shared: Arc::new(Shared { keeper, inline, index: Mutex::new(None), mounts: Mutex::default() }),
+            shared: Arc::new(Shared {
+                keeper,
+                rounds: Mutex::default(),
+                index: Mutex::new(None),
+                mounts: Mutex::default(),
+            }),
             endpoint,
+            inline,
         }
     }
 
     /// The same token, sent to `endpoint`.
     pub fn with(&self, endpoint: Endpoint) -> Self {
         Self { endpoint, ..self.clone() }
+    }
+
+    /// The same, whose reads use the kept token.
+    pub fn with_the_token(&self) -> Self {
+        Self { inline: false, ..self.clone() }
+    }
+
+    /// The same for a read in the background: one try, which the end of the client ends, and the interval is its retry.
+    pub fn in_the_background(&self) -> Self {
+        let limits = Limits { wait: Duration::ZERO, until: None, ..self.endpoint.limits() };
+        let endpoint = self.endpoint.within(limits).trying_once().cancelled_by(self.keeper().end_of_client());
+        self.with(endpoint).with_the_token()
+    }
+
+    /// What is read again and again.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no descriptors.
+    pub fn rounds(&self) -> Result<Arc<Rounds>, Refused> {
+        let mut rounds = self.shared.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*rounds {
+            Some(rounds) => Ok(Arc::clone(rounds)),
+            None => Ok(Arc::clone(rounds.insert(Rounds::new()?))),
+        }
+    }
+
+    /// Ends the client: nothing is read again, and the token is revoked where that is owed. Waits for both up to two seconds.
+    pub fn close(&self) -> Revoked {
+        let until = Instant::now() + LONGEST_END;
+        let revoked = self.keeper().close();
+        let rounds = self.shared.rounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(rounds) = rounds {
+            rounds.end(&Call::until(until, Cancel::never()));
+        }
+        revoked
     }
 
     /// The server that its requests go to.
@@ -56,7 +104,7 @@ impl Caller {
 
     /// Whether reads bring their login along, and no token is made for them.
     pub fn reads_inline(&self) -> bool {
-        self.shared.inline && self.endpoint.takes_along(self.keeper().login())
+        self.inline && self.endpoint.takes_along(self.keeper().login())
     }
 
     /// Whether `mount`, encoded as `url`, is KV version 1, as far as the server tells; it is asked once. A write there goes

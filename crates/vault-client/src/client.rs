@@ -8,8 +8,9 @@ use crate::endpoint::Endpoint;
 use crate::error::VaultError;
 #[cfg(doc)]
 use crate::fault::ErrorKind;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Rules};
 use crate::kv::{Kv, KvData, KvMetadata};
+use crate::login::Login;
 use crate::status::Status;
 use crate::time::{Cancel, Limits};
 use crate::token::Revoked;
@@ -40,6 +41,22 @@ impl VaultClient {
         // What a login waits for is the keeper's to know.
         let limits = Limits { wait: Duration::ZERO, ..endpoint.limits() };
         Self(Caller::new(endpoint.within(limits), keeper, inline))
+    }
+
+    /// A client of `endpoint` with the tokens of `login`, for a program that reads its settings itself. [`Limits::wait`] holds
+    /// for its first login, and for the reads of `endpoint`'s own limits. `refresh` is called before each login but the
+    /// first: it may read files of trust and identity again and hand them to [`Endpoint::trust`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::System`] where the kernel gives no descriptors.
+    pub fn over(
+        endpoint: &Endpoint,
+        login: Box<dyn Login>,
+        refresh: impl Fn(&Endpoint) + Send + Sync + 'static,
+    ) -> Result<Self, VaultError> {
+        let keeper = Keeper::new(login, Box::new(refresh), endpoint, Rules::default())?;
+        Ok(Self(Caller::new(endpoint.clone(), keeper, false)))
     }
 
     fn with(&self, endpoint: Endpoint) -> Self {
@@ -135,10 +152,10 @@ impl VaultClient {
         self.with(self.0.endpoint().correlated(id))
     }
 
-    /// Ends the client and all its clones: stops the keeping, revokes the token of a login, and waits for that up to two
+    /// Ends the client and all its clones: stops the keeping and the watching, revokes the token of a login, and waits for that up to two
     /// seconds. Calls after it fail with [`ErrorKind::Closed`]; values in hand stay.
     pub fn close(&self) -> Revoked {
-        self.0.keeper().close()
+        self.0.close()
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::error::VaultError;
 use crate::fault::Fault;
 use crate::step::Step;
 use crate::time::Seconds;
 use crate::token::Kept;
+use crate::watch::Audit;
 
 /// What happened. No text in it holds a secret.
 #[derive(Debug)]
@@ -48,6 +50,13 @@ pub enum Event<'a> {
         step: &'a Step,
         /// Why it failed.
         fault: &'a Fault,
+    },
+    /// A watched secret has changed, has begun to fail or can be read again. A state of failure is told once.
+    Watched {
+        /// What happened.
+        audit: &'a Audit,
+        /// Why it failed, where it did.
+        error: Option<&'a VaultError>,
     },
     /// A session ended, and its token is left as it is, for this reason.
     NotRevoked(Kept),
@@ -133,6 +142,8 @@ impl Observer for ToLog {
             Event::KeepFailed { act, step, fault } => {
                 log::warn!(target: TARGET, "token: {} failed: {}; it is tried again", act.name(), fault.told(step));
             }
+            Event::Watched { audit, error: None } => log::info!(target: TARGET, "{audit}"),
+            Event::Watched { audit, error: Some(_) } => log::warn!(target: TARGET, "{audit}"),
             Event::Warning(warning) => log::warn!(target: TARGET, "{warning}"),
             Event::Tls(words) => log::debug!(target: TARGET, "TLS: {words}"),
             Event::NotRevoked(kept) => {

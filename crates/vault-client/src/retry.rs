@@ -29,6 +29,8 @@ const AGAIN: (u32, Duration) = (2, Duration::from_secs(1));
 /// What the settings allow.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
+    /// Whether no fault is tried again, of whatever kind it is.
+    pub once: bool,
     /// Tries after the first, per step, after faults that may pass; 0 is none.
     pub retries: u32,
     /// The first pause, before jitter; it doubles from try to try.
@@ -190,6 +192,9 @@ impl Policy {
             Retry::After(least) | Retry::Quick(least) | Retry::Patience(least) => least,
             Retry::Never | Retry::InWait | Retry::Soon | Retry::Again => Duration::ZERO,
         };
+        if self.once {
+            return Err(None);
+        }
         let usual = (self.delay, LONGEST_PAUSE);
         let next = match (retry, tries.wait) {
             (Retry::Never, _) | (Retry::InWait, None) => return Err(None),

@@ -28,6 +28,8 @@ pub struct Endpoint {
     correlation: Option<Arc<str>>,
     /// Whether its requests find a connection where all others are in use.
     has_its_own_lane: bool,
+    /// Whether each step is tried once, whatever its fault is.
+    tries_once: bool,
     /// What people had taken of the time when the limits began.
     granted_before: Duration,
 }
@@ -75,6 +77,7 @@ impl Endpoint {
             auth_namespace,
             correlation: None,
             has_its_own_lane: false,
+            tries_once: false,
             granted_before: Duration::ZERO,
         }
     }
@@ -141,7 +144,7 @@ impl Endpoint {
     }
 
     /// Trusts and shows what `tls` says from now on; so do all clones.
-    pub(crate) fn trust(&self, tls: Tls) {
+    pub fn trust(&self, tls: Tls) {
         self.server.http.trust(tls);
     }
 
@@ -179,6 +182,11 @@ impl Endpoint {
     /// The same server, whose requests find a connection where all others are in use.
     pub(crate) fn with_lane_of_its_own(&self) -> Self {
         Self { has_its_own_lane: true, ..self.clone() }
+    }
+
+    /// The same server, each of whose steps is tried once.
+    pub(crate) fn trying_once(&self) -> Self {
+        Self { tries_once: true, ..self.clone() }
     }
 
     /// The same server for one operation that begins now: all its steps end with its limit together.

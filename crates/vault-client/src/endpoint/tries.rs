@@ -71,7 +71,7 @@ impl Endpoint {
     pub(crate) fn policy(&self, begun: Instant) -> Policy {
         let Limits { retries, delay, wait, whole, .. } = self.limits;
         let wait = Some((self.waits_until + self.granted_since(), wait)).filter(|_| !wait.is_zero());
-        Policy { retries, delay, wait, budget: (self.end(begun).0, whole) }
+        Policy { once: self.tries_once, retries, delay, wait, budget: (self.end(begun).0, whole) }
     }
 
     /// One attempt of an operation that ends at `end`, and by which limit.

@@ -8,9 +8,14 @@ use crate::time::{Call, Cancel};
 use crate::token::{Kept, Revoked};
 
 /// How long the end of a client waits for the revoke.
-const LONGEST_END: Duration = Duration::from_secs(2);
+pub const LONGEST_END: Duration = Duration::from_secs(2);
 
 impl Keeper {
+    /// What fires at the end of the client.
+    pub fn end_of_client(&self) -> &Cancel {
+        &self.shared.stop
+    }
+
     /// Whether the keeping has ended.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().is_closed()

@@ -3,7 +3,6 @@
 //! A [`Plan`](plan::Plan) says what is due. One thread does it; a caller that finds no live token logs in itself, once for
 //! all who wait. What the thread does fails no call.
 
-mod alarm;
 mod end;
 mod held;
 mod inline;
@@ -22,9 +21,9 @@ use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
 use crate::session::Session;
 use crate::step::{Step, TokenOf};
-use crate::time::{Cancel, Ended, Limits, Turn, since_boot};
+use crate::time::{Alarm, Cancel, Ended, Limits, Turn, since_boot};
 use crate::token::{Kept, TokenInfo};
-use alarm::Alarm;
+pub use end::LONGEST_END;
 pub use held::Held;
 use outcome::lease;
 pub use plan::Rules;

@@ -71,7 +71,7 @@ impl KvData {
         })
     }
 
-    fn shape(&self, shape: Shape) -> VaultError {
+    pub(crate) fn shape(&self, shape: Shape) -> VaultError {
         let (at, step) = &*self.origin;
         VaultError::new(at, step.clone(), What::Shape(shape).into(), Effort::default())
     }

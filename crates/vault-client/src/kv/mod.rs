@@ -7,6 +7,8 @@ mod explain;
 mod model;
 mod read;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::caller::Caller;
@@ -16,6 +18,7 @@ use crate::fault::{ErrorKind, Fault, Shape, What};
 use crate::http::path::{self, encode};
 use crate::http::{Answer, Method, Request};
 use crate::json;
+use crate::rounds::Rounds;
 use crate::step::{Step, TokenOf, Verb};
 use crate::text::shown;
 pub use data::{Field, Fields, KvData};
@@ -85,8 +88,46 @@ impl Kv {
         other.filter(|it| it.kind() == ErrorKind::Rejected).unwrap_or(error)
     }
 
+    /// The mount.
+    pub(crate) fn mount(&self) -> &str {
+        &self.mount
+    }
+
+    /// The server that it is asked at.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.caller.endpoint()
+    }
+
+    /// The same, whose reads use the kept token.
+    pub(crate) fn with_the_token(&self) -> Self {
+        Self { caller: self.caller.with_the_token(), mount: self.mount.clone() }
+    }
+
+    /// The same for reads in the background.
+    pub(crate) fn in_the_background(&self) -> Self {
+        Self { caller: self.caller.in_the_background(), mount: self.mount.clone() }
+    }
+
+    /// What the client reads again and again.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no descriptors.
+    pub(crate) fn rounds(&self, path: &str) -> Result<Arc<Rounds>, VaultError> {
+        self.caller.rounds().map_err(|refused| self.failed_read(path, What::Forbidden(refused)))
+    }
+
+    /// The error of a read of `path`.
+    pub(crate) fn failed_read(&self, path: &str, what: What) -> VaultError {
+        self.failed(&self.step_of_read(path, None), what)
+    }
+
+    fn step_of_read(&self, path: &str, version: Option<u64>) -> Step {
+        Step::Read { mount: shown(&self.mount), path: shown(path), version, token: TokenOf::Login }
+    }
+
     fn read_one(&self, path: &str, version: Option<u64>) -> Result<KvData, VaultError> {
-        let step = Step::Read { mount: shown(&self.mount), path: shown(path), version, token: TokenOf::Login };
+        let step = self.step_of_read(path, version);
         self.demand_versions(&step, version.as_slice())?;
         let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
         let url = self.url("data", path, &step)? + &query;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::KvVersion;
+use super::{Kv, KvVersion};
 use crate::endpoint::{Endpoint, learn, request_id};
 use crate::error::VaultError;
 use crate::fault::{self, Shape, What};
@@ -64,6 +64,19 @@ impl Session {
             self.has_read();
             endpoint.version_in(&step, &request, &answer)
         })
+    }
+}
+
+impl Kv {
+    /// Reads a version with the kept token. Its path is one that was checked, as a setting is.
+    pub(crate) fn version_at(&self, location: &Location) -> Result<Version, VaultError> {
+        let Location { mount, path, version } = location.clone();
+        // Its kind tells what a refusal means.
+        let held = self.caller.keeper().token(&self.endpoint().for_one_operation())?;
+        let step = Step::Read { mount, path, version, token: held.session.token_of() };
+        let url = read_request(location);
+        self.caller
+            .run(&step, &Request::get(&url), &|answer, endpoint, request| endpoint.version_in(&step, request, answer))
     }
 }
 

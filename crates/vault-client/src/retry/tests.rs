@@ -30,7 +30,7 @@ impl Frozen {
     fn policy(&self, retries: u32, delay: u64, wait: u64, budget: u64) -> Policy {
         let [delay, wait, budget] = [delay, wait, budget].map(Duration::from_secs);
         let wait = Some((self.start + wait, wait)).filter(|_| !wait.is_zero());
-        Policy { retries, delay, wait, budget: (self.start + budget, budget) }
+        Policy { once: false, retries, delay, wait, budget: (self.start + budget, budget) }
     }
 
     /// Runs a step that always fails so, and returns what came of it.

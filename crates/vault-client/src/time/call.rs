@@ -139,7 +139,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::Watch;
+    use super::super::Trigger;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
@@ -169,7 +169,7 @@ mod tests {
     #[derive(Debug)]
     struct FiresAfterALook(OwnedFd, AtomicBool);
 
-    impl Watch for FiresAfterALook {
+    impl Trigger for FiresAfterALook {
         fn descriptor(&self) -> Option<BorrowedFd<'_>> {
             Some(self.0.as_fd())
         }
@@ -186,7 +186,7 @@ mod tests {
         let watch = FiresAfterALook(readable.into(), AtomicBool::new(false));
         let start = Instant::now();
         let limit = Duration::from_secs(20);
-        let call = Call::until(start + limit, Cancel::watching(Arc::new(watch)));
+        let call = Call::until(start + limit, Cancel::by(Arc::new(watch)));
         assert_eq!(call.pause(start + limit), Err(Ended::Cancelled));
         assert!(start.elapsed() < limit);
     }

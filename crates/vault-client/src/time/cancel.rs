@@ -10,7 +10,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::refused::Refused;
 
 /// A source of cancellation that is not a call of [`Cancel::cancel`]: a program's signals are one.
-pub trait Watch: fmt::Debug + Send + Sync {
+pub trait Trigger: fmt::Debug + Send + Sync {
     /// The descriptor that becomes readable when it fires; `None` where there is nothing to wait for.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 
@@ -48,7 +48,7 @@ struct Inner {
 enum Source {
     Never,
     Event(EventFd),
-    Watched(Arc<dyn Watch>),
+    Pulled(Arc<dyn Trigger>),
 }
 
 impl Cancel {
@@ -67,9 +67,9 @@ impl Cancel {
         Self::of(Source::Never)
     }
 
-    /// One that fires when `watch` does.
-    pub fn watching(watch: Arc<dyn Watch>) -> Self {
-        Self::of(Source::Watched(watch))
+    /// One that fires when `trigger` does.
+    pub fn by(trigger: Arc<dyn Trigger>) -> Self {
+        Self::of(Source::Pulled(trigger))
     }
 
     fn of(source: Source) -> Self {
@@ -77,7 +77,7 @@ impl Cancel {
     }
 
     /// Ends every call that waits with it. Has no effect on one that [`never`](Self::never) fires, and on one that
-    /// [watches](Self::watching) something else.
+    /// something [else](Self::by) fires.
     pub fn cancel(&self) {
         if let Source::Event(event) = &self.0.source {
             self.0.fired.get_or_init(Instant::now);
@@ -92,8 +92,8 @@ impl Cancel {
     ///
     /// The call that the kernel refuses.
     pub fn fired(&self) -> Result<Option<Instant>, Refused> {
-        if let (None, Source::Watched(watch)) = (self.0.fired.get(), &self.0.source)
-            && watch.has_fired()?
+        if let (None, Source::Pulled(trigger)) = (self.0.fired.get(), &self.0.source)
+            && trigger.has_fired()?
         {
             self.0.fired.get_or_init(Instant::now);
         }
@@ -105,7 +105,7 @@ impl Cancel {
         match &self.0.source {
             Source::Never => None,
             Source::Event(event) => Some(event.as_fd()),
-            Source::Watched(watch) => watch.descriptor(),
+            Source::Pulled(trigger) => trigger.descriptor(),
         }
     }
 }

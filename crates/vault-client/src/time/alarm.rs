@@ -1,4 +1,4 @@
-//! What the keeper's thread waits with: a point in time, or somebody who rings.
+//! What a thread of the client waits with: a point in time, or somebody who rings.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -59,8 +59,8 @@ impl Alarm {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::since_boot;
     use super::*;
-    use crate::time::since_boot;
 
     #[test]
     fn it_wakes_at_its_time_and_not_before() {

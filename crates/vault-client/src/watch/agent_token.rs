@@ -1,0 +1,360 @@
+//! The token of an agent, which is rotated in Vault while the agent runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::entry::{Plan, Subject};
+use super::health::{Health, HealthStatus};
+use super::kept::{Kept, Mark};
+use super::secrets::no_vault;
+use super::{Every, Watched};
+use crate::client::VaultClient;
+use crate::error::VaultError;
+use crate::fault::{ErrorKind, SettingFaults, Shape, What};
+use crate::kv::{Cas, Kv, KvData, KvVersion};
+use crate::secret::Secret;
+use crate::settings::{ProcessEnv, Reader, Setting, Source as Texts, Table, setting};
+use crate::time::since_boot;
+
+/// The mount.
+const PATH_PREFIX: Setting = Setting::new("VAULT_AGENT_PATH_PREFIX", "Mount of the agents' tokens, KV version 2.");
+
+/// The deployment.
+const DEPLOYMENT: Setting = Setting::new("DEPLOYMENT_HASH", "Deployment that the agent belongs to.").default("default");
+
+/// The token without Vault.
+const STATIC: Setting =
+    Setting::new("AGENT_TOKEN", "Token of the agent without Vault, and until it was read first.").credential();
+
+/// What is read beside the settings of the client.
+const OWN: Table = Table { rows: &[&setting::ADDR, &PATH_PREFIX, &DEPLOYMENT, &STATIC], foreign: |_| None };
+
+/// The key that the token stands under.
+const KEY: &str = "token";
+
+/// How often it is read again, where a program does not say.
+const EVERY: u64 = 60;
+
+/// The token of an agent: the one in Vault, kept current, or a static one where there is no Vault.
+///
+/// | variable | default | meaning |
+/// |---|---|---|
+/// | `VAULT_ADDRESS` or `VAULT_ADDR` | – | where Vault is; without it the static token is used |
+/// | `VAULT_TOKEN`, or what another login needs | – | as for [`VaultClient::from_env`] |
+/// | `VAULT_AGENT_PATH_PREFIX` | – | the mount; needed with Vault |
+/// | `DEPLOYMENT_HASH` | `default` | the deployment: the path is `DEPLOYMENT_HASH/token`, the key `token` |
+/// | `AGENT_TOKEN` | – | the static token; with Vault it is used until the first read, where Vault is away at the start |
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use vault_client::AgentToken;
+///
+/// let token = AgentToken::from_env()?;
+/// let (current, previous) = token.accepted(Duration::from_secs(30));
+/// println!("{}", serde_json::to_string(&token.health()).expect("plain"));
+/// # drop((current, previous));
+/// # Ok::<(), vault_client::VaultError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AgentToken {
+    deployment: String,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    Static { token: Arc<Secret>, since: Duration },
+    Vault(Box<InVault>),
+}
+
+/// A token that is kept current.
+#[derive(Clone, Debug)]
+struct InVault {
+    kv: Kv,
+    path: String,
+    watched: Watched<Token>,
+}
+
+/// Where the token in hand comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From AGENT_TOKEN.
+    Static,
+    /// From Vault.
+    Vault,
+}
+
+/// A token, and the version that it was read from.
+struct Token {
+    secret: Arc<Secret>,
+    mark: Option<Mark>,
+}
+
+impl Kept for Token {
+    fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+}
+
+impl Token {
+    /// That of `data`.
+    fn of(data: &KvData) -> Result<Self, VaultError> {
+        let text = data.text(KEY).filter(|text| !text.is_empty());
+        let secret = text.ok_or_else(|| data.shape(Shape::Missing(KEY.into())))?;
+        Ok(Self { secret: Arc::new(Secret::new(secret)), mark: data.mark() })
+    }
+}
+
+impl AgentToken {
+    /// The token that the environment describes, read again every 60 s.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Settings`] with every setting that is missing or cannot be used. With Vault, what the first read fails
+    /// with; but where AGENT_TOKEN is set and Vault cannot be reached or is not ready, the agent begins with that one.
+    pub fn from_env() -> Result<Self, VaultError> {
+        let Settings { has_vault, mount, deployment, token, mut faults } = Settings::read(&ProcessEnv::now());
+        let vault = has_vault.then(VaultClient::from_env).transpose().or_else(|error| match &error.fault().what {
+            What::Settings(more) => {
+                faults.extend(more.0.clone());
+                Ok(None)
+            }
+            _ => Err(error),
+        })?;
+        if !faults.is_empty() {
+            return Err(VaultError::of_settings(SettingFaults(faults)));
+        }
+        match (vault, token.map(Arc::new)) {
+            (Some(vault), fallback) => Self::watch(&vault.kv(mount), &deployment, Every::seconds(EVERY), fallback),
+            (None, Some(token)) => Ok(Self::fixed(token, deployment)),
+            (None, None) => Err(no_vault()),
+        }
+    }
+
+    /// One that stays as it is: there is no Vault.
+    pub fn fixed(token: Arc<Secret>, deployment: impl Into<String>) -> Self {
+        Self { deployment: deployment.into(), origin: Origin::Static { token, since: since_boot() } }
+    }
+
+    /// The token of `deployment` in `kv`, read again so often; until it was read first, `fallback`.
+    ///
+    /// With a `fallback` the first read is one try, and one that fails because Vault cannot be reached or is not ready is no
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kv::watch`]; [`ErrorKind::Shape`] where there is no text under `token`.
+    pub fn watch(kv: &Kv, deployment: &str, every: Every, fallback: Option<Arc<Secret>>) -> Result<Self, VaultError> {
+        let path = format!("{deployment}/{KEY}");
+        let (again, place) = (kv.in_the_background(), path.clone());
+        let read = move || Token::of(&again.read(&place)?);
+        let sent = since_boot();
+        let first = match &fallback {
+            Some(_) => read(),
+            None => kv.with_the_token().read(&path).and_then(|data| Token::of(&data)),
+        };
+        let (first, failed) = match (first, fallback) {
+            (Ok(token), _) => (token, None),
+            (Err(error), Some(secret)) if is_away(&error) => (Token { secret, mark: None }, Some(error)),
+            (Err(error), _) => return Err(error),
+        };
+        let plan = kv.plan(&path, (every, &Arc::default()), Box::new(read))?;
+        let subject = Subject { deployment: Some(crate::text::shown(deployment)), ..plan.subject };
+        let watched = Watched::begin(Plan { subject, ..plan }, (first, sent), failed)?;
+        Ok(Self {
+            deployment: deployment.to_owned(),
+            origin: Origin::Vault(Box::new(InVault { kv: kv.clone(), path, watched })),
+        })
+    }
+
+    /// The token in hand. It never waits and never fails.
+    pub fn current(&self) -> Arc<Secret> {
+        match &self.origin {
+            Origin::Static { token, .. } => Arc::clone(token),
+            Origin::Vault(vault) => Arc::clone(&vault.watched.current().secret),
+        }
+    }
+
+    /// The token in hand, and the one before, if that was in hand within this time.
+    pub fn accepted(&self, within: Duration) -> (Arc<Secret>, Option<Arc<Secret>>) {
+        match &self.origin {
+            Origin::Static { token, .. } => (Arc::clone(token), None),
+            Origin::Vault(vault) => {
+                let (now, before) = vault.watched.accepted(within);
+                (Arc::clone(&now.secret), before.map(|before| Arc::clone(&before.secret)))
+            }
+        }
+    }
+
+    /// The changes from now on, as [`Watched::changes`]. A static token has none.
+    pub fn changes(&self) -> impl Iterator<Item = Arc<Secret>> + use<> {
+        let changes = match &self.origin {
+            Origin::Static { .. } => None,
+            Origin::Vault(vault) => Some(vault.watched.changes()),
+        };
+        changes.into_iter().flatten().map(|token| Arc::clone(&token.secret))
+    }
+
+    /// Where the token in hand comes from.
+    pub fn source(&self) -> Source {
+        match &self.origin {
+            Origin::Vault(vault) if vault.watched.current().mark.is_some() => Source::Vault,
+            _ => Source::Static,
+        }
+    }
+
+    /// The deployment.
+    pub fn deployment(&self) -> &str {
+        &self.deployment
+    }
+
+    /// How it is doing. A static token is `ok`.
+    pub fn health(&self) -> Health {
+        match &self.origin {
+            Origin::Vault(vault) => vault.watched.health(),
+            Origin::Static { since, .. } => Health {
+                status: HealthStatus::Ok,
+                token_age_seconds: since_boot().saturating_sub(*since).as_secs(),
+                last_refresh_ok: None,
+                seconds_since_success: None,
+                version: None,
+                refreshes: 0,
+                failures: 0,
+            },
+        }
+    }
+
+    /// Reads it again now, in this thread. A static token stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Watched::refresh`].
+    pub fn refresh(&self) -> Result<(), VaultError> {
+        match &self.origin {
+            Origin::Static { .. } => Ok(()),
+            Origin::Vault(vault) => vault.watched.refresh(),
+        }
+    }
+
+    /// Writes `token` as the next version: a rotation. Every agent of the deployment has it within its interval.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kv::write`]; [`ErrorKind::Settings`] without Vault.
+    pub fn store(&self, token: &Secret) -> Result<KvVersion, VaultError> {
+        let (kv, path) = self.place()?;
+        kv.write(path, &json!({ KEY: token.expose() }), Cas::Any)
+    }
+
+    /// Reads it from Vault, beside the one in hand.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kv::read`]; [`ErrorKind::Shape`] where there is no text under `token`, [`ErrorKind::Settings`] without Vault.
+    pub fn fetch(&self) -> Result<Arc<Secret>, VaultError> {
+        let (kv, path) = self.place()?;
+        Ok(Token::of(&kv.read(path)?)?.secret)
+    }
+
+    /// Deletes the latest version in Vault. The agents keep the one that they have in hand, and say that it was deleted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Kv::delete`]; [`ErrorKind::Settings`] without Vault.
+    pub fn delete(&self) -> Result<(), VaultError> {
+        let (kv, path) = self.place()?;
+        kv.delete(path)
+    }
+
+    fn place(&self) -> Result<(&Kv, &str), VaultError> {
+        match &self.origin {
+            Origin::Static { .. } => Err(no_vault()),
+            Origin::Vault(vault) => Ok((&vault.kv, &vault.path)),
+        }
+    }
+}
+
+/// Whether the server may be there later, and says nothing of the secret now.
+fn is_away(error: &VaultError) -> bool {
+    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotReady | ErrorKind::RateLimited)
+}
+
+/// What the environment says of the agent.
+struct Settings {
+    has_vault: bool,
+    mount: String,
+    deployment: String,
+    token: Option<Secret>,
+    faults: Vec<crate::settings::SettingFault>,
+}
+
+impl Settings {
+    fn read(source: &dyn Texts) -> Self {
+        let mut reader = Reader::new(source, &OWN);
+        let has_vault = reader.find(&setting::ADDR).is_some();
+        let mount = reader.find(&PATH_PREFIX).map(|found| found.text).unwrap_or_default();
+        if has_vault {
+            reader.demand(&PATH_PREFIX, "set it to the mount of the agents' tokens, e.g. status_panel");
+        }
+        let deployment = reader.value(&DEPLOYMENT, |text| match text {
+            text if text.contains('/') => Err("holds a /, which would be another path; write the deployment alone"),
+            text => Ok(text.to_owned()),
+        });
+        let token = reader.find(&STATIC).map(|found| Secret::new(found.text));
+        if token.is_none() && !has_vault {
+            reader.demand(&STATIC, "set it to the agent's token, or VAULT_ADDRESS to where Vault is");
+        }
+        Self { has_vault, mount, deployment, token, faults: reader.faults }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Layer;
+
+    fn faults(given: &[(&'static Setting, &'static str)]) -> Vec<String> {
+        let mut layer = Layer::default();
+        for (setting, text) in given {
+            layer.give(setting, setting.name, *text);
+        }
+        Settings::read(&layer).faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_agent_needs_a_token_or_vault_and_the_mount() {
+        let address = (&setting::ADDR, "http://127.0.0.1:8200");
+        assert_eq!(faults(&[(&STATIC, "s")]), [] as [&str; 0]);
+        assert_eq!(faults(&[address, (&PATH_PREFIX, "status_panel")]), [] as [&str; 0]);
+        assert_eq!(
+            faults(&[address, (&DEPLOYMENT, "a/b")]),
+            [
+                "VAULT_AGENT_PATH_PREFIX: unset; set it to the mount of the agents' tokens, e.g. status_panel",
+                "DEPLOYMENT_HASH = \"a/b\": holds a /, which would be another path; write the deployment alone",
+            ]
+        );
+        assert_eq!(
+            faults(&[]),
+            ["AGENT_TOKEN: unset; set it to the agent's token, or VAULT_ADDRESS to where Vault is"]
+        );
+    }
+
+    #[test]
+    fn a_static_token_is_well_and_never_changes_and_nothing_is_asked_of_vault() {
+        let token = AgentToken::fixed(Arc::new(Secret::new("static")), "default");
+        assert_eq!((token.current().expose(), token.source()), ("static", Source::Static));
+        assert_eq!(token.changes().count(), 0);
+        assert!(token.accepted(Duration::MAX).1.is_none());
+        assert_eq!(
+            serde_json::to_string(&token.health()).unwrap(),
+            r#"{"status":"ok","token_age_seconds":0,"last_refresh_ok":null,"seconds_since_success":null,"version":null,"refreshes":0,"failures":0}"#
+        );
+        token.refresh().unwrap();
+        let kinds = [token.store(&Secret::new("x")).err(), token.fetch().err(), token.delete().err()];
+        assert_eq!(kinds.map(|error| error.map(|it| it.kind())), [Some(ErrorKind::Settings); 3]);
+    }
+}
