@@ -15,6 +15,7 @@ use crate::error::Error;
 pub const USAGE: &str = "\
 vault-exec [OPTIONS] [--] COMMAND [ARG]...
        vault-exec [OPTIONS] --env-file PATH [--format FORMAT]
+       vault-exec [OPTIONS] --env-file PATH --watch INTERVAL [-- COMMAND [ARG]...]
        vault-exec [OPTIONS] --check (-- COMMAND [ARG]... | --env-file PATH)
        vault-exec --install DIR
        vault-exec --logout";
@@ -69,6 +70,15 @@ struct Cli {
     #[arg(long, help = wrapped(FORCE, SHORT), long_help = wrapped(FORCE, LONG), help_heading = "Env file")]
     force: bool,
 
+    #[arg(long, value_name = "INTERVAL", help = short(&setting::WATCH), long_help = long(&setting::WATCH), help_heading = "Staying current")]
+    watch: Option<String>,
+
+    #[arg(long, value_name = "ADDRESS:PORT", help = short(&setting::HEALTH_LISTEN), long_help = long(&setting::HEALTH_LISTEN), help_heading = "Staying current")]
+    listen: Option<String>,
+
+    #[arg(long, value_name = "SIGNAL:PROCESS", help = short(&setting::NOTIFY), long_help = long(&setting::NOTIFY), help_heading = "Staying current")]
+    notify: Option<String>,
+
     #[arg(long, help = wrapped(CHECK, SHORT), long_help = wrapped(CHECK, LONG), help_heading = "Checking and installing")]
     check: bool,
 
@@ -86,7 +96,7 @@ struct Cli {
     #[arg(long, help = wrapped(LOGOUT, SHORT), long_help = wrapped(LOGOUT, LONG), help_heading = "Checking and installing")]
     logout: bool,
 
-    /// The application and its arguments, passed through untouched
+    /// The application and its arguments, passed through untouched; with --watch or --env-file what runs after changes
     #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
@@ -123,8 +133,10 @@ pub struct Style {
 /// A run, real or dry.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// COMMAND with its arguments; empty where none is given.
+    /// COMMAND with its arguments, where it is the application; empty where none is given.
     pub command: Vec<OsString>,
+    /// COMMAND with its arguments, where it runs after changes; empty where none is given.
+    pub hook: Vec<OsString>,
     /// What the flags say of settings.
     pub flags: Flags,
     /// Secrets may go to a terminal.
@@ -151,22 +163,23 @@ pub fn parse(args: Vec<OsString>) -> Result<Ask, Error> {
 
 /// Which of the modes it is; two that do not go together are refused.
 fn ask(cli: Cli) -> Result<Ask, Error> {
-    let Cli { keys, require, allow_name, wait, env_file, format, force, .. } = cli;
+    let Cli { keys, require, allow_name, wait, env_file, format, force, watch, listen, notify, .. } = cli;
     let Cli { check, report, verbose, install, logout, command, .. } = cli;
     let json = match report.as_deref() {
         None | Some("text") => false,
         Some("json") => true,
         Some(_) => return Err(usage("--report takes text or json")),
     };
-    let to_file = env_file.is_some();
+    // Said on the command line, it is what the program is for, and COMMAND what is beside it.
+    let is_beside = env_file.is_some() || watch.is_some();
     if report.is_some() && !check {
         return Err(usage("--report goes with --check"));
     }
     if verbose && !check {
         return Err(usage("--verbose goes with --check"));
     }
-    if !command.is_empty() && (to_file || format.is_some() || force) {
-        return Err(usage("COMMAND does not go with --env-file, --format or --force"));
+    if !command.is_empty() && (force || format.is_some() && !is_beside) {
+        return Err(usage("COMMAND does not go with --force, nor with --format where there is no --env-file"));
     }
     let flags = Flags::default()
         .with(&setting::KEYS, keys)
@@ -174,7 +187,10 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
         .with(&setting::ALLOW_NAMES, allow_name)
         .with(&setting::WAIT, wait)
         .with(&setting::ENV_FILE, env_file)
-        .with(&setting::ENV_FILE_FORMAT, format);
+        .with(&setting::ENV_FILE_FORMAT, format)
+        .with(&setting::WATCH, watch)
+        .with(&setting::HEALTH_LISTEN, listen)
+        .with(&setting::NOTIFY, notify);
     let alone = !check && !force && command.is_empty() && flags == Flags::default();
     if let Some(directory) = install {
         return if alone && !logout {
@@ -186,7 +202,8 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
     if logout {
         return if alone { Ok(Ask::LogOut) } else { Err(usage("--logout goes with nothing else")) };
     }
-    let request = Request { command, flags, force };
+    let (command, hook) = if is_beside { (Vec::new(), command) } else { (command, Vec::new()) };
+    let request = Request { command, hook, flags, force };
     Ok(if check { Ask::Check { request, style: Style { json, verbose } } } else { Ask::Run(request) })
 }
 
@@ -327,7 +344,7 @@ mod tests {
     }
 
     fn run(command: &[&str], flags: Flags) -> Ask {
-        Ask::Run(Request { command: command.iter().map(OsString::from).collect(), flags, force: false })
+        Ask::Run(Request { command: command.iter().map(OsString::from).collect(), flags, ..Request::default() })
     }
 
     #[test]
@@ -347,7 +364,7 @@ mod tests {
         let args = vec!["vault-exec".into(), "--wait=1s".into(), "env".into(), bytes.clone()];
         let flags = none().with(&setting::WAIT, ["1s".into()]);
         let command = vec!["env".into(), bytes];
-        assert_eq!(parse(args).unwrap(), Ask::Run(Request { command, flags, force: false }));
+        assert_eq!(parse(args).unwrap(), Ask::Run(Request { command, flags, ..Request::default() }));
     }
 
     #[test]

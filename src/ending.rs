@@ -78,6 +78,29 @@ fn demand_plain(found: &FileStat) -> io::Result<()> {
     }
 }
 
+/// What became of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// None was made: the login came along with the read.
+    NotMade,
+    /// It is kept alive.
+    Kept,
+    /// The session has ended.
+    Ended(Revoked),
+}
+
+impl Token {
+    /// What became of it, in words.
+    pub fn told(self) -> String {
+        match self {
+            Self::NotMade => "not made (VAULT_INLINE_AUTH)".to_owned(),
+            Self::Kept => "kept alive".to_owned(),
+            Self::Ended(Revoked::Yes) => "revoked".to_owned(),
+            Self::Ended(Revoked::No(kept)) => format!("not revoked ({})", remedy::kept(kept)),
+        }
+    }
+}
+
 /// A run that went well.
 pub struct Done<'a> {
     /// What was handed over.
@@ -88,8 +111,8 @@ pub struct Done<'a> {
     pub on_conflict: OnConflict,
     /// Where they came from, and what was read there.
     pub secrets: &'a [Fetched<'a>],
-    /// What became of the token; `None` where none was made.
-    pub revoked: Option<Revoked>,
+    /// What became of the token.
+    pub token: Token,
     /// How long each step took.
     pub times: &'a Times,
 }
@@ -97,7 +120,7 @@ pub struct Done<'a> {
 impl Done<'_> {
     /// Prints the one line of such a run, which ends with `more`, and at debug one line a variable.
     pub fn print(&self, more: &str) {
-        let Self { variables, conflicting, on_conflict, secrets, revoked, times } = self;
+        let Self { variables, conflicting, on_conflict, secrets, token, times } = self;
         for variable in *variables {
             log::debug!("{}", name::masked(&variable.name));
         }
@@ -109,11 +132,7 @@ impl Done<'_> {
             several => (None, Some(entries(several))),
         };
         let path = only.map(|it| place(it.location));
-        let token = match revoked {
-            None => "not made (VAULT_INLINE_AUTH)".to_owned(),
-            Some(Revoked::Yes) => "revoked".to_owned(),
-            Some(Revoked::No(kept)) => format!("not revoked ({})", remedy::kept(*kept)),
-        };
+        let token = token.told();
         let conflicting: Vec<_> = conflicting.iter().map(|name| text::name(name)).collect();
         let conflicting = (!conflicting.is_empty()).then(|| secrets::list(&conflicting, CONFLICTING));
         let [overwritten, kept] =

@@ -11,6 +11,7 @@ use crate::process::Refused;
 use crate::process::command::CommandFault;
 use crate::sink::env_file::Unwritten;
 use crate::sink::file::Kind;
+use crate::watch::listener::NotBound;
 use vault_client::text;
 
 /// The exit codes, after [sysexits(3)](https://man.openbsd.org/sysexits) and the shell's 126, 127 and 128+n.
@@ -150,6 +151,12 @@ pub enum Error {
     /// Another process reads and changes this one as it likes, and `VAULT_REFUSE_TRACED` is true.
     #[error("process {0} traces this start and can read its secrets; end it, or take VAULT_REFUSE_TRACED out")]
     Traced(u32),
+    /// Nobody can listen where health and metrics are to be served.
+    #[error("VAULT_HEALTH_LISTEN: {0}")]
+    Listen(#[from] NotBound),
+    /// There is no thread that serves them.
+    #[error("VAULT_HEALTH_LISTEN: there is no thread to serve it: {0}; {remedy}", remedy = crate::process::REFUSED_REMEDY)]
+    Serve(std::io::Error),
     /// A signal ended the start-up.
     #[error("{0}: ended by it during start-up")]
     Signal(Signal),
@@ -211,7 +218,11 @@ impl Error {
                 Kind::Io => Code::Io,
             },
             Self::EnvFile(Unwritten::Stdout(_)) | Self::Output(_) => Code::Io,
-            Self::System(_) | Self::Traced(_) | Self::Install(InstallError::Read { .. }) => Code::System,
+            Self::System(_)
+            | Self::Listen(_)
+            | Self::Serve(_)
+            | Self::Traced(_)
+            | Self::Install(InstallError::Read { .. }) => Code::System,
         };
         code as u8
     }

@@ -1,15 +1,88 @@
 //! What a client does beside its answers, as lines of the log.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use vault_client::watch::Outcome;
 use vault_client::{ErrorKind, Event, Next, Observer, Seconds, Step};
 
+use crate::process::Refused;
 use crate::process::wait::Waiter;
 use crate::remedy;
 
 /// Writes what a client does to the log.
 pub struct Log(pub Arc<Waiter>);
+
+/// The same of a client that keeps secrets current: rings at each change.
+pub struct WatchLog {
+    /// What else happens.
+    pub log: Log,
+    /// Rings at each change.
+    pub bell: Bell,
+}
+
+/// Rings for one thread. Its clones are one and the same.
+#[derive(Clone, Debug)]
+pub struct Bell(Arc<EventFd>);
+
+impl Bell {
+    /// One that does not ring.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no descriptor.
+    pub fn new() -> Result<Self, Refused> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        Ok(Self(Arc::new(EventFd::from_flags(flags).map_err(Refused::by("eventfd2"))?)))
+    }
+
+    /// Is silent until it is rung again.
+    pub fn silence(&self) {
+        let _ = self.0.read();
+    }
+
+    fn ring(&self) {
+        // It fails only where the counter is full, and then it is readable.
+        let _ = self.0.write(1);
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Observer for WatchLog {
+    fn note(&self, event: &Event<'_>) {
+        match event {
+            Event::Watched { audit, error: None } => {
+                log::info!("{audit}");
+                if audit.outcome == Outcome::Changed {
+                    self.bell.ring();
+                }
+            }
+            Event::Watched { audit, error: Some(error) } => {
+                let path = format!("{}/{}", audit.mount, audit.path);
+                log::warn!(
+                    path = path.as_str(), version = audit.from, status = error.status();
+                    "{}; what was read before is kept", remedy::sentence(error)
+                );
+            }
+            Event::Kept { act, lease } if lease.is_zero() => log::debug!("token: {} done, it has no end", act.name()),
+            Event::Kept { act, lease } => log::debug!("token: {} done, it lives for {}", act.name(), Seconds(*lease)),
+            Event::KeepFailed { act, step, fault } => {
+                log::warn!(
+                    step = step.name(), status = fault.status;
+                    "token: {} failed: {}; it is tried again", act.name(), remedy::cause(fault, step)
+                );
+            }
+            event => self.log.note(event),
+        }
+    }
+}
 
 impl Observer for Log {
     fn note(&self, event: &Event<'_>) {

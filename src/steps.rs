@@ -1,5 +1,6 @@
 //! What a run and a dry run share: choosing the sink, arming the process, judging the secret.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +24,7 @@ use crate::sink::{Payload, Sink};
 use vault_client::kv::{Location, Version};
 use vault_client::settings::FaultKind;
 use vault_client::text;
-use vault_client::{Endpoint, ErrorKind, Session, VaultError};
+use vault_client::{Endpoint, ErrorKind, Observer, Session, VaultError};
 
 /// Refuses a command line that names nothing to do, before any setting is judged.
 ///
@@ -31,7 +32,12 @@ use vault_client::{Endpoint, ErrorKind, Session, VaultError};
 ///
 /// [`Error::Usage`].
 pub fn demand_target(request: &Request, environ: &Environ) -> Result<(), Error> {
-    if request.command.is_empty() && !config::names_env_file(environ, &request.flags) {
+    let is_watched = config::asks_for_watch(environ, &request.flags);
+    if let Some(misuse) = config::misuse_of_watch(environ, &request.flags, !request.hook.is_empty()) {
+        return Err(cli::usage(misuse));
+    }
+    // A watch that variables ask for without a file is a fault of theirs.
+    if request.command.is_empty() && !is_watched && !config::names_env_file(environ, &request.flags) {
         return Err(cli::nothing_to_do());
     }
     Ok(())
@@ -57,6 +63,17 @@ pub fn sink(request: Request, env_file: Option<EnvFile>, environ: &Environ) -> R
     }
 }
 
+/// What runs after changes, where something does.
+///
+/// # Errors
+///
+/// [`Error::Command`] where it cannot be started.
+pub fn hook(command: Vec<OsString>, environ: &Environ) -> Result<Option<Command>, Error> {
+    let Some(first) = command.first() else { return Ok(None) };
+    let name = text::os(first);
+    Command::find(command, environ).map(Some).map_err(not_started(&name))
+}
+
 /// Arms the process as soon as passthrough is ruled out: before a setting is judged, COMMAND is looked for or a file is
 /// read. A passthrough holds nothing of Vault's, and is left as it was started.
 ///
@@ -78,10 +95,14 @@ pub fn arm() -> Result<Arc<Waiter>, Error> {
     Ok(Arc::new(Waiter::new(Some(Signals::arm()?))))
 }
 
-/// The server that a run which began at `begun` talks to.
+/// The server that a run which began at `begun` talks to; what happens is told to `observer`.
+pub fn server(config: &Config, begun: Instant, waiter: &Waiter, observer: impl Observer + 'static) -> Endpoint {
+    Endpoint::new(&config.vault, config.limits(begun), waiter.cancel().clone(), Arc::new(observer))
+}
+
+/// The same for a run that reads what it needs and ends: it forgets no value.
 pub fn connect(config: &Config, begun: Instant, waiter: &Arc<Waiter>) -> Endpoint {
-    let (limits, cancel) = (config.limits(begun), waiter.cancel().clone());
-    let vault = Endpoint::new(&config.vault, limits, cancel, Arc::new(Log(Arc::clone(waiter))));
+    let vault = server(config, begun, waiter, Log(Arc::clone(waiter)));
     vault.forget_nothing();
     vault
 }
@@ -115,7 +136,7 @@ pub struct Fetched<'a> {
     /// Where.
     pub location: &'a Location,
     /// What was read there.
-    pub secret: Version,
+    pub secret: Arc<Version>,
 }
 
 impl Fetched<'_> {
@@ -136,7 +157,7 @@ pub fn place(location: &Location) -> String {
 ///
 /// Why the first that cannot be read was not, after the tries that the limits allow for each.
 pub fn read<'a>(session: &Session, locations: &'a Locations) -> Result<Vec<Fetched<'a>>, VaultError> {
-    locations.iter().map(|location| Ok(Fetched { location, secret: session.read(location)? })).collect()
+    locations.iter().map(|location| Ok(Fetched { location, secret: Arc::new(session.read(location)?) })).collect()
 }
 
 /// The warning that a login's token cannot make as many reads as there are secrets: the server then tells no more than

@@ -6,6 +6,7 @@ mod report;
 mod row;
 mod text;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::cli::{Request, Style};
-use crate::config::{self, Config, Inspected, Plan};
+use crate::config::{self, Config, Inspected, Plan, Watch};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::process::wait::Waiter;
@@ -23,8 +24,9 @@ use crate::secrets::{Carrier, Problem, Variable};
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::{Payload, Sink};
 use crate::steps::{self, Fetched};
+use crate::watch::listener::Bound;
 use vault_client::login;
-use vault_client::{AuthMethod, Revoked, Session, TokenInfo, TokenOf};
+use vault_client::{AuthMethod, Revoked, Seconds, Session, TokenInfo, TokenOf};
 
 pub use report::{FIELDS, STEPS};
 use report::{Facts, Found, Report};
@@ -56,7 +58,7 @@ pub fn run(mut request: Request, style: Style, environ: &Environ) -> Result<u8, 
 
 impl Report {
     /// Fails only with what ends a dry run as it ends a real one: a signal, a call of the system.
-    fn examine(&mut self, request: Request, environ: &Environ) -> Result<(), Error> {
+    fn examine(&mut self, mut request: Request, environ: &Environ) -> Result<(), Error> {
         let waiter = steps::guard(environ)?;
         let begun = Instant::now();
         // A run without a target ends here; its settings and its secret can be looked at all the same.
@@ -66,7 +68,7 @@ impl Report {
             self.step::<()>("target", begun, Err(error))?;
         }
         let begun = Instant::now();
-        let Inspected { plan, env_file, faults } =
+        let Inspected { plan, env_file, watch, faults } =
             config::inspect(environ, &request.flags, !request.command.is_empty());
         let sound = faults.is_empty();
         let usable = match plan {
@@ -79,7 +81,12 @@ impl Report {
         let begun = Instant::now();
         let mut sink = None;
         if has_target {
+            let hook = std::mem::take(&mut request.hook);
             sink = self.step("target", begun, steps::sink(request, env_file, environ).map(described))?;
+            if let Some(watch) = watch {
+                let begun = Instant::now();
+                self.step("watch", begun, watched(&watch, hook, environ))?;
+            }
         }
         let file = if let Some(Sink::EnvFile(file)) = &sink { Some(file.clone()) } else { None };
         let mut content = None;
@@ -328,6 +335,24 @@ fn described(sink: Sink) -> Found<Sink> {
         }
     };
     Found { said, facts, value: sink }
+}
+
+/// What a watch would do beside the first write: COMMAND is found, and the listener has its place for a moment.
+fn watched(watch: &Watch, hook: Vec<OsString>, environ: &Environ) -> Result<Found<()>, Error> {
+    let hook = steps::hook(hook, environ)?.map(|hook| hook.program());
+    watch.listen.as_ref().map(Bound::new).transpose()?;
+    let every = watch.every.length();
+    let [after, at] = [
+        hook.as_ref().map(|hook| format!("; {hook} runs after changes")),
+        watch.listen.map(|listen| format!("; health and metrics at {listen}")),
+    ]
+    .map(Option::unwrap_or_default);
+    let facts = vec![
+        ("interval_seconds", json!(every.as_secs_f64())),
+        ("command", json!(hook)),
+        ("listen", json!(watch.listen.map(|listen| listen.to_string()))),
+    ];
+    Ok(Found { said: format!("kept current every {}{after}{at}", Seconds(every)), facts, value: () })
 }
 
 /// A server that is ready, by its version.

@@ -45,7 +45,7 @@ impl Report {
             let read = session.read(location).map_err(steps::ended_by(waiter));
             let code = read.as_ref().err().map_or(0, Error::exit_code);
             match self.step("read", begun, read.map(|secret| found(location, secret)))? {
-                Some(secret) => reads.fetched.push(Fetched { location, secret }),
+                Some(secret) => reads.fetched.push(Fetched { location, secret: secret.into() }),
                 None => reads.failed.push((location, code)),
             }
             if locations.only().is_none() && code != 0 {

@@ -184,6 +184,7 @@ impl Report {
 pub const STEPS: &[(&str, &str)] = &[
     ("settings", "The settings are read."),
     ("target", "COMMAND is looked for, or the env file's format and place are."),
+    ("watch", "Only with VAULT_WATCH: COMMAND is looked for, and whether health and metrics can be served."),
     (
         "environment",
         "Only where it failed: COMMAND's environment lacks a required variable without VAULT_ADDR, or holds another tool's reference.",
@@ -231,6 +232,9 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("target", "command", "Path of the program that would be started."),
     ("target", "path", "Path of the env file."),
     ("target", "format", "Format of the env file."),
+    ("watch", "interval_seconds", "How often the secrets would be read again."),
+    ("watch", "command", "Path of the program that would run after changes; null without one."),
+    ("watch", "listen", "Where health and metrics would be served; null without it."),
     ("status", "server_version", "Version of the server; null where it does not tell."),
     (
         "credential",

@@ -8,8 +8,10 @@ mod passthrough;
 pub mod setting;
 mod source;
 mod value;
+mod watch;
 mod withheld;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, SettingFault};
@@ -25,10 +27,12 @@ pub use passthrough::Passthrough;
 use setting::Setting;
 pub use source::Flags;
 use source::{Texts, list};
+use vault_client::settings::Material;
 use vault_client::settings::value::boolean;
 use vault_client::settings::{Found, InlineAuth, Reader, Server};
 use vault_client::text::{shown, without_ids};
 use vault_client::{Address, Limits, Login, Options};
+pub use watch::{Watch, is_asked_for as asks_for_watch, misuse as misuse_of_watch};
 use withheld::Withheld;
 
 /// What the server's log has of this program.
@@ -40,6 +44,8 @@ pub struct Settings {
     pub plan: Plan,
     /// The file to write where no COMMAND is started.
     pub env_file: Option<EnvFile>,
+    /// How it is kept current, where it is.
+    pub watch: Option<Watch>,
 }
 
 /// Whether Vault is asked.
@@ -55,7 +61,9 @@ pub struct Config {
     /// Where Vault is and how to talk to it.
     pub vault: Options,
     /// How to come by a token.
-    pub auth: Box<dyn Login>,
+    pub auth: Arc<dyn Login>,
+    /// The files of trust and identity, which may change.
+    pub material: Arc<Material>,
     /// Whether the login comes along with the read.
     pub inline: InlineAuth,
     /// What to read.
@@ -115,7 +123,9 @@ impl Config {
 /// ```
 pub fn load(environ: &Environ, flags: &Flags, for_command: bool) -> Result<Settings, Error> {
     match inspect(environ, flags, for_command) {
-        Inspected { plan: Some(plan), env_file, faults } if faults.is_empty() => Ok(Settings { plan, env_file }),
+        Inspected { plan: Some(plan), env_file, watch, faults } if faults.is_empty() => {
+            Ok(Settings { plan, env_file, watch })
+        }
         Inspected { faults, .. } => Err(Error::Settings(faults)),
     }
 }
@@ -126,6 +136,8 @@ pub struct Inspected {
     pub plan: Option<Plan>,
     /// The file to write where no COMMAND is started.
     pub env_file: Option<EnvFile>,
+    /// How it is kept current, where it is.
+    pub watch: Option<Watch>,
     /// What is wrong.
     pub faults: Vec<SettingFault>,
 }
@@ -152,11 +164,20 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected
         Some(Plan::Passthrough(passthrough::read(&mut reader, environ, demand)))
     };
     let env_file = if has_address || !for_command { read_env_file(&mut reader) } else { None };
+    let watch = if for_command { None } else { watch::read(&mut reader, env_file.as_ref()) };
+    let is_idle = for_command && reader.find(&setting::WATCH).is_some();
     if let Some(Plan::Vault(config)) = &mut plan {
         config.warnings.extend(env_file.as_ref().and_then(|file| doubtful(file, for_command)));
+        config.warnings.extend(is_idle.then(|| NOT_KEPT.to_owned()));
+        if watch.is_some() && config.inline == InlineAuth::Yes {
+            config.warnings.push(NOT_INLINE.to_owned());
+        }
+        if watch.is_some() && config.locations.iter().any(|it| it.version.is_some()) {
+            config.warnings.push(PINNED.to_owned());
+        }
     }
     reader.blame_misspellings();
-    Inspected { plan, env_file, faults: reader.faults }
+    Inspected { plan, env_file, watch, faults: reader.faults }
 }
 
 /// Whether an address of Vault is given: if none is, it is a passthrough.
@@ -184,6 +205,18 @@ fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
     };
     Some(EnvFile { place, format, mode, owner })
 }
+
+/// A watch that variables alone ask for, beside an application.
+const NOT_KEPT: &str = "VAULT_WATCH has no effect, because COMMAND is the application: nothing is kept current; give \
+                        --env-file or --watch as a flag to have COMMAND run after changes";
+
+/// A watch makes a token, and keeps it.
+const NOT_INLINE: &str =
+    "VAULT_INLINE_AUTH has no effect: what VAULT_WATCH keeps current is read with one token; an ordinary login is made";
+
+/// A watch of what never changes.
+const PINNED: &str = "VAULT_SECRET_VERSION names the version that VAULT_WATCH reads again: it never changes; leave it out for \
+                      the latest";
 
 /// What deserves a warning of an env file: that it is not written, or that it is everybody's.
 fn doubtful(file: &EnvFile, for_command: bool) -> Option<String> {
@@ -276,9 +309,11 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let refuse_traced = reader.value(&setting::REFUSE_TRACED, boolean);
     let allow_references = reader.value(&setting::ALLOW_REFERENCES, boolean);
     let connection = server.connection(reader, None, None)?;
+    let material = Arc::new(Material::of(reader, connection.options.address.is_https()));
     Some(Config {
         vault: Options { user_agent: USER_AGENT.into(), lanes: 1, ..connection.options },
-        auth: connection.login,
+        auth: connection.login.into(),
+        material,
         inline: connection.inline,
         locations: locations?,
         rules,

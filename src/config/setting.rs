@@ -101,6 +101,32 @@ pub const ENV_FILE_MODE: Setting =
 /// The env file's owner.
 pub const ENV_FILE_OWNER: Setting = Setting::new("VAULT_ENV_FILE_OWNER", "Owner of the env file, uid or uid:gid.");
 
+/// How often the secrets are read again to keep the env file current.
+pub const WATCH: Setting = Setting::new(
+    "VAULT_WATCH",
+    "Keep the env file current: read the secrets again so often, and a twelfth to a sixth more; at least 1s. COMMAND, if \
+     there is one, runs after each change.",
+)
+.flag("watch");
+
+/// Where health and metrics are served.
+pub const HEALTH_LISTEN: Setting = Setting::new(
+    "VAULT_HEALTH_LISTEN",
+    "With --watch: ADDRESS:PORT to serve /health, /ready and /metrics on, e.g. [::]:8080 or localhost:8080.",
+)
+.flag("listen");
+
+/// Who is told of a change.
+pub const NOTIFY: Setting = Setting::new(
+    "VAULT_NOTIFY",
+    "With --watch: signal and process to send it to after each change, e.g. HUP:nginx or HUP:/run/nginx.pid.",
+)
+.flag("notify");
+
+/// After how long without a success the health is bad.
+pub const STALE_LIMIT: Setting =
+    Setting::new("VAULT_STALE_LIMIT", "With --watch: /health is 503 when nothing could be read for so long.");
+
 /// The lowest level that is logged.
 pub const LOG_LEVEL: Setting =
     Setting::new("VAULT_LOG_LEVEL", "off, error, warn, info, debug or trace (the same as debug).").default("info");
@@ -164,6 +190,10 @@ pub const ALL: &[&Setting] = &[
     &ENV_FILE_FORMAT,
     &ENV_FILE_MODE,
     &ENV_FILE_OWNER,
+    &WATCH,
+    &HEALTH_LISTEN,
+    &NOTIFY,
+    &STALE_LIMIT,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &TERMINATION_LOG,

@@ -29,7 +29,8 @@ pub fn retry_after(input: &[u8]) {
     }
     let Some(pause) = read else { return };
     let clock = Counted { start: Instant::now(), passed: Cell::default() };
-    let policy = Policy { once: false, retries: 1, delay: Duration::ZERO, wait: None, budget: (clock.start + BUDGET, BUDGET) };
+    let policy =
+        Policy { once: false, retries: 1, delay: Duration::ZERO, wait: None, budget: (clock.start + BUDGET, BUDGET) };
     let tries = Cell::new(0);
     let _ = policy.run::<()>(&Step::Status, &clock, &ToLog, || {
         tries.set(tries.get() + 1);

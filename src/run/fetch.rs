@@ -34,7 +34,7 @@ pub fn fetch<'a>(config: &'a Config, vault: &Endpoint, times: &mut Times) -> Res
         && let Some(secret) = along(config, vault, location, insist)?
     {
         times.lap("read");
-        return Ok(Fetch { secrets: vec![Fetched { location, secret }], session: None });
+        return Ok(Fetch { secrets: vec![Fetched { location, secret: secret.into() }], session: None });
     }
     let mut session = vault.login(&*config.auth)?;
     times.lap("login");

@@ -1,6 +1,7 @@
 //! The pipeline: from the command line to the application, or to the env file.
 
 mod fetch;
+mod sidecar;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,19 +9,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::{self, Ask};
-use crate::config::{self, Config, Passthrough, Plan};
-use crate::ending::{self, Done, Times};
+use crate::config::{self, Config, Passthrough, Plan, Settings};
+use crate::ending::{self, Done, Times, Token};
 use crate::error::{Code, Error};
 use crate::process::environ::Environ;
 use crate::process::wait::Waiter;
-use crate::sink::env_file::{self, Unwritten};
+use crate::sink::env_file::{self, Outcome, Unwritten};
 use crate::sink::{Ready, Sink};
 use crate::steps::{
-    arm, collect, conflicting, connect, demand_required, demand_target, ended_by, fit, guard, names_lost, not_started,
-    print, refuse_references, refused, sink, tracer,
+    arm, collect, conflicting, connect, demand_required, demand_target, ended_by, fit, guard, hook, names_lost,
+    not_started, print, refuse_references, refused, sink, tracer,
 };
 use crate::{check, install, logging, logout, process};
 use fetch::{Fetch, fetch};
+use sidecar::Order;
 use vault_client::Revoked;
 use vault_client::text;
 use vault_client::{Ended, Limits};
@@ -46,9 +48,15 @@ fn run(args: Vec<OsString>, environ: Environ) -> Result<u8, Error> {
         Ask::Run(request) => {
             demand_target(&request, &environ)?;
             let waiter = guard(&environ)?;
-            let settings = config::load(&environ, &request.flags, !request.command.is_empty())?;
-            let sink = sink(request, settings.env_file, &environ)?;
-            match settings.plan {
+            let Settings { plan, env_file, watch } =
+                config::load(&environ, &request.flags, !request.command.is_empty())?;
+            if let (Some(watch), Some(file)) = (watch, &env_file) {
+                let hook = hook(request.hook, &environ)?;
+                sidecar::keep(Order { plan, watch, file: file.clone(), hook }, environ, &waiter)?;
+                return Ok(0);
+            }
+            let sink = sink(request, env_file, &environ)?;
+            match plan {
                 Plan::Passthrough(passthrough) => pass_through(sink, &passthrough)?,
                 Plan::Vault(config) => hand_over(&config, sink, environ, &waiter)?,
             }
@@ -107,7 +115,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
         conflicting: &conflicting,
         on_conflict: config.on_conflict,
         secrets: &secrets,
-        revoked,
+        token: revoked.map_or(Token::NotMade, Token::Ended),
         times: &times,
     };
 
@@ -119,7 +127,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
         }
         Ready::File(file, env_file) => {
             let outcome = put_in_place(file, waiter, end)?;
-            done.print(&format!("; {env_file} {outcome}"));
+            done.print(&format!("; {env_file} {}", outcome.word()));
             // One that arrived during the rename was left waiting for its end.
             waiter.disarm().map_err(Error::Signal)
         }
@@ -140,7 +148,7 @@ fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
             let end = Instant::now() + Limits::default().whole;
             let bytes = env_file.render(&[]).unwrap_or_default();
             let outcome = put_in_place(env_file.prepare(bytes).map_err(Unwritten::File)?, &waiter, end)?;
-            log::info!("VAULT_ADDR is unset: {env_file} {outcome}, without variables");
+            log::info!("VAULT_ADDR is unset: {env_file} {}, without variables", outcome.word());
             waiter.disarm().map_err(Error::Signal)
         }
     }
@@ -148,7 +156,7 @@ fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
 
 /// Gives an env file its name, unless a signal has arrived; one that arrives during that waits for its end, but ends
 /// the wait for a reader of standard output.
-fn put_in_place(file: env_file::Ready, waiter: &Waiter, end: Instant) -> Result<&'static str, Error> {
+fn put_in_place(file: env_file::Ready, waiter: &Waiter, end: Instant) -> Result<Outcome, Error> {
     waiter.caught().map_or(Ok(()), |signal| Err(Error::Signal(signal)))?;
     file.finish(&waiter.call(end)).map_err(|fault| waiter.caught().map_or(Error::EnvFile(fault), Error::Signal))
 }

@@ -37,6 +37,27 @@ pub enum Place {
     File(PathBuf),
 }
 
+/// What became of an env file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A file, which was not there before, was there with other content, or is as it was.
+    File(Written),
+    /// Standard output has got it.
+    Printed,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::File(Written::Created) => "created",
+            Self::File(Written::Replaced) => "replaced",
+            Self::File(Written::Unchanged) => "unchanged",
+            Self::Printed => "written",
+        }
+    }
+}
+
 /// An env file that needs only its last step.
 pub enum Ready {
     /// The bytes for standard output.
@@ -130,13 +151,9 @@ impl Ready {
     ///
     /// [`Unwritten::File`] where the file could not get its name, [`Unwritten::Stdout`] where standard output is full or
     /// closed, has no reader, or takes nothing until the deadline of `call`.
-    pub fn finish(self, call: &Call) -> Result<&'static str, Unwritten> {
+    pub fn finish(self, call: &Call) -> Result<Outcome, Unwritten> {
         match self {
-            Self::File(prepared) => Ok(match prepared.commit()? {
-                Written::Created => "created",
-                Written::Replaced => "replaced",
-                Written::Unchanged => "unchanged",
-            }),
+            Self::File(prepared) => Ok(Outcome::File(prepared.commit()?)),
             Self::Stdout(bytes) => {
                 let mut stdout = process::stdout().map_err(Unwritten::Stdout)?;
                 for piece in bytes.chunks(process::PIPE_BUF) {
@@ -144,7 +161,7 @@ impl Ready {
                     let written = ready.map_err(io::Error::other).and_then(|_| stdout.write_all(piece));
                     written.map_err(Unwritten::Stdout)?;
                 }
-                Ok("written")
+                Ok(Outcome::Printed)
             }
         }
     }

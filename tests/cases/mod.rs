@@ -54,4 +54,5 @@ mod traces;
 mod unix_sockets;
 mod usage;
 mod values;
+mod watch;
 mod wire;

@@ -218,6 +218,12 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    /// A COMMAND behind options that make it a hook.
+    pub(crate) fn with_command<T: AsRef<OsStr>>(mut self, command: impl IntoIterator<Item = T>) -> Self {
+        self.command = Some(Vec::new());
+        self.command(command)
+    }
+
     /// Another program in the place of the built one, a copy of it for instance.
     pub(crate) fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();

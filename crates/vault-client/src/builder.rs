@@ -259,7 +259,7 @@ impl VaultClientBuilder {
                 endpoint.trust(tls);
             }
         };
-        let keeper = Keeper::new(connection.login, Box::new(refresh), &endpoint, self.rules)?;
+        let keeper = Keeper::new(connection.login.into(), Box::new(refresh), &endpoint, self.rules)?;
         Ok(VaultClient::new(&endpoint, keeper, connection.inline == InlineAuth::Yes))
     }
 }

@@ -1,6 +1,7 @@
 //! The client: cheap clones, used by any number of threads.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::caller::Caller;
@@ -52,7 +53,7 @@ impl VaultClient {
     /// [`ErrorKind::System`] where the kernel gives no descriptors.
     pub fn over(
         endpoint: &Endpoint,
-        login: Box<dyn Login>,
+        login: Arc<dyn Login>,
         refresh: impl Fn(&Endpoint) + Send + Sync + 'static,
     ) -> Result<Self, VaultError> {
         let keeper = Keeper::new(login, Box::new(refresh), endpoint, Rules::default())?;
@@ -100,6 +101,20 @@ impl VaultClient {
             return Err(VaultError::closed());
         }
         self.0.endpoint().status().map(|version| Status { version })
+    }
+
+    /// Logs in, where no token is in hand. A client does it with its first call by itself.
+    ///
+    /// # Errors
+    ///
+    /// The login's, with any kind.
+    pub fn log_in(&self) -> Result<(), VaultError> {
+        self.0.keeper().token(&self.0.endpoint().for_one_operation()).map(drop)
+    }
+
+    /// What is known of the token in hand, without asking anybody; `None` where there is none.
+    pub fn token_in_hand(&self) -> Option<TokenInfo> {
+        self.0.keeper().in_hand()
     }
 
     /// What is known of the token in hand; logs in where there is none.

@@ -39,7 +39,7 @@ pub struct Keeper {
 }
 
 struct Shared {
-    login: Box<dyn Login>,
+    login: Arc<dyn Login>,
     /// Reads the files of trust and identity again, before each login but the first.
     refresh: Box<dyn Fn(&Endpoint) + Send + Sync>,
     /// The server, under limits of its own; nothing cancels it.
@@ -60,7 +60,7 @@ impl Keeper {
     ///
     /// The kernel gives no descriptors.
     pub fn new(
-        login: Box<dyn Login>,
+        login: Arc<dyn Login>,
         refresh: Box<dyn Fn(&Endpoint) + Send + Sync>,
         endpoint: &Endpoint,
         rules: Rules,
@@ -97,6 +97,11 @@ impl Keeper {
     /// As for [`Endpoint::login`]; and the refusal of the last login, as long as it is too early for another.
     pub fn token(&self, caller: &Endpoint) -> Result<Arc<Held>, VaultError> {
         self.shared.token(caller)
+    }
+
+    /// What is known of the token in hand.
+    pub fn in_hand(&self) -> Option<TokenInfo> {
+        self.shared.lock().held.as_ref().map(|held| held.info())
     }
 
     /// Whether a request that was sent with `held` at `sent` and met 403 is worth another try with another token.

@@ -28,7 +28,8 @@ pub struct Material {
 }
 
 impl Material {
-    pub(super) fn of(reader: &Reader, https: bool) -> Self {
+    /// Those that `reader` finds; the system's are read where `https` makes them matter.
+    pub fn of(reader: &Reader, https: bool) -> Self {
         let settings = [
             &setting::SKIP_VERIFY,
             &setting::TLS_SERVER_NAME,

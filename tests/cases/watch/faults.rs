@@ -1,0 +1,101 @@
+//! What fails: at the first write it ends the watch as it ends any start; after it, nothing does.
+
+use std::fs;
+
+use serde_json::json;
+use vault_testkit::raw::{LOGIN, READ, Raw, Reply, STATUS};
+use vault_testkit::server::Server;
+use vault_testkit::{eventually, on_both};
+
+use super::{OPTIONS, await_content, content, end, free_port, health, watched, write};
+use crate::support::expect::Expect;
+use crate::support::scenario::Scenario;
+
+on_both! {
+    a_file_that_cannot_be_replaced_is_told_once_and_tried_again_without_a_further_change,
+}
+
+fn refusal(status: u16) -> Reply {
+    Reply::json(status, &json!({"errors": ["no"]}))
+}
+
+#[test]
+fn the_first_write_fails_as_any_start_does_with_the_same_line_and_code() {
+    type Case = (&'static str, Vec<Reply>, &'static [(&'static str, &'static str)], i32);
+    let cases: Vec<Case> = vec![
+        (STATUS, vec![Reply::json(200, &json!({"initialized": true, "sealed": true, "t": 3, "progress": 1}))], &[], 75),
+        (LOGIN, vec![refusal(400)], &[], 78),
+        (LOGIN, vec![refusal(403)], &[], 77),
+        (READ, vec![refusal(403)], &[], 77),
+        (READ, vec![refusal(404)], &[], 66),
+        (READ, vec![refusal(503)], &[("VAULT_MAX_RETRIES", "1")], 75),
+        (READ, vec![Reply::secret(r#"{"A":"x","LD_PRELOAD":"x"}"#)], &[], 65),
+        (READ, vec![Reply::secret(r#"{"A":"x","A":"y"}"#)], &[], 65),
+        (READ, vec![Reply::secret(r#"{"B":"x"}"#)], &[("VAULT_REQUIRED_KEYS", "A")], 66),
+        (READ, vec![Reply::secret(r#"{"A":"x"}"#)], &[("VAULT_ENV_FILE", "{folder}/none/app.env")], 73),
+        (
+            READ,
+            vec![Reply::secret(r#"{"A":"x"}"#)],
+            &[("VAULT_K8S_TOKEN_PATH", "{folder}/none"), ("VAULT_AUTH_METHOD", "kubernetes")],
+            66,
+        ),
+    ];
+    for (step, replies, variables, code) in cases {
+        let run = |watch: bool| {
+            let raw = Raw::start([(step, replies.clone())]);
+            let scenario = Scenario::against(&raw).no_command().env("VAULT_ENV_FILE", "{folder}/app.env");
+            let scenario = variables.iter().fold(scenario, |scenario, (name, value)| scenario.env(name, value));
+            let scenario = if watch { scenario.env("VAULT_WATCH", "1s") } else { scenario };
+            let outcome = scenario.run();
+            let folder = scenario.file("").display().to_string();
+            let log = outcome.log().join("\n").replace(folder.trim_end_matches('/'), "{folder}");
+            let revokes = raw.requests().iter().filter(|it| it.contains("revoke-self")).count();
+            // Pauses and times are drawn.
+            let log = log.replace(&raw.addr(), "{addr}").split(" tries in ").next().unwrap_or_default().to_owned();
+            (outcome.code(), without_pause(&log), revokes, scenario.file("app.env").exists())
+        };
+        let (plain, watched) = (run(false), run(true));
+        assert_eq!((plain.0, plain.3), (code, false), "{plain:?}");
+        assert_eq!(watched, plain);
+    }
+}
+
+/// The lines without how long the next try is away.
+fn without_pause(log: &str) -> String {
+    let lines = log.lines().map(|line| line.split("the next in ").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn a_file_that_cannot_be_replaced_is_told_once_and_tried_again_without_a_further_change(server: &Server) {
+    let port = free_port();
+    let scenario = watched(server, &json!({"A": "first"})).options(["--listen", &format!("127.0.0.1:{port}")]);
+    let started = scenario.start();
+    started.await_log("app.env created");
+    let file = scenario.file("app.env");
+    fs::remove_file(&file).expect("a file");
+    fs::create_dir(&file).expect("a folder in its place");
+    write(server, &scenario, &json!({"A": "second"}));
+    started.await_log("a directory is in the way; remove it or choose another path; ");
+    let (status, body) = health(port);
+    assert_eq!((status, &body["status"], &body["last_refresh_ok"]), (200, &json!("failing"), &json!(false)));
+    // It is tried again at each interval, and not told again.
+    let metric = |name: &str| super::get(port, "/metrics").is_some_and(|(_, text)| text.contains(name));
+    eventually("it was tried again", || metric("vault_exec_file_writes_total{result=\"failed\"} 2"));
+    fs::remove_dir(&file).expect("the folder is empty");
+    await_content(&scenario, "export A='second'\n");
+    eventually("it is well again", || health(port).1["status"] == "ok");
+    let outcome = end(started).expect(Expect::done().any_stderr());
+    let told = outcome.log().into_iter().filter(|line| line.contains("in the way")).count();
+    assert_eq!(told, 1, "{}", outcome.describe());
+}
+
+#[test]
+fn a_later_version_in_which_a_key_stands_twice_leaves_the_file() {
+    let raw =
+        Raw::start([(READ, vec![Reply::secret(r#"{"A":"x"}"#), Reply::secret(r#"{"A":"hidden-1","A":"hidden-2"}"#)])]);
+    let scenario = Scenario::against(&raw).no_command().options(OPTIONS).hides("hidden-1").hides("hidden-2");
+    let started = scenario.start();
+    started.await_log("the key A stands twice");
+    assert_eq!(content(&scenario), "export A='x'\n");
+    end(started).expect(Expect::done().any_stderr());
+}
