@@ -23,7 +23,7 @@ _vault__exec() {
 
     case "${cmd}" in
         vault__exec)
-            opts="-h -V --keys --require --allow-name --wait --env-file --format --force --check --report --verbose --install --logout --help --version"
+            opts="-h -V --keys --require --allow-name --wait --env-file --format --force --watch --listen --notify --check --report --verbose --install --logout --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -61,6 +61,18 @@ _vault__exec() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --notify)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -294,7 +294,7 @@ impl Sidecar<'_> {
             match (&ran, next) {
                 (Ran::Succeeded, _) => log::info!("command {name}: succeeded"),
                 (_, Some(next)) => {
-                    log::warn!("command {name}: {ran}; it runs again after the next change, or in {next}")
+                    log::warn!("command {name}: {ran}; it runs again after the next change, or in {next}");
                 }
                 (_, None) => log::warn!("command {name}: {ran}; it runs again after the next change"),
             }

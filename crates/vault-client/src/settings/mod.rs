@@ -4,6 +4,7 @@
 //! A program that has settings of its own reads them with the same [`Reader`], from the same [`Source`], and shows them in
 //! the same [`Table`]: each fault is then reported beside all others.
 
+mod agent;
 mod foreign;
 mod login;
 mod reader;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use crate::login::Login;
 use crate::options::{Address, Options, Proxy, Tls};
 use crate::time::Limits;
+pub(crate) use agent::Agent;
 use login::Beside;
 pub use login::oidc;
 

@@ -15,21 +15,8 @@ use crate::error::VaultError;
 use crate::fault::{ErrorKind, SettingFaults, Shape, What};
 use crate::kv::{Cas, Kv, KvData, KvVersion};
 use crate::secret::Secret;
-use crate::settings::{ProcessEnv, Reader, Setting, Source as Texts, Table, setting};
+use crate::settings::{Agent, ProcessEnv};
 use crate::time::since_boot;
-
-/// The mount.
-const PATH_PREFIX: Setting = Setting::new("VAULT_AGENT_PATH_PREFIX", "Mount of the agents' tokens, KV version 2.");
-
-/// The deployment.
-const DEPLOYMENT: Setting = Setting::new("DEPLOYMENT_HASH", "Deployment that the agent belongs to.").default("default");
-
-/// The token without Vault.
-const STATIC: Setting =
-    Setting::new("AGENT_TOKEN", "Token of the agent without Vault, and until it was read first.").credential();
-
-/// What is read beside the settings of the client.
-const OWN: Table = Table { rows: &[&setting::ADDR, &PATH_PREFIX, &DEPLOYMENT, &STATIC], foreign: |_| None };
 
 /// The key that the token stands under.
 const KEY: &str = "token";
@@ -117,7 +104,7 @@ impl AgentToken {
     /// [`ErrorKind::Settings`] with every setting that is missing or cannot be used. With Vault, what the first read fails
     /// with; but where AGENT_TOKEN is set and Vault cannot be reached or is not ready, the agent begins with that one.
     pub fn from_env() -> Result<Self, VaultError> {
-        let Settings { has_vault, mount, deployment, token, mut faults } = Settings::read(&ProcessEnv::now());
+        let Agent { has_vault, mount, deployment, token, mut faults } = Agent::read(&ProcessEnv::now());
         let vault = has_vault.then(VaultClient::from_env).transpose().or_else(|error| match &error.fault().what {
             What::Settings(more) => {
                 faults.extend(more.0.clone());
@@ -283,65 +270,9 @@ fn is_away(error: &VaultError) -> bool {
     matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotReady | ErrorKind::RateLimited)
 }
 
-/// What the environment says of the agent.
-struct Settings {
-    has_vault: bool,
-    mount: String,
-    deployment: String,
-    token: Option<Secret>,
-    faults: Vec<crate::settings::SettingFault>,
-}
-
-impl Settings {
-    fn read(source: &dyn Texts) -> Self {
-        let mut reader = Reader::new(source, &OWN);
-        let has_vault = reader.find(&setting::ADDR).is_some();
-        let mount = reader.find(&PATH_PREFIX).map(|found| found.text).unwrap_or_default();
-        if has_vault {
-            reader.demand(&PATH_PREFIX, "set it to the mount of the agents' tokens, e.g. status_panel");
-        }
-        let deployment = reader.value(&DEPLOYMENT, |text| match text {
-            text if text.contains('/') => Err("holds a /, which would be another path; write the deployment alone"),
-            text => Ok(text.to_owned()),
-        });
-        let token = reader.find(&STATIC).map(|found| Secret::new(found.text));
-        if token.is_none() && !has_vault {
-            reader.demand(&STATIC, "set it to the agent's token, or VAULT_ADDRESS to where Vault is");
-        }
-        Self { has_vault, mount, deployment, token, faults: reader.faults }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Layer;
-
-    fn faults(given: &[(&'static Setting, &'static str)]) -> Vec<String> {
-        let mut layer = Layer::default();
-        for (setting, text) in given {
-            layer.give(setting, setting.name, *text);
-        }
-        Settings::read(&layer).faults.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn an_agent_needs_a_token_or_vault_and_the_mount() {
-        let address = (&setting::ADDR, "http://127.0.0.1:8200");
-        assert_eq!(faults(&[(&STATIC, "s")]), [] as [&str; 0]);
-        assert_eq!(faults(&[address, (&PATH_PREFIX, "status_panel")]), [] as [&str; 0]);
-        assert_eq!(
-            faults(&[address, (&DEPLOYMENT, "a/b")]),
-            [
-                "VAULT_AGENT_PATH_PREFIX: unset; set it to the mount of the agents' tokens, e.g. status_panel",
-                "DEPLOYMENT_HASH = \"a/b\": holds a /, which would be another path; write the deployment alone",
-            ]
-        );
-        assert_eq!(
-            faults(&[]),
-            ["AGENT_TOKEN: unset; set it to the agent's token, or VAULT_ADDRESS to where Vault is"]
-        );
-    }
 
     #[test]
     fn a_static_token_is_well_and_never_changes_and_nothing_is_asked_of_vault() {
