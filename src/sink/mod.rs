@@ -3,6 +3,7 @@
 pub mod env_file;
 pub mod exec;
 pub mod file;
+pub mod folder;
 pub mod format;
 
 use zeroize::Zeroizing;

@@ -17,6 +17,8 @@ mod fault_table;
 mod faults;
 mod file;
 mod file_faults;
+mod folder;
+mod folder_faults;
 mod foreign;
 mod formats;
 mod harness;
