@@ -3,7 +3,7 @@ complete -c vault-exec -l require -d 'Variables that must be there, comma-separa
 complete -c vault-exec -l allow-name -d 'Names to permit that are denied by default (PATH, LD_PRELOAD ...). [env: VAULT_ALLOW_NAMES]' -r
 complete -c vault-exec -l wait -d 'Poll up to this long until Vault takes logins and reads, and the JWT or token file is there. [env: VAULT_WAIT] [default: 0s]' -r
 complete -c vault-exec -l env-file -d 'Write this file instead of starting COMMAND; - is standard output. [env: VAULT_ENV_FILE]' -r -F
-complete -c vault-exec -l format -d 'sh, kubernetes, docker, compose, systemd, dotenv or json. [env: VAULT_ENV_FILE_FORMAT] [default: sh]' -r
+complete -c vault-exec -l format -d 'sh, kubernetes, docker, compose, systemd, dotenv, json, or dir: a folder with a file for each key. [env: VAULT_ENV_FILE_FORMAT] [default: sh]' -r
 complete -c vault-exec -l report -d 'How --check reports: text or json [default: text]' -r
 complete -c vault-exec -l install -d 'Copy this program to DIR/vault-exec, over one that is running too' -r -f -a "(__fish_complete_directories)"
 complete -c vault-exec -l force -d 'Write secrets to standard output even if it is a terminal'

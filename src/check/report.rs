@@ -227,9 +227,9 @@ pub const FIELDS: &[(&str, &str, &str)] = &[
     ("step", "cause", "Only where it failed: why."),
     ("step", "remedy", "Only where it failed: what to do, or null."),
     ("step", "status", "Only where it failed: the HTTP status of the answer, or null."),
-    ("target", "kind", "`command`, `file` or `stdout`."),
+    ("target", "kind", "`command`, `file`, `folder` or `stdout`."),
     ("target", "command", "Path of the program that would be started."),
-    ("target", "path", "Path of the env file."),
+    ("target", "path", "Path of the env file or folder."),
     ("target", "format", "Format of the env file."),
     ("status", "server_version", "Version of the server; null where it does not tell."),
     (

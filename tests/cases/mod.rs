@@ -12,6 +12,7 @@ mod deploy;
 mod documents;
 mod env_file;
 mod env_file_faults;
+mod env_folder;
 mod exec;
 mod fault_table;
 mod faults;
