@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
-use crate::config::Flags;
 use crate::config::setting::{self, Setting};
+use crate::config::{self, Flags};
 use crate::error::Error;
+use crate::sink::format::Format;
 
 /// The ways to write a command line.
 pub const USAGE: &str = "\
@@ -180,6 +181,9 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
     }
     if !command.is_empty() && (force || format.is_some() && !is_beside) {
         return Err(usage("COMMAND does not go with --force, nor with --format where there is no --env-file"));
+    }
+    if env_file.as_deref() == Some("-") && format.as_deref() == Some(Format::Dir.name()) {
+        return Err(usage(&format!("--env-file -: {}", config::NO_FOLDER)));
     }
     let flags = Flags::default()
         .with(&setting::KEYS, keys)

@@ -248,7 +248,7 @@ pub fn refuse_references(environ: &Environ, variables: &[Variable], config: &Con
 
 /// The names of the variables that COMMAND's environment has with another value.
 pub fn conflicting(variables: &[Variable], config: &Config, carrier: Carrier, environ: &Environ) -> Vec<String> {
-    if carrier == Carrier::File {
+    if carrier != Carrier::Environment {
         return Vec::new();
     }
     let conflicts = variables.iter().filter(|it| exec::is_in_conflict(it, environ, config.withheld()));

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::cli::{Request, Style};
 use crate::config::{self, Config, Inspected, Plan, Watch};
@@ -22,6 +21,7 @@ use crate::process::wait::Waiter;
 use crate::remedy;
 use crate::secrets::{Carrier, Problem, Variable};
 use crate::sink::env_file::{EnvFile, Place};
+use crate::sink::format::{Content, Format};
 use crate::sink::{Payload, Sink};
 use crate::steps::{self, Fetched};
 use crate::watch::listener::Bound;
@@ -101,7 +101,7 @@ impl Report {
                     Some(file) => format!("VAULT_ADDR is unset: would write {file} without variables"),
                     None => "VAULT_ADDR is unset: would run COMMAND with its environment as it is".into(),
                 };
-                content = file.as_ref().and_then(|file| file.render(&[]).ok());
+                content = file.as_ref().map(|file| file.format.empty());
             }
             Some(Plan::Vault(config)) if sound => content = self.ask_vault(&config, sink, environ, &waiter)?,
             Some(Plan::Vault(config)) => {
@@ -111,7 +111,7 @@ impl Report {
         }
         // Whatever came before; a real run comes to it after everything else that can fail.
         if let Some(file) = file {
-            self.examine_file(&file, content.as_deref().map(Vec::as_slice))?;
+            self.examine_file(&file, content.as_ref())?;
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Report {
         sink: Option<Sink>,
         environ: &Environ,
         waiter: &Arc<Waiter>,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    ) -> Result<Option<Content>, Error> {
         self.warnings.extend(config.warnings.iter().cloned());
         self.warnings.extend(steps::tracer(config.refuse_traced)?);
         let begun = Instant::now();
@@ -266,7 +266,7 @@ impl Report {
         Ok(())
     }
 
-    /// What the variables come to, one by one and as a whole. Returns the bytes of the env file, where there is one and all
+    /// What the variables come to, one by one and as a whole. Returns what the env file would hold, where there is one and all
     /// is well.
     fn judge(
         &mut self,
@@ -274,7 +274,7 @@ impl Report {
         fetched: &[Fetched],
         sink: Option<Sink>,
         environ: &Environ,
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    ) -> Result<Option<Content>, Error> {
         let begun = Instant::now();
         let (variables, problems, shell) = self.collect(config, fetched, sink.as_ref(), environ);
         if let Some(Sink::Command(_)) = sink
@@ -297,7 +297,7 @@ impl Report {
         let (content, judged) = match payload {
             Err(problems) => (None, Err(steps::refused(fetched, &problems))),
             Ok(payload) => {
-                let content = if let Some(Payload::File(_, bytes)) = payload { Some(bytes) } else { None };
+                let content = if let Some(Payload::File(_, content)) = payload { Some(content) } else { None };
                 let facts = vec![("variables", json!(count))];
                 let said = format!("{count} variable{s}{}", remark(&variables, made - count, shell.as_deref()));
                 (content, Ok(Found { said, facts, value: () }))
@@ -307,7 +307,7 @@ impl Report {
         Ok(content)
     }
 
-    fn examine_file(&mut self, file: &EnvFile, content: Option<&[u8]>) -> Result<(), Error> {
+    fn examine_file(&mut self, file: &EnvFile, content: Option<&Content>) -> Result<(), Error> {
         let begun = Instant::now();
         let ready = file.check(content).map(|()| Found {
             said: format!("{file} can be written"),
@@ -326,8 +326,9 @@ fn described(sink: Sink) -> Found<Sink> {
             (format!("COMMAND is {program}"), vec![("kind", json!("command")), ("command", json!(program))])
         }
         Sink::EnvFile(file) => {
+            let kind = if file.format == Format::Dir { "folder" } else { "file" };
             let place = match file.place {
-                Place::File(_) => vec![("kind", json!("file")), ("path", json!(file.to_string()))],
+                Place::File(_) => vec![("kind", json!(kind)), ("path", json!(file.to_string()))],
                 Place::Stdout => vec![("kind", json!("stdout"))],
             };
             let facts = [place, vec![("format", json!(file.format.name()))]].concat();

@@ -19,7 +19,7 @@ use crate::process::environ::Environ;
 use crate::secrets::Rules;
 use crate::sink::env_file::{EnvFile, Place};
 use crate::sink::exec::OnConflict;
-use crate::sink::format::UnknownFormat;
+use crate::sink::format::{Format, UnknownFormat};
 pub use cached::{Cached, folder as cache_folder, read as cached};
 pub use locations::Locations;
 pub use log_settings::{Log, log};
@@ -190,6 +190,10 @@ pub fn names_env_file(environ: &Environ, flags: &Flags) -> bool {
     Texts { environ, flags }.reader().find(&setting::ENV_FILE).is_some()
 }
 
+/// Why format `dir` cannot go to standard output.
+pub const NO_FOLDER: &str =
+    "format dir writes a folder, which standard output is not; name a folder, or another format";
+
 fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
     let format = reader.value(&setting::ENV_FILE_FORMAT, |text| {
         text.parse().map_err(|fault: UnknownFormat| format!("{fault}; write one of these"))
@@ -199,10 +203,14 @@ fn read_env_file(reader: &mut Reader) -> Option<EnvFile> {
         _ => Err("not a file mode; write octal digits up to 0777, such as 0640"),
     });
     let owner = reader.parse(&setting::ENV_FILE_OWNER, value::owner);
-    let place = match reader.find(&setting::ENV_FILE)?.text.as_str() {
+    let found = reader.find(&setting::ENV_FILE)?;
+    let place = match found.text.as_str() {
         "-" => Place::Stdout,
         path => Place::File(path.into()),
     };
+    if (&place, format) == (&Place::Stdout, Format::Dir) {
+        reader.fault(found.name, Some(found.text), NO_FOLDER);
+    }
     Some(EnvFile { place, format, mode, owner })
 }
 

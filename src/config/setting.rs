@@ -89,14 +89,19 @@ pub const ENV_FILE: Setting =
         .flag("env-file");
 
 /// The env file's format.
-pub const ENV_FILE_FORMAT: Setting =
-    Setting::new("VAULT_ENV_FILE_FORMAT", "sh, kubernetes, docker, compose, systemd, dotenv or json.")
-        .flag("format")
-        .default("sh");
+pub const ENV_FILE_FORMAT: Setting = Setting::new(
+    "VAULT_ENV_FILE_FORMAT",
+    "sh, kubernetes, docker, compose, systemd, dotenv, json, or dir: a folder with a file for each key.",
+)
+.flag("format")
+.default("sh");
 
 /// The env file's mode.
-pub const ENV_FILE_MODE: Setting =
-    Setting::new("VAULT_ENV_FILE_MODE", "Mode of the env file, octal, at most 0777.").default("0600");
+pub const ENV_FILE_MODE: Setting = Setting::new(
+    "VAULT_ENV_FILE_MODE",
+    "Mode of the env file, octal, at most 0777; of folders the same, and x where r is.",
+)
+.default("0600");
 
 /// The env file's owner.
 pub const ENV_FILE_OWNER: Setting = Setting::new("VAULT_ENV_FILE_OWNER", "Owner of the env file, uid or uid:gid.");

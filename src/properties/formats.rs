@@ -1,12 +1,14 @@
 //! Secrets, from JSON to the bytes of an env file.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 
 use super::{VALUE, hides, is_one_line};
 use crate::secrets::shell::special_to;
 use crate::secrets::{self, Carrier, Problem, Rules, Source, Variable, name, rendered};
 use crate::sink::env_file::{EnvFile, Place};
-use crate::sink::format::Format;
+use crate::sink::folder::Named;
+use crate::sink::format::{Content, Format};
 use vault_client::json::Object;
 
 /// Each member of a secret becomes a variable or a problem; each format writes the variables exactly when it carries
@@ -28,6 +30,10 @@ pub fn formats(document: &[u8]) {
     };
     let for_command = collected(Carrier::Environment);
     assert!(for_command.iter().all(|v| !v.value.expose().contains('\0') && !v.name.contains(['\0', '='])));
+    // No name is denied to a folder.
+    let for_folder = collected(Carrier::Folder);
+    assert_eq!(for_folder.len(), secret.iter().count());
+    rendered(Format::Dir, &for_folder, presentable);
     let variables = collected(Carrier::File);
     for variable in &variables {
         presentable(vec![name::masked(&variable.name)]);
@@ -51,14 +57,18 @@ fn keeps_its_text(text: &str) {
 }
 
 fn rendered(format: Format, variables: &[Variable], presentable: impl Fn(Vec<String>)) {
-    let file = EnvFile { place: Place::Stdout, format, mode: 0o600, owner: None };
+    let file = EnvFile { place: Place::File("/secrets".into()), format, mode: 0o600, owner: None };
     let mut pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
     let refused = pairs.iter().filter(|(name, value)| format.check(name, value).is_err()).count();
     match file.render(variables) {
-        Ok(bytes) => {
+        Ok(content) => {
             assert_eq!(refused, 0);
             pairs.reverse();
-            assert!(format.render(&pairs).is_ok_and(|again| again == bytes), "{format}: the order shows");
+            assert!(format.render(&pairs).is_ok_and(|again| again == content), "{format}: the order shows");
+            let bytes = match content {
+                Content::File(bytes) => bytes,
+                Content::Folder(files) => return holds(&files, pairs),
+            };
             assert!(bytes.last().is_none_or(|last| *last == b'\n'));
             let means_something = |(name, _): &(&str, &str)| special_to(name).is_some();
             assert!(format != Format::Sh || !pairs.iter().any(means_something), "a shell has a use for one of them");
@@ -83,6 +93,15 @@ fn rendered(format: Format, variables: &[Variable], presentable: impl Fn(Vec<Str
             presentable(secrets::sentences(&problems));
         }
     }
+}
+
+/// A folder has a file for each variable, of its name and its bytes, and none with a name that is the folder's own.
+fn holds(files: &[Named], mut pairs: Vec<(&str, &str)>) {
+    pairs.sort_unstable();
+    let files: Vec<_> = files.iter().map(|file| (file.name.as_str(), &**file.content)).collect();
+    assert!(files.iter().copied().eq(pairs.iter().map(|(name, value)| (*name, value.as_bytes()))));
+    let is_a_name = |name: &str| Path::new(name).components().eq([Component::Normal(name.as_ref())]);
+    assert!(files.iter().all(|(name, _)| is_a_name(name) && !name.starts_with("..") && name.len() < 256));
 }
 
 #[cfg(test)]

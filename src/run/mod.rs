@@ -146,8 +146,8 @@ fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
         Sink::EnvFile(env_file) => {
             let waiter = arm()?;
             let end = Instant::now() + Limits::default().whole;
-            let bytes = env_file.render(&[]).unwrap_or_default();
-            let outcome = put_in_place(env_file.prepare(bytes).map_err(Unwritten::File)?, &waiter, end)?;
+            let empty = env_file.format.empty();
+            let outcome = put_in_place(env_file.prepare(empty).map_err(Unwritten::File)?, &waiter, end)?;
             log::info!("VAULT_ADDR is unset: {env_file} {}, without variables", outcome.word());
             waiter.disarm().map_err(Error::Signal)
         }

@@ -109,7 +109,7 @@ fn write_empty(file: &EnvFile, passthrough: &Passthrough, facts: &Facts, waiter:
         log::warn!("{warning}");
     }
     demand_required(passthrough)?;
-    let ready = file.prepare(file.render(&[]).unwrap_or_default()).map_err(Unwritten::File)?;
+    let ready = file.prepare(file.format.empty()).map_err(Unwritten::File)?;
     let outcome = put_in_place(ready, waiter, Instant::now() + FOREVER)?;
     facts.change(|state| state.wrote(counted(outcome), Instant::now()));
     log::info!("VAULT_ADDR is unset: {file} {}, without variables, and nothing is watched", outcome.word());

@@ -35,6 +35,8 @@ pub enum Carrier {
     Environment,
     /// An env file.
     File,
+    /// A folder with a file for each. No reader takes a file's name for a variable's: none is denied.
+    Folder,
 }
 
 /// A key of the secret and the variable it becomes.
@@ -152,7 +154,8 @@ fn take(
     let in_environment = carrier == Carrier::Environment;
     let mut take = |name: &str, value: &Json| {
         let (name, kind, place) = (name.to_owned(), value.kind(), place.cloned());
-        match name::judge(&name, &rules.allowed) {
+        let verdict = if carrier == Carrier::Folder { Verdict::Good } else { name::judge(&name, &rules.allowed) };
+        match verdict {
             Verdict::Denied => problems.push(Problem::Denied { name, kind, place }),
             Verdict::Bad if in_environment => problems.push(Problem::BadName { name, kind, place }),
             Verdict::Good | Verdict::Bad => {

@@ -1,4 +1,4 @@
-//! The env file: the variables in a format, at a place, with a mode and an owner.
+//! The env file: the variables in a format, at a place, with a mode and an owner. In the format `dir` it is a folder.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use nix::poll::{PollFd, PollFlags};
 use zeroize::Zeroizing;
 
-use super::file::{self, FileError, Prepared, Target, Written};
-use super::format::Format;
+use super::file::error::Cause;
+use super::file::{self, FileError, Target, Written};
+use super::folder;
+use super::format::{Content, Format};
 use crate::process;
-use crate::secrets::{Problem, Variable};
+use crate::secrets::{Carrier, Problem, Variable};
 use vault_client::Call;
 use vault_client::text;
 
@@ -33,14 +35,14 @@ pub struct EnvFile {
 pub enum Place {
     /// To standard output.
     Stdout,
-    /// To this file, whole or not at all.
+    /// To this file or folder, whole or not at all.
     File(PathBuf),
 }
 
 /// What became of an env file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A file, which was not there before, was there with other content, or is as it was.
+    /// A file or folder, which was not there before, was there with other content, or is as it was.
     File(Written),
     /// Standard output has got it.
     Printed,
@@ -63,7 +65,9 @@ pub enum Ready {
     /// The bytes for standard output.
     Stdout(Zeroizing<Vec<u8>>),
     /// The file beside its target.
-    File(Prepared),
+    File(file::Prepared),
+    /// The files beside those that they replace.
+    Folder(folder::Prepared),
 }
 
 /// The place, as it may be shown.
@@ -77,15 +81,22 @@ impl fmt::Display for EnvFile {
 }
 
 impl EnvFile {
+    /// What the variables have to fit.
+    pub fn carrier(&self) -> Carrier {
+        if self.format == Format::Dir { Carrier::Folder } else { Carrier::File }
+    }
+
     /// Renders `variables`, or says which of them the format cannot carry and which other formats could carry all.
     ///
     /// # Errors
     ///
     /// A [`Problem::Format`] for each variable that is in the way.
-    pub fn render(&self, variables: &[Variable]) -> Result<Zeroizing<Vec<u8>>, Vec<Problem>> {
+    pub fn render(&self, variables: &[Variable]) -> Result<Content, Vec<Problem>> {
         let pairs: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.expose())).collect();
         self.format.render(&pairs).map_err(|refusals| {
-            let able: Vec<_> = Format::ALL.into_iter().filter(|f| *f != self.format && f.carries(&pairs)).collect();
+            let fits = |format: &Format| *format != Format::Dir || self.place != Place::Stdout;
+            let others = Format::ALL.into_iter().filter(|it| *it != self.format && fits(it));
+            let able: Vec<_> = others.filter(|it| it.carries(&pairs)).collect();
             let able = match able.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ") {
                 none if none.is_empty() => "no other format can carry all of them".to_owned(),
                 able => format!("{able} can carry all of them"),
@@ -106,10 +117,13 @@ impl EnvFile {
     /// # Errors
     ///
     /// As [`EnvFile::prepare`] and [`Ready::finish`], as far as that shows without writing.
-    pub fn check(&self, content: Option<&[u8]>) -> Result<(), Unwritten> {
-        match self.target() {
-            Some(target) => Ok(file::check(&target, content)?),
-            None => process::stdout().map(drop).map_err(Unwritten::Stdout),
+    pub fn check(&self, content: Option<&Content>) -> Result<(), Unwritten> {
+        match (self.target(), content) {
+            (None, _) => process::stdout().map(drop).map_err(Unwritten::Stdout),
+            (Some(target), Some(Content::Folder(files))) => Ok(folder::check(&target, Some(files))?),
+            (Some(target), Some(Content::File(bytes))) => Ok(file::check(&target, Some(bytes))?),
+            (Some(target), None) if self.format == Format::Dir => Ok(folder::check(&target, None)?),
+            (Some(target), None) => Ok(file::check(&target, None)?),
         }
     }
 
@@ -118,10 +132,13 @@ impl EnvFile {
     /// # Errors
     ///
     /// Path, cause and remedy; nothing was changed.
-    pub fn prepare(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Ready, FileError> {
-        match self.target() {
-            None => Ok(Ready::Stdout(bytes)),
-            Some(target) => file::prepare(&target, &bytes).map(Ready::File),
+    pub fn prepare(&self, content: Content) -> Result<Ready, FileError> {
+        match (self.target(), content) {
+            (None, Content::File(bytes)) => Ok(Ready::Stdout(bytes)),
+            // The settings are refused for it.
+            (None, Content::Folder(_)) => Err(FileError::of_folder("-".as_ref(), Cause::NoFileName)),
+            (Some(target), Content::File(bytes)) => file::prepare(&target, &bytes).map(Ready::File),
+            (Some(target), Content::Folder(files)) => folder::prepare(&target, &files).map(Ready::Folder),
         }
     }
 
@@ -136,7 +153,7 @@ impl EnvFile {
 /// Why the last step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Unwritten {
-    /// The file.
+    /// The file or folder.
     #[error(transparent)]
     File(#[from] FileError),
     /// Standard output.
@@ -154,6 +171,7 @@ impl Ready {
     pub fn finish(self, call: &Call) -> Result<Outcome, Unwritten> {
         match self {
             Self::File(prepared) => Ok(Outcome::File(prepared.commit()?)),
+            Self::Folder(prepared) => Ok(Outcome::File(prepared.commit()?)),
             Self::Stdout(bytes) => {
                 let mut stdout = process::stdout().map_err(Unwritten::Stdout)?;
                 for piece in bytes.chunks(process::PIPE_BUF) {

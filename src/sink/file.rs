@@ -4,14 +4,14 @@
 //! a reader no moment without the old file or the new one. Everything goes through one descriptor of the
 //! directory, so that nobody can put another one in its place on the way.
 
-mod check;
-mod error;
-mod temporary;
+pub(super) mod check;
+pub(super) mod error;
+pub(super) mod temporary;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -137,7 +137,7 @@ fn prepare_change(target: &Target, content: &[u8]) -> Result<Option<Change>, Cau
     Ok(Some(Change { temporary, name: name.to_owned(), written }))
 }
 
-fn open_directory(path: &Path) -> Result<(OwnedFd, &OsStr), Cause> {
+pub(super) fn open_directory(path: &Path) -> Result<(OwnedFd, &OsStr), Cause> {
     let (directory, name) = split(path).ok_or(Cause::NoFileName)?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = openat(AT_FDCWD, directory, flags, Mode::empty()).map_err(Step::OpenDirectory.failed())?;
@@ -155,7 +155,7 @@ fn look(directory: &OwnedFd, name: &OsStr) -> Result<Written, Cause> {
 
 /// The directory and the name in it; `None` where the path can only be that of a directory.
 /// [`Path::file_name`] would overlook a `/` or `/.` at the end.
-fn split(path: &Path) -> Option<(&Path, &OsStr)> {
+pub(super) fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     let bytes = path.as_os_str().as_bytes();
     let (directory, name) = match bytes.iter().rposition(|&byte| byte == b'/') {
         None => (&b"."[..], bytes),
@@ -180,27 +180,32 @@ pub(crate) fn obstacle(stat: &FileStat) -> Option<&'static str> {
 
 /// Whether the file in place has this content, mode and owner already, and no access control list. One that cannot be read has not.
 fn is_same(directory: &OwnedFd, name: &OsStr, target: &Target, content: &[u8]) -> bool {
-    let Ok(file) = open_existing(directory, name) else {
+    let (Ok(file), Ok(parent)) = (open_existing(directory, name), fstat(directory)) else {
         return false;
     };
-    let (Ok(found), Ok(parent)) = (fstat(&file), fstat(directory)) else {
-        return false;
-    };
+    has_shape(&file, target.mode, owner_in(&parent, target)) && holds(file.into(), content)
+}
 
+/// The user and group that the target is to have in this directory.
+pub(super) fn owner_in(directory: &FileStat, target: &Target) -> (u32, u32) {
     let (uid, gid) = target.owner.unwrap_or_else(|| (geteuid().as_raw(), None));
     let gid = gid.unwrap_or_else(|| {
         // In such a directory a new file gets the directory's group: inode(7). An fsGroup volume is one.
-        let inherited = parent.st_mode & Mode::S_ISGID.bits() != 0;
-        if inherited { parent.st_gid } else { getegid().as_raw() }
+        let inherited = directory.st_mode & Mode::S_ISGID.bits() != 0;
+        if inherited { directory.st_gid } else { getegid().as_raw() }
     });
-
-    let mode = found.st_mode & !SFlag::S_IFMT.bits();
-    // A list lets in others than the mode says.
-    let by_mode_alone = process::has_acl(&file).is_ok_and(|has| !has);
-    by_mode_alone && mode == target.mode && (found.st_uid, found.st_gid) == (uid, gid) && holds(file.into(), content)
+    (uid, gid)
 }
 
-fn holds(mut file: File, mut content: &[u8]) -> bool {
+/// Whether an open file has this mode and owner, and no access control list, which lets in others than the mode says.
+pub(super) fn has_shape(file: impl AsFd, mode: u32, owner: (u32, u32)) -> bool {
+    let by_mode_alone = process::has_acl(&file).is_ok_and(|has| !has);
+    let is = |found: FileStat| found.st_mode & !SFlag::S_IFMT.bits() == mode && (found.st_uid, found.st_gid) == owner;
+    by_mode_alone && fstat(&file).is_ok_and(is)
+}
+
+/// Whether a file holds exactly this content.
+pub(super) fn holds(mut file: File, mut content: &[u8]) -> bool {
     // What is in place is a secret as well.
     let mut buffer = Zeroizing::new([0; 8192]);
     loop {
@@ -217,7 +222,7 @@ fn holds(mut file: File, mut content: &[u8]) -> bool {
 }
 
 /// Opens a file for reading; follows no link, and does not wait for a FIFO's other end.
-fn open_existing(directory: &OwnedFd, name: &OsStr) -> nix::Result<OwnedFd> {
+pub(super) fn open_existing(directory: &OwnedFd, name: &OsStr) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     openat(directory, name, flags, Mode::empty())
 }

@@ -3,15 +3,15 @@
 pub mod env_file;
 pub mod exec;
 pub mod file;
+pub mod folder;
 pub mod format;
-
-use zeroize::Zeroizing;
 
 use crate::process::environ::{Entry, Environ};
 use crate::secrets::{Carrier, Problem, Variable};
 use env_file::EnvFile;
 use exec::{Command, OnConflict};
 use file::FileError;
+use format::Content;
 
 /// Where the variables go.
 pub enum Sink {
@@ -25,8 +25,8 @@ pub enum Sink {
 pub enum Payload {
     /// COMMAND with its environment.
     Environment(Command, Vec<Entry>),
-    /// The file's bytes.
-    File(EnvFile, Zeroizing<Vec<u8>>),
+    /// What is to be written.
+    File(EnvFile, Content),
 }
 
 impl Sink {
@@ -34,7 +34,7 @@ impl Sink {
     pub fn carrier(&self) -> Carrier {
         match self {
             Self::Command(_) => Carrier::Environment,
-            Self::EnvFile(_) => Carrier::File,
+            Self::EnvFile(file) => file.carrier(),
         }
     }
 
@@ -56,7 +56,7 @@ impl Sink {
                 let (environment, problems) = command.environment(environ, withheld, variables, on_conflict);
                 if problems.is_empty() { Ok(Payload::Environment(command, environment)) } else { Err(problems) }
             }
-            Self::EnvFile(file) => file.render(variables).map(|bytes| Payload::File(file, bytes)),
+            Self::EnvFile(file) => file.render(variables).map(|content| Payload::File(file, content)),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Payload {
     pub fn prepare(self) -> Result<Ready, FileError> {
         match self {
             Self::Environment(command, environment) => Ok(Ready::Command(command, environment)),
-            Self::File(file, bytes) => Ok(Ready::File(file.prepare(bytes)?, file)),
+            Self::File(file, content) => Ok(Ready::File(file.prepare(content)?, file)),
         }
     }
 }

@@ -191,16 +191,16 @@ fn what_a_format_cannot_carry_is_refused_with_every_name_and_the_formats_that_co
     refused(
         "docker",
         "secret kv/{path} version 1: format docker cannot carry: TAIL (a carriage return at a line's end), TEXT (a \
-         newline) (sh, compose, systemd, json can carry all of them)",
+         newline) (sh, compose, systemd, json, dir can carry all of them)",
     );
     refused(
         "kubernetes",
-        "secret kv/{path} version 1: format kubernetes cannot carry: NONE (an empty value) (sh, compose, systemd, json \
-         can carry all of them)",
+        "secret kv/{path} version 1: format kubernetes cannot carry: NONE (an empty value) (sh, compose, systemd, json, \
+         dir can carry all of them)",
     );
     refused(
         "dotenv",
-        "secret kv/{path} version 1: format dotenv cannot carry: TAIL (a carriage return) (sh, compose, systemd, json can \
+        "secret kv/{path} version 1: format dotenv cannot carry: TAIL (a carriage return) (sh, compose, systemd, json, dir can \
          carry all of them)",
     );
 }
@@ -222,7 +222,7 @@ fn missing_keys_and_what_the_format_cannot_carry_are_one_error(server: &Server) 
     let scenario = scenario.options(["--env-file", "{folder}/app.env", "--format", "kubernetes"]);
     let message = "secret kv/{path} version 1: denied: PATH (rename the key, or permit it with VAULT_ALLOW_NAMES); missing: \
                    ABSENT, GONE (add it to the secret, or take it out of VAULT_REQUIRED_KEYS); format kubernetes cannot \
-                   carry: QUOTE (a single quote) (sh, docker, compose, systemd, dotenv, json can carry all of them)";
+                   carry: QUOTE (a single quote) (sh, docker, compose, systemd, dotenv, json, dir can carry all of them)";
     scenario.run().expect_failure(65, message).expect_requests(REQUESTS);
     assert_eq!(names(&scenario.file("")), ["jwt"]);
 }
@@ -234,7 +234,7 @@ fn bad_settings_of_the_file_are_reported_together_before_anything_is_asked() {
     let scenario = scenario.env("VAULT_ENV_FILE_OWNER", "root");
     let lines = [
         "ERROR vault-exec: VAULT_ENV_FILE_FORMAT = \"yaml\": not one of sh, kubernetes, docker, compose, systemd, dotenv, \
-         json; write one of these",
+         json, dir; write one of these",
         "ERROR vault-exec: VAULT_ENV_FILE_MODE = \"01777\": not a file mode; write octal digits up to 0777, such as 0640",
         "ERROR vault-exec: VAULT_ENV_FILE_OWNER = \"root\": not an owner; write numbers, uid or uid:gid",
     ];

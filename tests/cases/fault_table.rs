@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    addresses, credentials, env_file_faults, exec, faults, inline, limits, methods, names, paths, patience, readiness,
-    refusals, seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
+    addresses, credentials, env_file_faults, env_folder, exec, faults, inline, limits, methods, names, paths, patience,
+    readiness, refusals, seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -34,6 +34,7 @@ const TABLES: &[&[Fault]] = &[
     wire::FAULTS,
     exec::FAULTS,
     env_file_faults::FAULTS,
+    env_folder::FAULTS,
     signals::FAULTS,
     seccomp::FAULTS,
 ];

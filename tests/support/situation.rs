@@ -68,6 +68,7 @@ const FLAGS: &[&[&str]] = &[
     &["--wait=x"],
     &["--force"],
     &["--format", "json"],
+    &["--format", "dir"],
     &["--format=none"],
     &["--nope"],
 ];

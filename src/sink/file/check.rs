@@ -30,16 +30,16 @@ fn examine(target: &Target, content: Option<&[u8]>) -> Result<(), Cause> {
     if written == Written::Replaced && content.is_some_and(|content| is_same(&directory, name, target, content)) {
         return Ok(());
     }
-    may_create(&directory, name)?;
+    let mut temporary = prefix(name);
+    temporary.push("0".repeat(RANDOM_DIGITS));
+    may_create(&directory, &temporary)?;
     try_nameless(&directory, target, content.unwrap_or_default().len())?;
     if written == Written::Replaced { may_replace(&directory, name) } else { Ok(()) }
 }
 
-/// Whether a temporary file can be made beside the target.
-fn may_create(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
-    let mut temporary = prefix(name);
-    temporary.push("0".repeat(RANDOM_DIGITS));
-    match fstatat(directory, temporary.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+/// Whether a file of this name can be made in the directory.
+pub(in crate::sink) fn may_create(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
+    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(_) | Err(Errno::ENOENT) => {}
         Err(errno) => return Err(Cause::Os(Step::Create, errno)),
     }
@@ -58,7 +58,7 @@ fn may_create(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
 
 /// Gives a file without a name, gone with its descriptor, the target's owner and mode and room for so many bytes:
 /// whether this user may give files away, and how much is left of a disk or a quota, only the kernel knows.
-fn try_nameless(directory: &OwnedFd, target: &Target, bytes: usize) -> Result<(), Cause> {
+pub(in crate::sink) fn try_nameless(directory: &OwnedFd, target: &Target, bytes: usize) -> Result<(), Cause> {
     let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let nameless = match openat(directory, ".", flags, Mode::S_IRUSR | Mode::S_IWUSR) {
         Ok(nameless) => nameless,
@@ -66,7 +66,7 @@ fn try_nameless(directory: &OwnedFd, target: &Target, bytes: usize) -> Result<()
         Err(Errno::EOPNOTSUPP | Errno::EISDIR) => return Ok(()),
         Err(errno) => return Err(Cause::Os(Step::Create, errno)),
     };
-    shape(&nameless, target)?;
+    shape(&nameless, target.mode, target.owner)?;
     match fallocate(&nameless, FallocateFlags::empty(), 0, i64::try_from(bytes).unwrap_or(i64::MAX)) {
         Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => Err(Cause::Os(Step::Write, errno)),
         // Others are those of a file system that has no such thing, and of no bytes.
@@ -75,7 +75,7 @@ fn try_nameless(directory: &OwnedFd, target: &Target, bytes: usize) -> Result<()
 }
 
 /// Whether another file may take the name of the one in place.
-fn may_replace(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
+pub(in crate::sink) fn may_replace(directory: &OwnedFd, name: &OsStr) -> Result<(), Cause> {
     // rmdir(2) removes no file. Before it says so, the kernel judges whether this user may take the name away, as it does
     // for a rename: from a sticky directory, from an immutable file.
     let refused = unlinkat(directory, name, UnlinkatFlags::RemoveDir).err();

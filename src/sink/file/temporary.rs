@@ -19,10 +19,10 @@ use super::{Target, obstacle, open_existing};
 use crate::process;
 
 /// How often a new file is made after another run took the one before for a left-over.
-const ATTEMPTS: usize = 16;
+pub(in crate::sink) const ATTEMPTS: usize = 16;
 
 /// The hexadecimal digits at the end of a temporary file's name.
-pub(super) const RANDOM_DIGITS: usize = 16;
+pub(in crate::sink) const RANDOM_DIGITS: usize = 16;
 
 /// A file that is removed when it is dropped, unless it was renamed before.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Temporary {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         for _ in 0..ATTEMPTS {
             let mut name = prefix(target_name);
-            name.push(format!("{:0RANDOM_DIGITS$x}", random()));
+            name.push(random());
             let directory = directory.try_clone().map_err(Step::Create.failed_io())?;
             let file = match openat(&directory, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
                 Ok(descriptor) => File::from(descriptor),
@@ -70,7 +70,7 @@ impl Temporary {
 
     /// Sets owner and mode, and only then writes the content, to the disk itself.
     pub(super) fn fill(&mut self, target: &Target, content: &[u8]) -> Result<(), Cause> {
-        shape(&self.file, target)?;
+        shape(&self.file, target.mode, target.owner)?;
         self.file.write_all(content).map_err(Step::Write.failed_io())?;
         fsync(&self.file).map_err(Step::Sync.failed())
     }
@@ -79,11 +79,16 @@ impl Temporary {
     pub(super) fn rename_to(mut self, name: &OsStr) -> Result<(), Cause> {
         renameat(&self.directory, self.name.as_os_str(), &self.directory, name).map_err(Step::Rename.failed())?;
         self.renamed = true;
-        match fsync(&self.directory) {
-            // EINVAL: a file system that has no such thing, see fsync(2).
-            Ok(()) | Err(Errno::EINVAL) => Ok(()),
-            Err(errno) => Err(Cause::Os(Step::SyncDirectory, errno)),
-        }
+        sync_directory(&self.directory).map_err(Step::SyncDirectory.failed())
+    }
+}
+
+/// Writes a directory to the disk itself.
+pub(in crate::sink) fn sync_directory(directory: impl AsFd) -> nix::Result<()> {
+    match fsync(directory) {
+        // A file system that has no such thing, see fsync(2).
+        Err(Errno::EINVAL) => Ok(()),
+        synced => synced,
     }
 }
 
@@ -98,15 +103,15 @@ impl Drop for Temporary {
 
 /// Sets mode and owner, which alone say who may open the file: a list that the directory hands down to its files is
 /// taken off, while the mode that the file was made with makes it void.
-pub(super) fn shape(file: impl AsFd, target: &Target) -> Result<(), Cause> {
-    let (uid, gid) = target.owner.unzip();
+pub(in crate::sink) fn shape(file: impl AsFd, mode: u32, owner: Option<(u32, Option<u32>)>) -> Result<(), Cause> {
+    let (uid, gid) = owner.unzip();
     process::remove_acl(&file).map_err(Step::RemoveAcl.failed())?;
     // The group, the mode, and the user last: nobody can open the file on the way who could not in the end,
     // and CAP_CHOWN is enough, as the file is this user's own while its mode changes.
     if let Some(gid) = gid.flatten() {
         fchown(&file, None, Some(Gid::from_raw(gid))).map_err(Step::SetOwner.failed())?;
     }
-    fchmod(&file, Mode::from_bits_truncate(target.mode)).map_err(Step::SetMode.failed())?;
+    fchmod(&file, Mode::from_bits_truncate(mode)).map_err(Step::SetMode.failed())?;
     if let Some(uid) = uid {
         fchown(&file, Some(Uid::from_raw(uid)), None).map_err(Step::SetOwner.failed())?;
     }
@@ -122,11 +127,7 @@ pub(super) fn remove_left_overs(directory: &OwnedFd, target_name: &OsStr, target
         return;
     };
     let prefix = prefix(target_name);
-    let is_ours = |found: &FileStat| {
-        let user = found.st_uid;
-        obstacle(found).is_none()
-            && (user == geteuid().as_raw() || target.owner.is_some_and(|(owner, _)| user == owner))
-    };
+    let is_left_over = |found: &FileStat| obstacle(found).is_none() && is_ours(found, target);
 
     // Up to an error, if one comes: it would come again and again.
     for entry in entries.iter().map_while(Result::ok) {
@@ -135,7 +136,7 @@ pub(super) fn remove_left_overs(directory: &OwnedFd, target_name: &OsStr, target
             continue;
         }
         let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-        if !found.is_ok_and(|found| is_ours(&found)) {
+        if !found.is_ok_and(|found| is_left_over(&found)) {
             continue;
         }
         let Ok(file) = open_existing(directory, name) else {
@@ -148,18 +149,28 @@ pub(super) fn remove_left_overs(directory: &OwnedFd, target_name: &OsStr, target
     }
 }
 
+/// Whether a file belongs to this user or, already given away, to the target's.
+pub(in crate::sink) fn is_ours(found: &FileStat, target: &Target) -> bool {
+    found.st_uid == geteuid().as_raw() || target.owner.is_some_and(|(owner, _)| found.st_uid == owner)
+}
+
 /// The beginning of every temporary name for the target: `.NAME.vault-exec.`
-pub(super) fn prefix(target_name: &OsStr) -> OsString {
+pub(in crate::sink) fn prefix(target_name: &OsStr) -> OsString {
     OsString::from_vec([b".", target_name.as_bytes(), b".vault-exec."].concat())
 }
 
-fn is_temporary(name: &OsStr, prefix: &OsStr) -> bool {
-    let random = name.as_bytes().strip_prefix(prefix.as_bytes());
-    random.is_some_and(|random| random.len() == RANDOM_DIGITS && random.iter().all(u8::is_ascii_hexdigit))
+/// Whether the name is a temporary one with this [`prefix`].
+pub(in crate::sink) fn is_temporary(name: &OsStr, prefix: &OsStr) -> bool {
+    name.as_bytes().strip_prefix(prefix.as_bytes()).is_some_and(is_random)
 }
 
-/// A number that no other process comes up with: the standard library seeds its hash maps from the kernel,
+/// Whether it looks like what [`random`] returns.
+pub(in crate::sink) fn is_random(digits: &[u8]) -> bool {
+    digits.len() == RANDOM_DIGITS && digits.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Digits that no other process comes up with: the standard library seeds its hash maps from the kernel,
 /// which spares this program a package for it. A process id would not do, it is 1 in every container.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
+pub(in crate::sink) fn random() -> String {
+    format!("{:0RANDOM_DIGITS$x}", RandomState::new().hash_one(()))
 }

@@ -68,3 +68,28 @@ fn nothing_can_be_made_where_the_kernel_keeps_its_own_files() {
         assert_eq!((kind(dry), kind(real)), (Err(Kind::CannotCreate), Err(Kind::CannotCreate)), "{path}");
     }
 }
+
+#[test]
+fn an_error_of_a_folder_speaks_of_its_files() {
+    let text = |cause| FileError::of_folder(Path::new("/dev/shm/s"), cause).to_string();
+    for (cause, expected) in [
+        (Cause::NoFileName, "no folder can have this path; choose another"),
+        (Cause::InTheWay("a FIFO"), "a FIFO is in the way; remove it or choose another path"),
+        (
+            Cause::Os(Step::Open, Errno::EACCES),
+            "Permission denied while opening it; let this user read and write the folder",
+        ),
+        (
+            Cause::Os(Step::Write, Errno::ENOSPC),
+            "No space left on device while writing the new files; make the volume larger or free some of it",
+        ),
+        (
+            Cause::Os(Step::Rename, Errno::EPERM),
+            "Operation not permitted while putting the new files in place; what is in place is another user's in a \
+             sticky directory, or immutable: remove it, or choose another folder",
+        ),
+        (Cause::Os(Step::SyncDirectory, Errno::EIO), "I/O error while syncing it, with the new files in place"),
+    ] {
+        assert_eq!(text(cause), format!("/dev/shm/s: {expected}"));
+    }
+}

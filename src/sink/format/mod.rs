@@ -4,6 +4,7 @@
 //! passed. Each rule was measured against the programs that read the format, and the tests hold it there.
 
 mod compose;
+mod dir;
 mod docker;
 mod dotenv;
 mod json;
@@ -18,6 +19,7 @@ use std::str::FromStr;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::folder::Named;
 use crate::secrets::name::is_identifier;
 use vault_client::text;
 
@@ -38,11 +40,38 @@ pub enum Format {
     Dotenv,
     /// One object of strings.
     Json,
+    /// A folder with a file for each variable.
+    Dir,
+}
+
+/// Variables in a format. Its `Debug` shows no value.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Content {
+    /// The bytes of one file.
+    File(Zeroizing<Vec<u8>>),
+    /// The files of a folder, sorted by name.
+    Folder(Vec<Named>),
+}
+
+impl Content {
+    /// The bytes, where it is one file.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        if let Self::File(bytes) = self { Some(bytes) } else { None }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(_) => f.write_str("File(***)"),
+            Self::Folder(files) => f.debug_tuple("Folder").field(files).finish(),
+        }
+    }
 }
 
 /// A format was asked for by a name that none has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not one of sh, kubernetes, docker, compose, systemd, dotenv, json")]
+#[error("not one of sh, kubernetes, docker, compose, systemd, dotenv, json, dir")]
 pub struct UnknownFormat;
 
 /// Why a format cannot carry a variable.
@@ -60,6 +89,18 @@ pub enum Reason {
     /// JavaScript's objects have a setter of this name, which takes no text.
     #[error("a name that npm's dotenv drops")]
     Setter,
+    /// No file has such a name.
+    #[error("a name that no file can have: empty, `.`, or with a slash or NUL character")]
+    NotAFileName,
+    /// The folder has uses of its own for such names.
+    #[error("a name that begins with `..`")]
+    TwoDots,
+    /// Longer than the kernel lets a file's name be.
+    #[error("a name of more than {limit} bytes")]
+    NameTooLong {
+        /// The most it takes.
+        limit: usize,
+    },
     /// The name is none that the kubelet reads.
     #[error("a name that is not printable ASCII, contains `=`, begins with `#` or a space, or ends with a space")]
     NotAKubernetesName,
@@ -107,7 +148,16 @@ pub enum Reason {
 impl Reason {
     /// Whether another name would help.
     pub fn is_of_the_name(self) -> bool {
-        matches!(self, Self::NotAnIdentifier | Self::SpecialToAShell { .. } | Self::Setter | Self::NotAKubernetesName)
+        matches!(
+            self,
+            Self::NotAnIdentifier
+                | Self::SpecialToAShell { .. }
+                | Self::Setter
+                | Self::NotAKubernetesName
+                | Self::NotAFileName
+                | Self::TwoDots
+                | Self::NameTooLong { .. }
+        )
     }
 }
 
@@ -122,14 +172,15 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", text::name(&self.name), self.reason)
+        let name = if self.name.is_empty() { "\"\"".into() } else { text::name(&self.name) };
+        write!(f, "{name} ({})", self.reason)
     }
 }
 
 impl Format {
     /// Every format, in the order of the documentation.
-    pub const ALL: [Self; 7] =
-        [Self::Sh, Self::Kubernetes, Self::Docker, Self::Compose, Self::Systemd, Self::Dotenv, Self::Json];
+    pub const ALL: [Self; 8] =
+        [Self::Sh, Self::Kubernetes, Self::Docker, Self::Compose, Self::Systemd, Self::Dotenv, Self::Json, Self::Dir];
 
     /// The name that [`FromStr`] takes.
     pub const fn name(self) -> &'static str {
@@ -141,6 +192,7 @@ impl Format {
             Self::Systemd => "systemd",
             Self::Dotenv => "dotenv",
             Self::Json => "json",
+            Self::Dir => "dir",
         }
     }
 
@@ -158,11 +210,12 @@ impl Format {
             Self::Systemd => systemd::check(name, value),
             Self::Dotenv => dotenv::quoting(name, value).map(drop),
             Self::Json => Ok(()),
+            Self::Dir => dir::check(name),
         }
     }
 
-    /// Returns the file's bytes, sorted by name, so that equal variables make equal files; without variables
-    /// there are none, except for JSON's empty object. Names are expected to differ from each other.
+    /// Returns the file's bytes or the folder's files, sorted by name, so that equal variables make equal files; without
+    /// variables there are none, except for JSON's empty object. Names are expected to differ from each other.
     ///
     /// Refuses the whole set, naming every variable in the way, when this format cannot carry all of it.
     ///
@@ -177,14 +230,13 @@ impl Format {
     ///
     /// let variables = [("PORT", "8080"), ("MOTD", "it's up\n")];
     /// let file = Format::Sh.render(&variables).unwrap();
-    /// assert_eq!(std::str::from_utf8(&file).unwrap(), "export MOTD='it'\\''s up\n'\nexport PORT='8080'\n");
+    /// assert_eq!(file.bytes(), Some(&b"export MOTD='it'\\''s up\n'\nexport PORT='8080'\n"[..]));
     ///
     /// let refused = Format::Docker.render(&variables).unwrap_err();
     /// assert_eq!(refused, [Refusal { name: "MOTD".into(), reason: Reason::Newline }]);
     /// assert!("json".parse::<Format>().unwrap().carries(&variables));
     /// ```
-    #[expect(clippy::missing_panics_doc, reason = "memory takes every byte")]
-    pub fn render(self, variables: &[(&str, &str)]) -> Result<Zeroizing<Vec<u8>>, Vec<Refusal>> {
+    pub fn render(self, variables: &[(&str, &str)]) -> Result<Content, Vec<Refusal>> {
         let mut sorted = variables.to_vec();
         sorted.sort_unstable_by_key(|(name, _)| *name);
 
@@ -199,13 +251,29 @@ impl Format {
             return Err(refusals);
         }
 
+        Ok(self.content(&sorted))
+    }
+
+    /// What there is to write without variables.
+    pub fn empty(self) -> Content {
+        self.content(&[])
+    }
+
+    fn content(self, variables: &[(&str, &str)]) -> Content {
+        if self == Self::Dir {
+            let named = |(name, value): &(&str, &str)| Named {
+                name: (*name).to_owned(),
+                content: Zeroizing::new(value.as_bytes().to_vec()),
+            };
+            return Content::Folder(variables.iter().map(named).collect());
+        }
         // Measured before it is filled: a buffer that grows leaves copies of the secrets behind.
         let mut length = Length(0);
-        self.write(&mut length, &sorted).expect("a count takes every byte");
+        self.write(&mut length, variables).expect("a count takes every byte");
         let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
-        self.write(&mut *bytes, &sorted).expect("memory takes every byte");
+        self.write(&mut *bytes, variables).expect("memory takes every byte");
         debug_assert_eq!(bytes.len(), length.0);
-        Ok(bytes)
+        Content::File(bytes)
     }
 
     /// Whether this format carries all of these variables.
@@ -216,6 +284,7 @@ impl Format {
     fn write(self, out: &mut impl Write, variables: &[(&str, &str)]) -> io::Result<()> {
         let line = match self {
             Self::Json => return json::write(out, variables),
+            Self::Dir => return Ok(()),
             Self::Sh => sh::write,
             Self::Kubernetes => kubernetes::write,
             Self::Docker => docker::write,

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
-use super::{Format, Reason, Refusal, UnknownFormat};
+use super::{Content, Format, Reason, Refusal, UnknownFormat};
 
 /// What one variable named `A` looks like in a file of this format.
 fn line(format: Format, value: &str) -> String {
     let bytes = format.render(&[("A", value)]).expect("a format that carries the value");
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8(bytes.bytes().expect("one file").to_vec()).unwrap()
 }
 
 /// The formats that carry all of these variables.
@@ -82,23 +82,60 @@ fn values_at_the_limits_pass() {
         (Format::Dotenv, "${a".to_owned()),
         (Format::Dotenv, "${a:-".to_owned()),
         (Format::Json, "\0".to_owned()),
+        (Format::Dir, "\0\r\n".repeat(1 << 20)),
     ] {
         assert_eq!(format.check("A", &value), Ok(()), "{format}: {value:.20}");
     }
 }
 
 #[test]
-fn names_are_identifiers_but_for_kubernetes_and_json() {
+fn names_are_identifiers_but_for_kubernetes_json_and_dir() {
     let identifiers = ["A", "__", "a_1", "A1", "__A"];
-    let kubernetes_only = ["a-b.c/d", "1A", "A B", "\"A'", "A#", "~"];
-    let json_only = ["", " A", "A ", "#A", "A=B", "É", "A\n", "A\t", "A\u{7f}"];
+    let kubernetes_only = ["a-b.c d", "1A", "A B", "\"A'", "A#", "~"];
+    let json_only = [" A", "A ", "#A", "A=B", "É", "A\n", "A\t", "A\u{7f}"];
     for format in Format::ALL {
         let takes = |name: &&str| format.check(name, "v").is_ok();
         assert!(identifiers.iter().all(takes), "{format}");
-        assert_eq!(kubernetes_only.iter().any(takes), matches!(format, Format::Kubernetes | Format::Json), "{format}");
-        assert_eq!(json_only.iter().any(takes), format == Format::Json, "{format}");
+        assert_eq!(
+            kubernetes_only.iter().any(takes),
+            matches!(format, Format::Kubernetes | Format::Json | Format::Dir),
+            "{format}"
+        );
+        assert_eq!(json_only.iter().any(takes), matches!(format, Format::Json | Format::Dir), "{format}");
     }
     assert!(kubernetes_only.iter().all(|name| Format::Kubernetes.check(name, "v").is_ok()));
+}
+
+#[test]
+fn names_of_a_folder_are_those_of_files_that_it_has_no_use_for_itself() {
+    let (most, over) = ("n".repeat(255), "é".repeat(128));
+    for name in ["A", ".hidden", ".A..", "a b\n", "~", "-", "\\", "PATH", "COM1", "é", &most] {
+        assert_eq!(Format::Dir.check(name, ""), Ok(()), "{name}");
+    }
+    for (name, reason, said) in [
+        ("", Reason::NotAFileName, "\"\" (a name that no file can have: empty, `.`, or with a slash or NUL character)"),
+        (".", Reason::NotAFileName, ". (a name that no file can have: empty, `.`, or with a slash or NUL character)"),
+        (
+            "a/b",
+            Reason::NotAFileName,
+            "a/b (a name that no file can have: empty, `.`, or with a slash or NUL character)",
+        ),
+        ("/", Reason::NotAFileName, "/ (a name that no file can have: empty, `.`, or with a slash or NUL character)"),
+        (
+            "a\0",
+            Reason::NotAFileName,
+            r"a\u{0} (a name that no file can have: empty, `.`, or with a slash or NUL character)",
+        ),
+        ("..", Reason::TwoDots, ".. (a name that begins with `..`)"),
+        ("..data", Reason::TwoDots, "..data (a name that begins with `..`)"),
+        ("...", Reason::TwoDots, "... (a name that begins with `..`)"),
+    ] {
+        assert_eq!(Format::Dir.check(name, "v"), Err(reason), "{name}");
+        assert_eq!(Refusal { name: name.to_owned(), reason }.to_string(), said);
+    }
+    let reason = Reason::NameTooLong { limit: 255 };
+    assert_eq!(Format::Dir.check(&over, "v"), Err(reason));
+    assert!(Refusal { name: over, reason }.to_string().ends_with("… (a name of more than 255 bytes)"));
 }
 
 #[test]
@@ -121,14 +158,19 @@ fn only_sh_refuses_names_that_mean_something_to_a_shell() {
 #[test]
 fn variables_are_sorted_by_name() {
     let bytes = Format::Docker.render(&[("b", "1"), ("A", "2"), ("a", "3"), ("B", "4")]).unwrap();
-    assert_eq!(&**bytes, b"A=2\nB=4\na=3\nb=1\n");
+    assert_eq!(bytes.bytes(), Some(&b"A=2\nB=4\na=3\nb=1\n"[..]));
+    let Content::Folder(files) = Format::Dir.render(&[("b", "1"), ("A", "\0")]).unwrap() else { panic!("a folder") };
+    let files: Vec<_> = files.iter().map(|file| (file.name.as_str(), &**file.content)).collect();
+    assert_eq!(files, [("A", &b"\0"[..]), ("b", b"1")]);
 }
 
 #[test]
-fn a_set_without_variables_is_an_empty_file_or_object() {
+fn a_set_without_variables_is_an_empty_file_object_or_folder() {
     for format in Format::ALL {
         let expected: &[u8] = if format == Format::Json { b"{}\n" } else { b"" };
-        assert_eq!(&**format.render(&[]).unwrap(), expected, "{format}");
+        let expected = Some(expected).filter(|_| format != Format::Dir);
+        assert_eq!(format.render(&[]).unwrap().bytes(), expected, "{format}");
+        assert_eq!(format.empty(), format.render(&[]).unwrap(), "{format}");
     }
 }
 
@@ -140,13 +182,21 @@ fn a_refusal_names_every_variable_in_the_way_and_no_value() {
     let texts: Vec<_> = refusals.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["A (an empty value)", "B (a single quote)"]);
     assert!(!format!("{refusals:?}").contains("hunter"));
+    for format in [Format::Sh, Format::Dir] {
+        let shown = format!("{:?}", format.render(&[("B", "hunter2")]));
+        assert!(!shown.contains("hunter") && !shown.contains("104"), "{shown}");
+    }
 }
 
 #[test]
 fn the_formats_that_could_carry_the_whole_set_are_known() {
     let hard = [("A", "it's"), ("B", "a\nb"), ("C", "")];
-    assert_eq!(able_to_carry(&hard), [Format::Sh, Format::Compose, Format::Systemd, Format::Dotenv, Format::Json]);
-    assert_eq!(able_to_carry(&[("É", "\0")]), [Format::Json]);
+    assert_eq!(
+        able_to_carry(&hard),
+        [Format::Sh, Format::Compose, Format::Systemd, Format::Dotenv, Format::Json, Format::Dir]
+    );
+    assert_eq!(able_to_carry(&[("É", "\0")]), [Format::Json, Format::Dir]);
+    assert_eq!(able_to_carry(&[("a/b", "\0")]), [Format::Json]);
     assert_eq!(able_to_carry(&[]), Format::ALL);
 }
 
@@ -172,7 +222,11 @@ proptest! {
                 .filter_map(|(name, value)| Some(((*name).to_owned(), format.check(name, value).err()?)))
                 .collect();
             match format.render(&variables) {
-                Ok(bytes) => {
+                Ok(Content::Folder(files)) => {
+                    prop_assert!(refused.is_empty());
+                    prop_assert_eq!(files.len(), variables.len());
+                }
+                Ok(Content::File(bytes)) => {
                     prop_assert!(refused.is_empty());
                     prop_assert_eq!(bytes.capacity(), bytes.len(), "the buffer was sized in advance");
                     prop_assert!(bytes.last().is_none_or(|last| *last == b'\n'));

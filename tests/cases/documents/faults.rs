@@ -205,6 +205,11 @@ const FILES: &[Make] = &[
     },
     |server| env_file(server).env("VAULT_ENV_FILE", "/dev/stdout"),
     |server| {
+        let scenario = env_file(server).env("VAULT_ENV_FILE", "{folder}/secrets").env("VAULT_ENV_FILE_FORMAT", "dir");
+        fs::write(scenario.file("secrets/DATABASE_URL"), "another's").expect("a file");
+        scenario
+    },
+    |server| {
         let scenario = env_file(server).inherit([Inherit::Unprivileged]);
         fs::set_permissions(scenario.file("secrets"), fs::Permissions::from_mode(0o555)).expect("a mode");
         scenario
