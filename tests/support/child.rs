@@ -4,6 +4,9 @@
 //!
 //! `--report=PATH` says where to (standard output otherwise), `--exit=N` with which code; other arguments are
 //! only reported. Each record is `kind:value`; the kinds are those that `child_report.rs` reads.
+//!
+//! With `--follow=FILE` it is an application that reloads: it prints what the file holds, again at each HUP, and ends at
+//! TERM.
 #![no_main]
 
 use std::ffi::{c_char, c_int};
@@ -11,6 +14,8 @@ use std::fs;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
+
+use nix::sys::signal::{SigSet, Signal};
 
 /// The lines of `/proc/self/status` that an application can tell apart.
 const STATUS: [&str; 9] = ["SigBlk", "SigIgn", "SigCgt", "ShdPnd", "Threads", "Umask", "NoNewPrivs", "Uid", "CapEff"];
@@ -31,6 +36,13 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
         bytes.split_inclusive(|byte| *byte == 0).map(|it| it.strip_suffix(b"\0").unwrap_or(it).to_vec()).collect()
     };
     let arguments = records(&arguments);
+    let option = |name: &str| {
+        let texts = arguments.iter().filter_map(|argument| str::from_utf8(argument).ok());
+        texts.filter_map(|text| text.strip_prefix(name)).next_back().map(str::to_owned)
+    };
+    if let Some(file) = option("--follow=") {
+        return follow(&file);
+    }
     for argument in &arguments {
         record("argv", argument);
     }
@@ -53,16 +65,27 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     }
     record("end", b"");
 
-    let option = |name: &str| {
-        let texts = arguments.iter().filter_map(|argument| str::from_utf8(argument).ok());
-        texts.filter_map(|text| text.strip_prefix(name)).next_back().map(str::to_owned)
-    };
     let written = match option("--report=") {
         Some(path) => fs::write(path, &report),
         None => std::io::stdout().write_all(&report).and_then(|()| std::io::stdout().flush()),
     };
     let code = option("--exit=").and_then(|code| code.parse().ok()).unwrap_or(0);
     if written.is_ok() { code } else { 125 }
+}
+
+/// Prints what `file` holds, and again at each HUP, until TERM.
+fn follow(file: &str) -> c_int {
+    let signals: SigSet = [Signal::SIGHUP, Signal::SIGTERM].into_iter().collect();
+    let mut why = "start";
+    while signals.thread_block().is_ok() {
+        let content = fs::read_to_string(file).unwrap_or_else(|error| error.to_string());
+        println!("{why}: {content:?}");
+        match signals.wait() {
+            Ok(Signal::SIGHUP) => why = "HUP",
+            _ => return 0,
+        }
+    }
+    125
 }
 
 /// The open descriptors with what they lead to, without the one that lists them.

@@ -17,7 +17,7 @@ use super::outcome::Outcome;
 use super::scenario::Scenario;
 
 /// How long a run may take before it is killed and the test fails.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A program under way.
 pub(crate) struct Started<'a> {
@@ -111,13 +111,13 @@ impl<'a> Started<'a> {
 }
 
 /// An output, read beside everything else, so that a full pipe stops nobody.
-struct Stream {
+pub(super) struct Stream {
     read: Arc<(Mutex<Vec<u8>>, Condvar)>,
     reader: JoinHandle<()>,
 }
 
 impl Stream {
-    fn of(stream: Option<impl Read + Send + 'static>) -> Self {
+    pub(super) fn of(stream: Option<impl Read + Send + 'static>) -> Self {
         let mut stream = stream.expect("a piped stream");
         let read: Arc<(Mutex<Vec<u8>>, Condvar)> = Arc::default();
         let shared = Arc::clone(&read);
@@ -134,7 +134,7 @@ impl Stream {
         Self { read, reader }
     }
 
-    fn await_text(&self, text: &str, limit: Duration) {
+    pub(super) fn await_text(&self, text: &str, limit: Duration) {
         let absent = |read: &mut Vec<u8>| !String::from_utf8_lossy(read).contains(text);
         let read = self.read.0.lock().expect("no panic");
         let (read, waited) = self.read.1.wait_timeout_while(read, limit, absent).expect("no panic");
@@ -151,7 +151,7 @@ impl Stream {
         line(&read).unwrap_or_else(|| panic!("never said: {start}\n{}", String::from_utf8_lossy(&read)))
     }
 
-    fn whole(self) -> Vec<u8> {
+    pub(super) fn whole(self) -> Vec<u8> {
         self.reader.join().expect("output is read");
         std::mem::take(&mut *self.read.0.lock().expect("no panic"))
     }

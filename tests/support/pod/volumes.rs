@@ -1,4 +1,4 @@
-//! The volumes of a pod, in a mount namespace that its containers share.
+//! The volumes of a pod, in a mount namespace that its containers share, and the process namespace if they share one.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vault_testkit::jwt::Jwt;
 
+use super::container::Processes;
 use super::{known, list, text, user};
 
 /// Mounts the volumes that are in memory, `FOLDER SIZE` each, and stays until its standard input ends.
@@ -50,7 +51,7 @@ impl Volumes {
                 }
             }
         }
-        Ok(Self { sandbox: sandbox(&in_memory), folder })
+        Ok(Self { sandbox: sandbox(&in_memory, processes(pod)), folder })
     }
 
     /// The process that holds the pod's mounts.
@@ -84,8 +85,17 @@ impl Drop for Volumes {
     }
 }
 
-fn sandbox(in_memory: &[String]) -> Child {
+/// Whose processes the pod's containers see.
+pub(super) fn processes(pod: &Value) -> Processes {
+    if pod["shareProcessNamespace"] == true { Processes::Shared } else { Processes::Own }
+}
+
+fn sandbox(in_memory: &[String], processes: Processes) -> Child {
     let mut command = Command::new("unshare");
+    if processes == Processes::Shared {
+        // Its one child is then process 1 of the pod.
+        command.args(["--pid", "--fork", "--kill-child"]);
+    }
     command.args(["--mount", "sh", "-euc", SCRIPT, "sh"]).args(in_memory);
     let mut sandbox = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare runs");
     let mut line = String::new();

@@ -35,7 +35,7 @@ pub(in crate::cases::deploy) fn pairs() -> Value {
 }
 
 /// Secrets of that size, each of another shape.
-fn largest() -> [(&'static str, Value); 4] {
+pub(super) fn largest() -> [(&'static str, Value); 4] {
     [
         ("one value", json!({"API_KEY": "k", "DATABASE_URL": "v".repeat(STORED - 64)})),
         // Each takes four bytes in a file for a shell.
@@ -54,7 +54,7 @@ fn a_small_secret_takes_no_more_than_is_requested(server: &Server) {
             // The application's own memory is in it where a shell or a test's program is the application.
             if way == "wrapper" || container.name != "shop" {
                 assert!(container.memory <= container.requested, "{way}: {pod:?}");
-                assert!(container.memory <= promised(&container.name)[0], "{way}: {}", container.memory);
+                assert!(container.memory <= promised(&row(&container.name))[0], "{way}: {}", container.memory);
             }
         }
     }
@@ -74,32 +74,39 @@ fn the_largest_secrets_that_a_server_stores_stay_within_the_limits(server: &Serv
             shown(shape, way, program);
             assert!(program.stderr.contains("; token revoked"), "{shape}, {way}: {pod:?}");
             assert!(program.memory + program.limited / 4 <= program.limited, "{shape}, {way}: {}", program.memory);
-            assert!(program.memory <= promised(&program.name)[1], "{shape}, {way}: {}", program.memory);
+            assert!(program.memory <= promised(&row(&program.name))[1], "{shape}, {way}: {}", program.memory);
         }
     }
 }
 
-fn shown(shape: &str, way: &str, container: &Ended) {
+pub(super) fn shown(shape: &str, way: &str, container: &Ended) {
     println!("memory: {shape}, {way}, {}: {} KiB", container.name, container.memory >> 10);
+}
+
+/// How the row of a container begins.
+fn row(container: &str) -> String {
+    format!("| `{container}`")
 }
 
 /// What docs/kubernetes.md says that a container takes: with a small secret, with the largest; what it requests and what
 /// it may take. In bytes.
-fn promised(container: &str) -> [u64; 4] {
+///
+/// `row` is how the row begins.
+pub(super) fn promised(row: &str) -> [u64; 4] {
     let page = fs::read_to_string(deploy("../docs/kubernetes.md")).unwrap();
-    let row = page.lines().find(|line| line.starts_with(&format!("| `{container}`")) && line.ends_with("MiB |"));
-    let cells = row.unwrap_or_else(|| panic!("no row for {container}")).trim_matches('|').split('|').skip(1);
+    let found = page.lines().find(|line| line.starts_with(row) && line.ends_with("MiB |"));
+    let cells = found.unwrap_or_else(|| panic!("no row for {row}")).trim_matches('|').split('|').skip(1);
     let bytes = |cell: &str| cell.trim().strip_suffix(" MiB").and_then(|it| it.parse::<u64>().ok()).unwrap() << 20;
     cells.map(bytes).collect::<Vec<_>>().try_into().unwrap()
 }
 
 #[test]
 fn the_page_has_the_requests_and_the_limits_of_the_manifests() {
-    for folder in ["env-file-key", "env-file-sourced", "wrapper", "job"] {
+    for folder in ["env-file-key", "env-file-sourced", "wrapper", "job", "sidecar"] {
         let Some(rendered) = Manifests::overlaid(&overlay(folder, &[])) else { return };
         let spec = &rendered.pod()["spec"];
         for container in ["initContainers", "containers"].iter().flat_map(|it| spec[it].as_array().unwrap()) {
-            let said = promised(container["name"].as_str().unwrap());
+            let said = promised(&row(container["name"].as_str().unwrap()));
             let memory = |field: &str| container["resources"][field]["memory"].as_str().unwrap().to_owned();
             let mebibytes = |bytes: u64| format!("{}Mi", bytes >> 20);
             assert_eq!([memory("requests"), memory("limits")], [mebibytes(said[2]), mebibytes(said[3])], "{folder}");

@@ -4,6 +4,7 @@
 mod manifests;
 pub(super) mod memory;
 mod pods;
+mod sidecar;
 
 use std::collections::BTreeMap;
 
@@ -28,11 +29,17 @@ pub(super) const FILES: &[&str] = &[
     "kubernetes/overlays/failing/kustomization.yaml",
     "kubernetes/overlays/local/kustomization.yaml",
     "kubernetes/overlays/shop/kustomization.yaml",
+    "kubernetes/pod-monitor/kustomization.yaml",
+    "kubernetes/pod-monitor/pod-monitor.yaml",
     "kubernetes/pod/kustomization.yaml",
     "kubernetes/pod/pod.yaml",
     "kubernetes/settings/kustomization.yaml",
     "kubernetes/settings/network-policy.yaml",
     "kubernetes/settings/service-account.yaml",
+    "kubernetes/sidecar-notify/kustomization.yaml",
+    "kubernetes/sidecar/deployment.yaml",
+    "kubernetes/sidecar/kustomization.yaml",
+    "kubernetes/sidecar/network-policy.yaml",
     "kubernetes/token-reviewer/cluster-role-binding.yaml",
     "kubernetes/token-reviewer/kustomization.yaml",
     "kubernetes/wrapper/deployment.yaml",
@@ -40,7 +47,7 @@ pub(super) const FILES: &[&str] = &[
 ];
 
 /// Those of the folders that have a pod.
-const PODS: [&str; 10] = [
+const PODS: [&str; 12] = [
     "cronjob",
     "env-file-key",
     "env-file-sourced",
@@ -50,6 +57,8 @@ const PODS: [&str; 10] = [
     "overlays/failing",
     "overlays/local",
     "overlays/shop",
+    "sidecar-notify",
+    "sidecar",
     "wrapper",
 ];
 
