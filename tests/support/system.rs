@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, Metadata};
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::thread;
@@ -39,6 +40,12 @@ pub(crate) fn files(directory: &Path) -> Vec<(String, Metadata)> {
     }
     found.sort_by(|one, other| one.0.cmp(&other.0));
     found
+}
+
+/// A port of this machine that is free.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("a bound listener has an address").port()
 }
 
 /// Whether the tests may give files away.

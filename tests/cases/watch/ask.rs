@@ -9,9 +9,10 @@ use vault_testkit::raw::{Gate, READ, Raw, Reply};
 use vault_testkit::server::Server;
 use vault_testkit::{eventually, on_both};
 
-use super::{OPTIONS, await_content, end, free_port, get, health, watched, write};
+use super::{OPTIONS, await_content, end, get, health, watched, write};
 use crate::support::expect::Expect;
 use crate::support::scenario::Scenario;
+use crate::support::system::free_port;
 
 on_both! {
     health_and_metrics_follow_the_secret_and_show_no_value,

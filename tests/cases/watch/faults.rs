@@ -7,9 +7,10 @@ use vault_testkit::raw::{LOGIN, READ, Raw, Reply, STATUS};
 use vault_testkit::server::Server;
 use vault_testkit::{eventually, on_both};
 
-use super::{OPTIONS, await_content, content, end, free_port, health, watched, write};
+use super::{OPTIONS, await_content, content, end, health, watched, write};
 use crate::support::expect::Expect;
 use crate::support::scenario::Scenario;
+use crate::support::system::free_port;
 
 on_both! {
     a_file_that_cannot_be_replaced_is_told_once_and_tried_again_without_a_further_change,

@@ -10,9 +10,10 @@ use vault_testkit::raw::{READ, Raw, Reply};
 use vault_testkit::server::Server;
 use vault_testkit::{eventually, on_both};
 
-use super::{OPTIONS, await_content, end, free_port, health, lines, watched, write};
+use super::{OPTIONS, await_content, end, health, lines, watched, write};
 use crate::support::expect::Expect;
 use crate::support::scenario::Scenario;
+use crate::support::system::free_port;
 
 on_both! {
     the_order_is_file_signal_command_and_command_has_no_credential,

@@ -10,7 +10,7 @@ mod settings;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 
 use nix::sys::signal::Signal;
@@ -77,12 +77,6 @@ fn change(variables: &str, version: u64, became: &str) -> [String; 2] {
 /// The last line of a watch.
 fn last() -> String {
     "INFO  vault-exec: SIGTERM: ended by it; {folder}/app.env stays; token revoked".to_owned()
-}
-
-/// A port of this machine that is free.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("a bound listener has an address").port()
 }
 
 /// What is answered to a request for `path`: the status and the body.

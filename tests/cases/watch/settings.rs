@@ -2,9 +2,10 @@
 
 use vault_testkit::raw::Raw;
 
-use super::{end, free_port};
+use super::end;
 use crate::support::expect::Expect;
 use crate::support::scenario::Scenario;
+use crate::support::system::free_port;
 
 const USAGE: &str = "usage: vault-exec [OPTIONS] [--] COMMAND [ARG]..., more by --help";
 

@@ -1,7 +1,6 @@
 //! The sidecar: beside an application that reads its files again, by itself or at a signal.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use super::{Vault, cluster, overlay, patch, secret};
 use crate::cases::deploy::{deploy, tool};
 use crate::support::pod::manifests::Manifests;
 use crate::support::pod::{self, Running};
+use crate::support::system::free_port;
 
 on_both!(
     the_files_are_there_before_the_application_and_a_rotation_reaches_them,
@@ -27,9 +27,8 @@ const COMMAND: &str = "/spec/template/spec/containers/0/command";
 
 /// What the tests change of the manifest: each pod has a port of its own, since all have the network of this machine,
 /// and reads the secret every second.
-fn patched(command: &[&str]) -> (Value, u16) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let port = listener.local_addr().expect("a bound listener has an address").port();
+fn patched(command: &[&str]) -> Value {
+    let port = free_port();
     let operations = json!([
         {"op": "test", "path": format!("{SIDECAR}/args/5"), "value": "60s"},
         {"op": "replace", "path": format!("{SIDECAR}/args/5"), "value": "1s"},
@@ -38,12 +37,12 @@ fn patched(command: &[&str]) -> (Value, u16) {
         {"op": "replace", "path": format!("{SIDECAR}/ports/0/containerPort"), "value": port},
         {"op": "replace", "path": COMMAND, "value": command},
     ]);
-    (patch("Deployment", &operations), port)
+    patch("Deployment", &operations)
 }
 
 /// The pod of a folder, with an application that prints what the file holds, at the start and at each HUP.
 fn started(vault: &Vault, folder: &str) -> Option<Running> {
-    let (patch, _) = patched(&["/shop", "--follow=/secrets/DATABASE_URL"]);
+    let patch = patched(&["/shop", "--follow=/secrets/DATABASE_URL"]);
     let manifests = pod::possible().then(|| vault.manifests(folder, &[patch]))??;
     Some(pod::start(&manifests, &cluster()).unwrap_or_else(|ended| panic!("{ended:?}")))
 }
@@ -102,7 +101,7 @@ fn the_application_reaches_nothing_of_the_sidecar_in_the_shared_namespace(server
             cat $folder/environ >/dev/null 2>&1 && echo $name: environ || echo $name: no environ
             ls $folder/root/ >/dev/null 2>&1 && echo $name: files || echo $name: no files
         done; done; echo done; wait";
-    let (patch, _) = patched(&["/bin/sh", "-c", script]);
+    let patch = patched(&["/bin/sh", "-c", script]);
     let Some(manifests) = pod::possible().then(|| vault.manifests("sidecar-notify", &[patch])).flatten() else {
         return;
     };
@@ -114,7 +113,7 @@ fn the_application_reaches_nothing_of_the_sidecar_in_the_shared_namespace(server
 
 fn a_first_write_that_fails_starts_no_application(server: &Server) {
     let vault = Vault::prepared(server);
-    let (patched, _) = patched(&["/shop"]);
+    let patched = patched(&["/shop"]);
     let missing_key = json!([{"op": "replace", "path": "/data/VAULT_KEYS", "value": "DATABASE_URL,SMTP_HOST"}]);
     let Some(pod) = vault.run("sidecar", &[patched, patch("ConfigMap", &missing_key)]) else { return };
     assert_eq!(pod.ended.iter().map(|it| (it.name.as_str(), it.code)).collect::<Vec<_>>(), [("vault-exec", 66)]);
@@ -133,7 +132,7 @@ fn the_largest_secrets_stay_within_the_limits_while_they_are_replaced(server: &S
         let write =
             |data: &Value| server.must_in(&vault.namespace, "POST", "kv/data/shop/prod", &json!({"data": data}));
         write(&data);
-        let (patch, _) = patched(&["/shop", "--follow=/secrets/API_KEY"]);
+        let patch = patched(&["/shop", "--follow=/secrets/API_KEY"]);
         let manifests = pod::possible().then(|| vault.manifests("sidecar", &[patch, every_key.clone()])).flatten();
         let Some(manifests) = manifests else { return };
         let running = pod::start(&manifests, &cluster()).unwrap_or_else(|ended| panic!("{ended:?}"));
