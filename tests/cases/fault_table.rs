@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::{
     addresses, credentials, env_file_faults, env_folder, exec, faults, inline, limits, methods, names, paths, patience,
-    readiness, refusals, seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, wire,
+    readiness, refusals, seccomp, signals, tls, tls_certificates, tls_clients, tls_files, unix_sockets, values, watch,
+    wire,
 };
 use crate::support::fault_table::Fault;
 
@@ -37,6 +38,7 @@ const TABLES: &[&[Fault]] = &[
     env_folder::FAULTS,
     signals::FAULTS,
     seccomp::FAULTS,
+    watch::FAULTS,
 ];
 
 const HEADING: &str = "| fault | step | code | within | test |\n|---|---|---|---|---|\n";

@@ -13,6 +13,7 @@ pub(crate) mod isolated;
 pub(crate) mod launch;
 pub(crate) mod leaks;
 pub(crate) mod login;
+pub(crate) mod metrics;
 pub(crate) mod outcome;
 pub(crate) mod person;
 pub(crate) mod pod;

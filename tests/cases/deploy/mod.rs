@@ -5,6 +5,7 @@ mod compose;
 mod image;
 mod kubernetes;
 mod package;
+mod prometheus;
 mod started;
 mod systemd;
 mod vault;
@@ -18,8 +19,16 @@ use vault_exec::cli::EXIT_CODES;
 use vault_testkit::{missing, tools};
 
 /// What the tests of each module run or have accepted: they go through these very lists.
-const COVERED: [&[&str]; 7] =
-    [ci::FILES, compose::FILES, image::FILES, kubernetes::FILES, package::FILES, systemd::FILES, vault::FILES];
+const COVERED: [&[&str]; 8] = [
+    ci::FILES,
+    compose::FILES,
+    image::FILES,
+    kubernetes::FILES,
+    package::FILES,
+    prometheus::FILES,
+    systemd::FILES,
+    vault::FILES,
+];
 
 /// The codes after which a start is not repeated, because only a person can mend it: all but unreachable, internal,
 /// system, not ready, not Vault, which may pass, and those of an env file.

@@ -105,6 +105,7 @@ const BLOCKS: &[(&str, How)] = &[
         Run,
     ),
     ("vault-exec --check -- /shop --port 8080", Run),
+    ("vault-exec --check --env-file /secrets/app.env --watch 60s", Run),
     (
         "export VAULT_ADDR=https://vault.vault.svc:8200 VAULT_ROLE=shop VAULT_MOUNT_POINT=kv VAULT_PATH=shop/prod",
         Starts,

@@ -2,6 +2,7 @@
 //! that all documents use, so that it can be compared with what stands there.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -379,6 +380,8 @@ fn commands() -> Vec<Told> {
         usage(&[]),
         usage(&["--kees", "API_KEY", "--", "/shop"]),
         usage(&["--env-file", "/secrets/app.env", "--", "/shop"]),
+        usage(&["--watch", "60s"]),
+        usage(&["--env-file", "/secrets/app.env", "--listen", "[::]:8081"]),
         file("#!/bin/sh\n", 0o644),
         file("echo started\n", 0o755),
         file("#!/bin/bosh\n", 0o755),
@@ -393,6 +396,15 @@ fn settings() -> Vec<Told> {
     let at = |name: &str, value: &str| Scenario::offline().env("VAULT_ADDR", ADDR).env(name, value);
     [
         run(&Scenario::offline().env("VAULT_REQUIRED", "true")),
+        run(&at("VAULT_WATCH", "60s")
+            .no_command()
+            .env("VAULT_PATH", "shop/prod")
+            .env("VAULT_TOKEN", "hvs.not-looked-at")),
+        run(&at("VAULT_HEALTH_LISTEN", "[::]:8081")
+            .no_command()
+            .env("VAULT_ENV_FILE", "/secrets/app.env")
+            .env("VAULT_PATH", "shop/prod")
+            .env("VAULT_TOKEN", "hvs.not-looked-at")),
         run(&at("VAULT_TIMEOUT", "soon").env("VAULT_TOKEN", "hvs.not-looked-at").env("VAULT_SECRET_VERSION", "0")),
         run(&at("VAULT_PTH", "shop/prod").env("VAULT_TOKEN", "hvs.not-looked-at")),
         run(&at("VAULT_PATH", "shop/prod")),
@@ -438,9 +450,41 @@ fn profiles() -> Option<Vec<Told>> {
     seccomp::permitted().then(|| [libc::SYS_signalfd4, libc::SYS_socket, libc::SYS_execve].map(without).concat())
 }
 
+/// A sidecar: its listener's address is taken; then changes that do not arrive everywhere.
+fn watches() -> Vec<Told> {
+    let version = |number: u32, data: &Value| {
+        let metadata = json!({"version": number, "created_time": "2026-01-02T03:04:05.678Z", "destroyed": false});
+        Reply::json(200, &json!({"data": {"data": data, "metadata": metadata}}))
+    };
+    let both = |url: &str| json!({"DATABASE_URL": url, "API_KEY": "a-raw-secret"});
+    let versions = [(1, both("one")), (2, both("two")), (3, json!({"DATABASE_URL": "three"}))];
+    let raw = Raw::start([(SECRET, versions.map(|(number, data)| version(number, &data)).into())]);
+    let watch = || {
+        let scenario = at(&raw).env("VAULT_LOG_LEVEL", "warn").env("VAULT_KEYS", "DATABASE_URL,API_KEY");
+        let scenario = scenario.options(["--env-file", "{folder}/secrets/app.env", "--watch", "1s"]);
+        fs::create_dir(scenario.file("secrets")).expect("a directory");
+        scenario
+    };
+    let taken = TcpListener::bind(("127.0.0.9", 0)).expect("an address of this machine");
+    let port = taken.local_addr().expect("a bound listener has an address").port();
+    let listen = run(&watch().no_command().options(["--listen", &format!("127.0.0.9:{port}")]));
+    let own = |(code, line): Told| (code, line.replace(&format!("127.0.0.9:{port}"), "127.0.0.1:8081"));
+
+    // No other test has a program of that name.
+    let scenario = watch().env("VAULT_NOTIFY", "HUP:storefront").with_command(["{folder}/shop"]);
+    fs::write(scenario.file("shop"), "#!/bin/sh\nexit 3\n").expect("a file is written");
+    fs::set_permissions(scenario.file("shop"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    let mut started = scenario.start();
+    started.await_log("shop: ended with code 3");
+    started.await_log("missing key: API_KEY");
+    started.signal(Signal::SIGTERM);
+    listen.into_iter().map(own).chain(told(&started.finish())).collect()
+}
+
 /// What needs no server that works, the same at each run; `None` as above.
 pub(super) fn without_a_server() -> Option<Vec<Told>> {
     assert!(!Path::new("/etc/vault/ca.pem").exists() && !Path::new("/app/shop").exists(), "the example is not real");
     let logins = login_faults::all();
-    Some([scripted(), unreachable(), unresolved()?, commands(), settings(), system(), profiles()?, logins].concat())
+    let others = [commands(), settings(), system(), watches(), profiles()?, logins].concat();
+    Some([scripted(), unreachable(), unresolved()?, others].concat())
 }

@@ -39,6 +39,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ),
     ("the official clients', without effect here", &["VAULT_AGENT_ADDR", "VAULT_HTTP_PROXY"]),
     ("GitLab's", &["VAULT_AUTH_PATH", "VAULT_AUTH_ROLE", "VAULT_SERVER_URL"]),
+    ("what COMMAND is told after a change", &["VAULT_EXEC_FILE", "VAULT_EXEC_SECRET_VERSION"]),
     ("misspelt, to show what is said of it", &["VAULT_PTH"]),
     ("taken out of the application's environment though nothing reads them", &["BAO_ROLE_ID"]),
 ];

@@ -9,7 +9,7 @@ use vault_exec::cli::{EXIT_CODES, definitions};
 use vault_exec::config::setting::{self, Setting};
 
 use super::{document, table};
-use crate::support::crates;
+use crate::support::{crates, metrics};
 
 /// The row of a setting.
 fn row(setting: &Setting) -> Vec<String> {
@@ -85,6 +85,23 @@ fn the_limits_are_those_of_the_code() {
     let until = until.map_or("–", |_| "an instant").to_owned();
     let defaults = [seconds(request), retries.to_string(), seconds(delay), seconds(wait), seconds(whole), until];
     assert_eq!(rows.iter().map(|row| row[1].clone()).collect::<Vec<_>>(), defaults);
+}
+
+#[test]
+fn the_metrics_are_those_of_the_code() {
+    let expected: Vec<_> = metrics::all().into_iter().map(|it| [format!("`{}`", it.name), it.kind, it.help]).collect();
+    let rows = table(&document("docs/rotation.md"), "| metric | type | labels | what it is |");
+    let written: Vec<_> = rows.into_iter().map(|row| [row[0].clone(), row[1].clone(), row[3].clone()]).collect();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn the_alerts_are_those_of_the_rules() {
+    let rules = document("deploy/prometheus/vault-exec.rules.yaml");
+    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let rows = table(&document("docs/rotation.md"), "| alert | raised when | look at |");
+    let written: Vec<_> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    assert_eq!(written, alerts.collect::<Vec<_>>());
 }
 
 #[test]

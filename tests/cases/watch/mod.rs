@@ -8,6 +8,8 @@ mod hooks;
 mod outages;
 mod settings;
 
+pub(super) use settings::FAULTS;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};

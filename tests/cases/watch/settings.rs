@@ -4,8 +4,13 @@ use vault_testkit::raw::Raw;
 
 use super::end;
 use crate::support::expect::Expect;
+use crate::support::fault_table::faults;
 use crate::support::scenario::Scenario;
 use crate::support::system::free_port;
+
+faults! { FAULTS, scripted;
+    an_address_that_cannot_be_had_is_told_before_anything_is_asked: "watch: the address of the listener is taken, or none of this machine", Settings, 71, AtOnce;
+}
 
 const USAGE: &str = "usage: vault-exec [OPTIONS] [--] COMMAND [ARG]..., more by --help";
 
@@ -78,6 +83,20 @@ fn with_variables_alone_command_is_the_application_and_a_warning_says_so() {
     ];
     scenario.run().expect(Expect::started().env([("A", "a-raw-secret")]).stderr(lines));
     assert!(!scenario.file("app.env").exists());
+}
+
+fn an_address_that_cannot_be_had_is_told_before_anything_is_asked() {
+    let raw = Raw::start([]);
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let taken = taken.local_addr().map(|at| (at, taken)).expect("a bound listener has an address");
+    let (in_use, elsewhere) = (taken.0.to_string(), "192.0.2.1:8081".to_owned());
+    let use_another = "is in use; write another port, or end what listens there";
+    let use_ours = "is no address of this machine; write one that it has";
+    for (listen, why) in [(in_use, use_another), (elsewhere, use_ours)] {
+        let scenario = Scenario::against(&raw).no_command().options(super::OPTIONS).options(["--listen", &listen]);
+        scenario.run().expect_failure(71, &format!("VAULT_HEALTH_LISTEN: {listen} {why}"));
+        assert!(!scenario.file("app.env").exists() && raw.requests().is_empty());
+    }
 }
 
 #[test]
