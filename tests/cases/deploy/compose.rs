@@ -8,18 +8,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use serde_json::Value;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use vault_testkit::server::skip;
-use vault_testkit::{openbao, tally};
+use vault_testkit::{eventually, openbao, tally};
 
 use super::{deploy, installed, tool};
 use crate::support::expect::Expect;
 use crate::support::isolated::{as_process_1, child_of};
-use crate::support::scenario::Scenario;
+use crate::support::scenario::{PROGRAM, Scenario};
 
-pub(super) const FILES: &[&str] = &["compose/Dockerfile", "compose/compose.yaml"];
+pub(super) const FILES: &[&str] = &["compose/Dockerfile", "compose/compose.yaml", "compose/sidecar.yaml"];
 
 /// What Compose makes of the file; `None` without its library.
 fn project(file: &Path) -> Option<String> {
@@ -41,11 +42,13 @@ fn each_file_is_accepted_by_its_tool() {
 
 #[test]
 fn only_this_machine_reaches_the_server() {
-    let Some(project) = project(&deploy("compose/compose.yaml")) else { return };
-    let project: Value = serde_json::from_str(&project).unwrap();
-    let services = project["services"].as_object().unwrap().values();
-    let ports: Vec<_> = services.filter_map(|it| it["ports"].as_array()).flatten().map(|it| &it["host_ip"]).collect();
-    assert_eq!(ports, ["127.0.0.1"]);
+    for file in ["compose/compose.yaml", "compose/sidecar.yaml"] {
+        let Some(project) = project(&deploy(file)) else { return };
+        let project: Value = serde_json::from_str(&project).unwrap();
+        let services = project["services"].as_object().unwrap().values();
+        let all = services.filter_map(|it| it["ports"].as_array()).flatten();
+        assert_eq!(all.map(|it| &it["host_ip"]).collect::<Vec<_>>(), ["127.0.0.1"], "{file}");
+    }
 }
 
 #[test]
@@ -54,7 +57,7 @@ fn the_application_starts_with_the_sample_secret() {
     let (Some(_), Some(project)) = (openbao::program(), project(&deploy("compose/compose.yaml"))) else {
         return skip(test);
     };
-    let mut laptop = Laptop::new(&project);
+    let mut laptop = Laptop::new(&project, 88);
     laptop.prepare("shop");
     let [program, separator, shell, arguments @ ..] = &entrypoint(&deploy("compose/Dockerfile"))[..] else {
         panic!("too short")
@@ -82,6 +85,42 @@ fn the_application_starts_with_the_sample_secret() {
     tally::note("openbao", test);
 }
 
+#[test]
+fn the_sidecar_has_the_files_there_first_and_brings_a_change_to_the_application() {
+    let test = "the_sidecar_has_the_files_there_first_and_brings_a_change_to_the_application";
+    let (Some(bao), Some(project)) = (openbao::program(), project(&deploy("compose/sidecar.yaml"))) else {
+        return skip(test);
+    };
+    let volume = tempfile::tempdir().unwrap();
+    let project = project
+        .replace("/secrets", volume.path().to_str().unwrap())
+        .replace("\"/vault-exec\"", &json!(PROGRAM).to_string());
+    let mut laptop = Laptop::new(&project, 89);
+    // The health check's program is in the image.
+    symlink("/usr/bin/busybox", laptop.folder.path().join("wget")).unwrap();
+    laptop.prepare("shop");
+    let printed = laptop.folder.path().join("printed");
+    let words = laptop.words("shop");
+    let mut shop = laptop.command("shop", &words);
+    shop.stdout(fs::File::create(&printed).unwrap());
+    laptop.running.push(openbao::spawn_bound(shop));
+    let printed = || fs::read_to_string(&printed).unwrap();
+    eventually("the application has the first value", || printed() == "DATABASE_URL: 29 characters\n");
+    // As the comment says, in the server's container.
+    let put = ["bao", "kv", "put", "-mount=kv", "shop/prod", "DATABASE_URL=another", "API_KEY=another"];
+    let text = fs::read_to_string(deploy("compose/sidecar.yaml")).unwrap();
+    assert!(text.contains(&put.join(" ")) && bao.exists());
+    assert!(laptop.command("openbao", &put.map(Value::from)).status().unwrap().success());
+    eventually("the application has the second", || printed().ends_with("\nDATABASE_URL: 7 characters\n"));
+    // Compose stops the application first, as it depends on the sidecar.
+    for service in ["shop", "vault-exec"] {
+        let mut process = laptop.running.pop().unwrap();
+        kill(Pid::from_raw(process.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        assert_eq!(process.wait().unwrap().code(), Some(0), "{service}");
+    }
+    tally::note("openbao", test);
+}
+
 /// What the service `secret` writes.
 const SECRET: [(&str, &str); 2] = [("DATABASE_URL", "postgres://shop@database/shop"), ("API_KEY", "for-trying-only")];
 
@@ -103,11 +142,15 @@ struct Laptop {
 }
 
 impl Laptop {
-    fn new(project: &str) -> Self {
+    /// Each test has a `number` of its own.
+    fn new(project: &str, number: u8) -> Self {
         let [.., high, low] = std::process::id().to_be_bytes();
-        let host = format!("127.88.{high}.{low}");
-        // Where the server listens, and the name that the services know it by.
-        let project = project.replace("0.0.0.0:", &format!("{host}:")).replace("//openbao:", &format!("//{host}:"));
+        let host = format!("127.{number}.{high}.{low}");
+        // Where the server and the sidecar listen, and the name that the services know the server by.
+        let project = ["0.0.0.0:", "127.0.0.1:", "openbao:8200"].iter().fold(project.to_owned(), |project, from| {
+            let (_, port) = from.split_once(':').expect("an address");
+            project.replace(from, &format!("{host}:{port}"))
+        });
         let services = serde_json::from_str::<Value>(&project).unwrap()["services"].take();
         let folder = tempfile::tempdir().unwrap();
         symlink(openbao::program().unwrap(), folder.path().join("bao")).unwrap();
@@ -115,8 +158,13 @@ impl Laptop {
     }
 
     fn env(&self, service: &str) -> Vec<(String, String)> {
-        let env = self.services[service]["environment"].as_object().unwrap();
-        env.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+        let env = self.services[service]["environment"].as_object().into_iter().flatten();
+        env.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+    }
+
+    /// Its command line.
+    fn words(&self, service: &str) -> Vec<Value> {
+        ["entrypoint", "command"].map(|it| self.services[service][it].as_array().unwrap().clone()).concat()
     }
 
     fn command(&self, service: &str, words: &[Value]) -> Command {
@@ -134,8 +182,7 @@ impl Laptop {
         let needs = self.services[service]["depends_on"].as_object().cloned().unwrap_or_default();
         for (needed, how) in needs {
             self.prepare(&needed);
-            let words = ["entrypoint", "command"].map(|it| self.services[&needed][it].as_array().unwrap().clone());
-            let mut command = self.command(&needed, &words.concat());
+            let mut command = self.command(&needed, &self.words(&needed));
             match how["condition"].as_str().unwrap() {
                 "service_completed_successfully" => {
                     let output = command.stderr(Stdio::piped()).output().unwrap();
