@@ -145,7 +145,7 @@ fn processes_that_cannot_be_looked_at_are_counted() {
     }
     let proc = Proc::new();
     let hidden = proc.add(20, None, Some("(app) S"));
-    fs::set_permissions(hidden, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(hidden, fs::Permissions::from_mode(0o0)).unwrap();
     assert_eq!(proc.send("app", &[]), (vec![], Err(Fault::Hidden(1))));
     proc.add(21, None, Some("(app) S"));
     assert_eq!(proc.send("app", &[]), (vec![21], Ok(1)));

@@ -108,8 +108,8 @@ fn the_sidecar_has_the_files_there_first_and_brings_a_change_to_the_application(
     eventually("the application has the first value", || printed() == "DATABASE_URL: 29 characters\n");
     // As the comment says, in the server's container.
     let put = ["bao", "kv", "put", "-mount=kv", "shop/prod", "DATABASE_URL=another", "API_KEY=another"];
-    let text = fs::read_to_string(deploy("compose/sidecar.yaml")).unwrap();
-    assert!(text.contains(&put.join(" ")) && bao.exists());
+    let file = fs::read_to_string(deploy("compose/sidecar.yaml")).unwrap();
+    assert!(file.contains(&put.join(" ")) && bao.exists());
     assert!(laptop.command("openbao", &put.map(Value::from)).status().unwrap().success());
     eventually("the application has the second", || printed().ends_with("\nDATABASE_URL: 7 characters\n"));
     // Compose stops the application first, as it depends on the sidecar.

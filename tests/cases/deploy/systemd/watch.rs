@@ -138,8 +138,8 @@ fn units(scenario: &Scenario, keys: &str) -> PathBuf {
         text = text
             .replace("[Service]\n", &format!("[Service]\nStandardOutput=append:{log}\nStandardError=append:{log}\n"));
         let left_out = ["DynamicUser=", "LoadCredential=", "PrivateTmp=", "ProtectHome="];
-        let kept = text.lines().filter(|line| !left_out.iter().any(|it| line.starts_with(it)));
-        fs::write(folder.join(name), kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let kept: Vec<_> = text.lines().filter(|line| !left_out.iter().any(|it| line.starts_with(it))).collect();
+        fs::write(folder.join(name), kept.join("\n") + "\n").unwrap();
         if text.contains("\nWantedBy=multi-user.target\n") {
             wanted.push(name.to_owned());
         }
