@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use vault_client::watch::Source;
-use vault_client::{AgentToken, Event, Observer, watch};
+use vault_client::{AgentToken, Event, Observer, Step, watch};
 
 use crate::settings::Scope;
 use crate::signature::Under;
@@ -116,6 +116,13 @@ impl Observer for Audit {
             }
             Event::KeepFailed { act, step, fault } => {
                 eprintln!("status_agent: {} of the Vault token: {}; it is tried again", act.name(), fault.told(step));
+            }
+            Event::RevokeFailed(fault, left) => {
+                let cause = fault.told(&Step::Revoke);
+                eprintln!(
+                    "status_agent: the Vault token is not revoked: {cause}; it is valid for {} s",
+                    left.as_secs()
+                );
             }
             // There are more, and later versions may add some.
             _ => {}

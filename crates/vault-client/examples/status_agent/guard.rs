@@ -91,9 +91,9 @@ impl Refusal {
 /// What was found out about a request, as far as it was judged.
 #[derive(Default)]
 struct Judged {
+    /// What the request says of itself.
     caller: Option<String>,
     token: Option<Under>,
-    body: Bytes,
 }
 
 /// Judges the request, writes the decision into the audit log, and hands the request on if it is let in.
@@ -101,14 +101,10 @@ pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> 
     let (mut parts, body) = request.into_parts();
     let mut judged = Judged::default();
     let decision = guard.judge(&mut judged, &parts, body).await;
-    let (name, reason) = match decision {
-        Ok(()) => (Decision::Accepted, None),
-        Err(refusal) => (Decision::Refused, Some(refusal.name())),
-    };
     let line = Line::Request(audit::Request {
         time: audit::now(),
-        decision: name,
-        reason,
+        decision: if decision.is_ok() { Decision::Accepted } else { Decision::Refused },
+        reason: decision.as_ref().err().map(|refusal| refusal.name()),
         method: text::name(parts.method.as_str()),
         path: text::name(parts.uri.path()),
         caller: judged.caller.as_deref(),
@@ -119,29 +115,29 @@ pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> 
     if line.write().is_err() {
         return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"error": "the audit log cannot be written"}));
     }
-    match (decision, judged.caller) {
-        (Ok(()), Some(caller)) => {
-            parts.extensions.insert(Caller(caller));
-            next.run(Request::from_parts(parts, Body::from(judged.body))).await
+    match decision {
+        Ok((caller, body)) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, Body::from(body))).await
         }
-        (Ok(()), None) => refuse(Refusal::UnknownCaller),
-        (Err(refusal), _) => refuse(refusal),
+        Err(refusal) => refuse(refusal),
     }
 }
 
 impl Guard {
-    async fn judge(&self, judged: &mut Judged, parts: &Parts, body: Body) -> Result<(), Refusal> {
+    /// The caller and the body of a request that is let in.
+    async fn judge(&self, judged: &mut Judged, parts: &Parts, body: Body) -> Result<(Caller, Bytes), Refusal> {
         let agent = &self.agent;
         let signed = Signed::read(&parts.headers).map_err(Refusal::Headers)?;
         judged.caller = Some(signed.caller.clone());
         if !is_timely(signed.timestamp, agent.moment().unix) {
             return Err(Refusal::Shut(Shut::Clock));
         }
-        judged.body = read(parts, body).await?;
+        let body = read(parts, body).await?;
 
         // Both tokens are of one moment, and no rotation comes between.
         let (current, previous) = agent.token.accepted(agent.settings.grace);
-        let under = signed.verify(parts, &judged.body, &current, previous.as_deref());
+        let under = signed.verify(parts, &body, &current, previous.as_deref());
         judged.token = Some(under.ok_or(Refusal::Signature)?);
 
         // From here on the caller has the token.
@@ -149,7 +145,7 @@ impl Guard {
         let moment = agent.moment();
         agent.gate().pass(&signed.caller, &signed.nonce, signed.timestamp, moment).map_err(Refusal::Shut)?;
         let scope = self.scope.ok_or(Refusal::NoEndpoint)?;
-        if scopes.contains(&scope) { Ok(()) } else { Err(Refusal::Scope) }
+        if scopes.contains(&scope) { Ok((Caller(signed.caller), body)) } else { Err(Refusal::Scope) }
     }
 }
 

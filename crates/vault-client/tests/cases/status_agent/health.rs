@@ -37,7 +37,7 @@ fn health_is_200_while_reads_fail_503_when_the_token_is_stale_and_200_again() {
     with_corner("health_is_200_while_reads_fail_503_when_the_token_is_stale_and_200_again", |corner| {
         rotate(corner, &token(1));
         let mut command = of(corner);
-        command.env("AGENT_REFRESH", "1");
+        command.env("AGENT_REFRESH", "2");
         let agent = Agent::start(command);
         let is = |status: u16, word, last| {
             let expected = Answer::new(status, health(word, last, Some(1), "vault", "deployment-1"));

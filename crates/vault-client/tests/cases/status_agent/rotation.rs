@@ -20,7 +20,7 @@ fn a_rotated_token_is_accepted_at_once_and_the_one_before_for_the_grace_time() {
     with_corner("a_rotated_token_is_accepted_at_once_and_the_one_before_for_the_grace_time", |corner| {
         rotate(corner, &token(1));
         let mut command = of(corner);
-        command.env("AGENT_GRACE", "2");
+        command.env("AGENT_GRACE", "4");
         let agent = Agent::start(command);
         let status = |number| agent.send(&Ask::status(&token(number))).status;
         assert_eq!([1, 2].map(status), [200, 401]);
