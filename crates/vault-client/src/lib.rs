@@ -22,7 +22,7 @@
 //! other verbs: write with check-and-set, patch, delete, undelete, destroy, rollback, metadata, list.
 //!
 //! The folder `examples` of this crate has programs to start from: `from_env`, `builder`, `oidc` and
-//! `history`.
+//! `history`; and `status_agent`, an HTTP API whose token is rotated while it runs.
 //!
 //! # Logins
 //!
@@ -133,6 +133,7 @@
 #[doc = include_str!("../../../docs/library.md")]
 mod document {}
 
+mod audit;
 mod builder;
 mod caller;
 mod client;

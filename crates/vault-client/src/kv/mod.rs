@@ -21,6 +21,7 @@ use crate::json;
 use crate::rounds::Rounds;
 use crate::step::{Step, TokenOf, Verb};
 use crate::text::shown;
+use crate::token::Revoked;
 pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
@@ -96,6 +97,11 @@ impl Kv {
     /// The server that it is asked at.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         self.caller.endpoint()
+    }
+
+    /// Ends the client, as [`VaultClient::close`](crate::VaultClient::close) does.
+    pub(crate) fn close_the_client(&self) -> Revoked {
+        self.caller.close()
     }
 
     /// The same, whose reads use the kept token.

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
-use super::audit::{Audit, Outcome};
 use super::health::Health;
 use super::kept::{Kept, Mark};
 use super::plan::{Cycle, Every};
 use super::record::{News, Record};
+use crate::audit::{Audit, Outcome};
 use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
 use crate::fault::{ErrorKind, What};

@@ -21,7 +21,7 @@ pub struct Audit {
     pub mount: String,
     /// The path in it, as it may be shown.
     pub path: String,
-    /// The deployment that the secret belongs to, where it is an [`AgentToken`](super::AgentToken).
+    /// The deployment that the secret belongs to, where it is an [`AgentToken`](crate::AgentToken).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
     /// The version in hand before; `None` where it was not read from the server.
