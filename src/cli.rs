@@ -16,7 +16,7 @@ use crate::sink::format::Format;
 pub const USAGE: &str = "\
 vault-exec [OPTIONS] [--] COMMAND [ARG]...
        vault-exec [OPTIONS] --env-file PATH [--format FORMAT]
-       vault-exec [OPTIONS] --env-file PATH --watch INTERVAL [-- COMMAND...]
+       vault-exec [OPTIONS] --env-file PATH --watch DURATION [-- COMMAND...]
        vault-exec [OPTIONS] --check (-- COMMAND [ARG]... | --env-file PATH)
        vault-exec --install DIR
        vault-exec --logout";
@@ -74,13 +74,13 @@ struct Cli {
     #[arg(long, help = wrapped(FORCE, SHORT), long_help = wrapped(FORCE, LONG), help_heading = "Env file")]
     force: bool,
 
-    #[arg(long, value_name = "INTERVAL", help = short(&setting::WATCH), long_help = long(&setting::WATCH), help_heading = "Staying current")]
+    #[arg(long, value_name = "DURATION", help = short(&setting::WATCH), long_help = long(&setting::WATCH), help_heading = "Staying current")]
     watch: Option<String>,
 
-    #[arg(long, value_name = "ADDRESS:PORT", help = short(&setting::HEALTH_LISTEN), long_help = long(&setting::HEALTH_LISTEN), help_heading = "Staying current")]
+    #[arg(long, value_name = "ADDRESS", help = short(&setting::HEALTH_LISTEN), long_help = long(&setting::HEALTH_LISTEN), help_heading = "Staying current")]
     listen: Option<String>,
 
-    #[arg(long, value_name = "SIGNAL:PROCESS", help = short(&setting::NOTIFY), long_help = long(&setting::NOTIFY), help_heading = "Staying current")]
+    #[arg(long, value_name = "TARGET", help = short(&setting::NOTIFY), long_help = long(&setting::NOTIFY), help_heading = "Staying current")]
     notify: Option<String>,
 
     #[arg(long, help = wrapped(CHECK, SHORT), long_help = wrapped(CHECK, LONG), help_heading = "Checking and installing")]
@@ -100,7 +100,7 @@ struct Cli {
     #[arg(long, help = wrapped(LOGOUT, SHORT), long_help = wrapped(LOGOUT, LONG), help_heading = "Checking and installing")]
     logout: bool,
 
-    #[arg(value_name = "COMMAND", help = wrapped(COMMAND, LONG), trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    #[arg(value_name = "COMMAND", help = wrapped(COMMAND, SHORT), trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
 
