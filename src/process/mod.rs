@@ -1,10 +1,13 @@
 //! The operating system's side: what was inherited, how to wait, which program to start. Knows nothing of Vault.
 
+pub mod child;
 pub mod command;
 pub mod environ;
 pub mod shell;
 pub mod signal;
 mod sys;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod wait;
 
 pub use sys::started;

@@ -46,6 +46,11 @@ impl Signals {
         Ok(Self { descriptor, inherited, taken: AtomicBool::new(false) })
     }
 
+    /// The mask that this thread had before.
+    pub fn inherited(&self) -> SigSet {
+        self.inherited
+    }
+
     /// A signal that has arrived, taken out of the queue.
     pub fn take(&self) -> Result<Option<Signal>, Refused> {
         let Some(info) = self.descriptor.read_signal().map_err(Refused::by("read"))? else { return Ok(None) };

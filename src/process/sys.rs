@@ -103,6 +103,12 @@ pub(super) fn restore_signals_of_writes() {
     }
 }
 
+/// The signals of writes that were not ignored when this process began.
+pub(super) fn signals_of_writes_by_default() -> impl Iterator<Item = libc::c_int> {
+    let before = OF_WRITES.into_iter().zip(&BEFORE);
+    before.filter(|(_, before)| before.load(Ordering::Relaxed) != libc::SIG_IGN).map(|(signal, _)| signal)
+}
+
 /// Sets a disposition, `SIG_DFL` or `SIG_IGN`.
 pub(super) fn set(signal: libc::c_int, disposition: usize) -> Result<(), Errno> {
     // SAFETY: the value is SIG_DFL or SIG_IGN, the only ones that survive an execve, so no handler is installed.
@@ -123,6 +129,32 @@ pub(super) fn signal_mask(new: Option<&SigSet>) -> Result<SigSet, Errno> {
             error => Err(Errno::from_raw(error)),
         }
     }
+}
+
+/// A child that has ended, as [waitid(2)](https://man7.org/linux/man-pages/man2/waitid.2.html) describes it.
+pub(super) struct Zombie {
+    /// Its number.
+    pub pid: libc::pid_t,
+    /// How it ended, `CLD_EXITED` or another of these.
+    pub code: libc::c_int,
+    /// The exit code or the signal.
+    pub status: libc::c_int,
+}
+
+/// The child with the number `pid`, or any child, if it has ended. With `flags` 0 it is reaped; with `WNOWAIT` it stays.
+///
+/// The form in `nix` fails for a child that a real-time signal has ended.
+pub(super) fn ended_child(pid: Option<libc::pid_t>, flags: libc::c_int) -> Result<Option<Zombie>, Errno> {
+    let (kind, id) = pid.map_or((libc::P_ALL, 0), |pid| (libc::P_PID, pid.unsigned_abs()));
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the answer is written into memory of its type, for which zeroes are valid, and they stay where no child has
+    // ended. What waitid fills in is read, and no other part of the union.
+    let (pid, code, status) = unsafe {
+        Errno::result(libc::waitid(kind, id, info.as_mut_ptr(), libc::WEXITED | libc::WNOHANG | flags))?;
+        let info = info.assume_init();
+        (info.si_pid(), info.si_code, info.si_status())
+    };
+    Ok((pid != 0).then_some(Zombie { pid, code, status }))
 }
 
 /// Asks the kernel for a random byte. That it has none yet, early in a boot, is no error.

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use vault_client::{Call, Cancel, Watch};
 
 use super::Refused;
@@ -65,6 +65,11 @@ impl Waiter {
     /// The signal that has arrived, if one has.
     pub fn caught(&self) -> Option<Signal> {
         self.armed.as_ref().and_then(|armed| armed.look().ok().flatten())
+    }
+
+    /// The signal mask that was inherited, if signals are armed.
+    pub fn inherited_mask(&self) -> Option<SigSet> {
+        self.armed.as_ref().map(|armed| armed.signals.inherited())
     }
 
     /// Gives the signals back to their inherited state, or returns the one that has arrived by now.

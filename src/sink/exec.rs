@@ -8,6 +8,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use zeroize::Zeroizing;
 
 use crate::process;
+use crate::process::child::{Child, Children};
 use crate::process::command::{CommandFault, resolve};
 use crate::process::environ::{Entry, Environ};
 use crate::process::shell;
@@ -69,6 +70,15 @@ impl Command {
     /// Returns only with the reason why it cannot.
     pub fn exec(&self, environment: Option<&[Entry]>) -> CommandFault {
         process::exec(&self.program, &self.argv, environment).into()
+    }
+
+    /// Starts it as a child with this environment.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be started.
+    pub fn start(&self, children: &mut Children, environment: &[Entry]) -> Result<Child, CommandFault> {
+        children.start(&self.program, &self.argv, environment)
     }
 
     /// Builds the application's environment: the inherited one, without the variables that `withheld` says so of, with
