@@ -26,3 +26,4 @@ pub mod run;
 pub mod secrets;
 pub mod sink;
 pub mod steps;
+pub mod watch;
