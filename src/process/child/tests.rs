@@ -99,6 +99,16 @@ fn a_signal_goes_to_the_whole_group() {
 }
 
 #[test]
+fn all_who_have_ended_are_reaped_at_once() {
+    let mut children = children();
+    let [one, two] = ["exit 1", "exit 2"].map(|script| shell(&mut children, script, &[]));
+    wait(one);
+    wait(two);
+    assert_eq!(children.reap(), [(one, Ended::Code(1)), (two, Ended::Code(2))]);
+    assert_eq!(children.reap(), []);
+}
+
+#[test]
 fn what_is_left_of_a_group_is_killed_once_its_leader_has_ended() {
     let (mut children, fifo) = (children(), Fifo::new());
     let child = shell(&mut children, "exec 3>$FIFO; trap '' TERM; sleep 1000 & exit 0", &[fifo.variable()]);
