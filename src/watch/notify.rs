@@ -167,7 +167,7 @@ fn signal_of(text: &str) -> Result<Signal, &'static str> {
 }
 
 /// Signals every process that is called `name` in `proc`, but for this one.
-fn send_to_name(proc: &Path, name: &str, send: impl Fn(Pid) -> Result<(), Errno>) -> Result<usize, Fault> {
+fn send_to_name(proc: &Path, name: &str, signal: impl Fn(Pid) -> Result<(), Errno>) -> Result<usize, Fault> {
     let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
     let own = std::process::id();
     // Another namespace's numbers would reach strangers.
@@ -187,7 +187,7 @@ fn send_to_name(proc: &Path, name: &str, send: impl Fn(Pid) -> Result<(), Errno>
                 continue;
             }
         }
-        match send(Pid::from_raw(pid)) {
+        match signal(Pid::from_raw(pid)) {
             Ok(()) => sent += 1,
             // It has ended meanwhile.
             Err(Errno::ESRCH) => {}
@@ -214,14 +214,11 @@ fn is_called(folder: &Path, name: &[u8]) -> io::Result<bool> {
     }
     // PID (NAME) STATE …, and the name may hold brackets and blanks itself.
     let stat = fs::read(folder.join("stat"))?;
-    let (Some(start), Some(end)) =
-        (stat.iter().position(|byte| *byte == b'('), stat.iter().rposition(|byte| *byte == b')'))
-    else {
-        return Ok(false);
-    };
+    let (open, close) = (stat.iter().position(|it| *it == b'('), stat.iter().rposition(|it| *it == b')'));
+    let (Some(open), Some(close)) = (open, close) else { return Ok(false) };
     // A zombie has ended already.
-    let is_over = matches!(stat.get(end + 2), None | Some(b'Z' | b'X'));
-    Ok(!is_over && stat.get(start + 1..end) == Some(&name[..name.len().min(LONGEST_COMM)]))
+    let is_over = matches!(stat.get(close + 2), None | Some(b'Z' | b'X'));
+    Ok(!is_over && stat.get(open + 1..close) == Some(&name[..name.len().min(LONGEST_COMM)]))
 }
 
 /// The number that a PID file holds. A link is followed, as other readers of PID files do: who can write the link could

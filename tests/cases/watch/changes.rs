@@ -1,6 +1,7 @@
 //! What comes to the file, and what does not.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use serde_json::json;
 use vault_testkit::eventually;
@@ -58,13 +59,7 @@ fn a_file_with_other_content_is_replaced_at_the_start_and_one_with_the_same_is_l
         let scenario = watched(server, &json!({"A": "a"}));
         let file = scenario.file("app.env");
         std::fs::write(&file, there).expect("a file");
-        nix::sys::stat::fchmodat(
-            nix::fcntl::AT_FDCWD,
-            &file,
-            nix::sys::stat::Mode::from_bits_truncate(0o600),
-            nix::sys::stat::FchmodatFlags::FollowSymlink,
-        )
-        .expect("a mode");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("a mode");
         let started = scenario.start();
         started.await_log(became);
         end(started).expect(Expect::done().stderr([first("1 variable", 1, became), last()]));

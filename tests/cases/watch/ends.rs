@@ -13,7 +13,7 @@ fn scenario(raw: &Raw) -> Scenario<'static> {
     Scenario::against(raw).no_command().options(OPTIONS)
 }
 
-fn ended<'a>(mut started: Started<'a>, signal: Signal) -> Outcome<'a> {
+fn ended(mut started: Started<'_>, signal: Signal) -> Outcome<'_> {
     started.signal(signal);
     let outcome = started.finish();
     assert!(outcome.after_signal.as_millis() < 1100, "{:?}\n{}", outcome.after_signal, outcome.describe());
