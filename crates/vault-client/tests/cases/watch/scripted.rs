@@ -246,3 +246,17 @@ fn a_client_that_is_closed_during_the_first_read_watches_nothing() {
     closes.0.set(client.clone()).unwrap();
     assert_eq!(client.kv("kv").watch("shop/app", Every::seconds(1)).unwrap_err().kind(), ErrorKind::Closed);
 }
+
+#[test]
+fn the_end_of_the_client_ends_a_refresh_under_way() {
+    let raw = Raw::start([(READ, vec![k(1, 10), Reply::Hang(Vec::new())])]);
+    let builder = VaultClient::builder().address(&raw.addr()).token("hvs.given").ignore_environment();
+    let client = builder.build().unwrap();
+    let watched = client.kv("kv").watch("shop/app", Every::seconds(1)).unwrap();
+    vault_testkit::eventually("it is under way", || reads(&raw) == 2);
+    let begun = Instant::now();
+    client.close();
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    assert!(watched.changes().next().is_none());
+    assert_eq!(state(&watched).4, 0);
+}
