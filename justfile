@@ -15,7 +15,7 @@ format:
 
 # clippy without a warning
 lint:
-    cargo clippy --all-targets --workspace -- -D warnings
+    cargo clippy --all-targets --workspace --features vault-client/plans -- -D warnings
 
 # The libraries' documentation without a warning
 docs:
@@ -82,6 +82,10 @@ bench:
 # What the library costs, against its goals, bare requests and the program of a peer that VAULTRS_PROGRAM names
 bench-library:
     cargo bench --profile dev --package vault-client --bench library
+
+# 100,000 programs in virtual time: requests a second at steady state, after an outage, a restart, with a rate limit
+fleet:
+    cargo bench --package vault-client --features plans --bench fleet -- --picture
 
 # Both without what depends on the speed of the machine
 goals:

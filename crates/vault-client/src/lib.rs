@@ -45,9 +45,9 @@
 //! # The token's life
 //!
 //! The token of a login is renewed by a thread of the client, after at most 75 % of its lease. A lease below 300 seconds is
-//! not renewed: a new login replaces its token at that point. A renewal that gets no answer is tried again after 10 seconds. A
-//! login that is refused is tried again after 1, 2, 4 and up to 30 minutes. A call that meets a dead token logs in and is
-//! sent once more. All threads share each login. A token that was handed in is renewed where it can be, and is never revoked.
+//! not renewed: a new login replaces its token at that point. A renewal that gets no answer is tried again after 10, 20
+//! and up to 60 seconds. A login that is refused is tried again after 1, 2, 4 and up to 30 minutes. A call that meets a dead
+//! token logs in and is sent once more. All threads share each login. A token that was handed in is renewed where it can be, and is never revoked.
 //!
 //! # Errors
 //!
@@ -168,6 +168,9 @@ pub use endpoint::Endpoint;
 pub use error::{Effort, Stop, VaultError};
 pub use fault::{CertificateFault, ErrorKind, Fault, NoPerson, Retry, ServerName, TlsAlert, TlsFault, What};
 pub use http::retry_after;
+#[cfg(feature = "plans")]
+#[doc(hidden)]
+pub use keeper::plan;
 pub use kv::{Cas, Field, Fields, Kv, KvConfig, KvData, KvMetadata, KvVersion, MetadataOptions};
 pub use login::{
     AppRole, CachedLogin, Cert, Credential, Inspected, Jwt, Kubernetes, Listen, LoggedOut, LoggedOutAll, Login,

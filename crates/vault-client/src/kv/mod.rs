@@ -118,9 +118,11 @@ impl Kv {
     ///
     /// # Errors
     ///
-    /// The kernel gives no descriptors.
+    /// The kernel gives no descriptors, or the client was closed.
     pub(crate) fn rounds(&self, path: &str) -> Result<Arc<Rounds>, VaultError> {
-        self.caller.rounds().map_err(|refused| self.failed_read(path, What::Forbidden(refused)))
+        let rounds = self.caller.rounds().map_err(|refused| self.failed_read(path, What::Forbidden(refused)))?;
+        // A close that comes from here on ends them; one that came before did not know of them.
+        if self.caller.keeper().is_closed() { Err(VaultError::closed()) } else { Ok(rounds) }
     }
 
     /// The error of a read of `path`.

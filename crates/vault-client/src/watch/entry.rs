@@ -176,12 +176,17 @@ impl<T: Kept> Entry<T> {
         let news = if is_over { News::None } else { record.failed(error) };
         drop(record);
         if news == News::Failing {
-            let in_hand = self.in_hand.load();
-            let age = ended.saturating_sub(in_hand.since);
-            let audit = self.audit(Outcome::Failing, (in_hand.value.mark(), None), age);
-            let audit = Audit { to: error.version(), cause: Some(error.to_string()), ..audit };
-            self.tell(&audit, Some(error));
+            self.tell_failing(error, ended);
         }
+    }
+
+    /// Tells that the read which ended at `ended` failed.
+    pub fn tell_failing(&self, error: &VaultError, ended: Duration) {
+        let in_hand = self.in_hand.load();
+        let age = ended.saturating_sub(in_hand.since);
+        let audit = self.audit(Outcome::Failing, (in_hand.value.mark(), None), age);
+        let audit = Audit { to: error.version(), cause: Some(error.to_string()), ..audit };
+        self.tell(&audit, Some(error));
     }
 
     fn audit(&self, outcome: Outcome, (from, to): (Option<Mark>, Option<Mark>), age: Duration) -> Audit {

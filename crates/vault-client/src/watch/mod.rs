@@ -73,7 +73,10 @@ impl<T: Kept> Watched<T> {
     /// Begins to watch, with what was read first or stands for it.
     fn begin(plan: Plan<T>, (first, sent): (T, Duration), failed: Option<VaultError>) -> Result<Self, VaultError> {
         let rounds = Arc::clone(&plan.rounds);
-        let entry = Entry::new(plan, first, sent, failed);
+        let entry = Entry::new(plan, first, sent, failed.clone());
+        if let Some(error) = failed {
+            entry.tell_failing(&error, since_boot());
+        }
         rounds.add(&entry).map_err(|error| entry.error(What::Exhausted(error.to_string())))?;
         Ok(Self(entry))
     }

@@ -7,3 +7,4 @@ mod outages;
 mod status_agent;
 mod unix_sockets;
 mod verbs;
+mod watch;
