@@ -150,7 +150,7 @@ impl<T: Kept> Entry<T> {
         record.cycle.tried(sent, ended, spread());
         let before = self.in_hand.load_full();
         let [from, to] = [before.value.mark(), value.mark()];
-        let news = record.succeeded(from, to, ended);
+        let news = record.succeeded((from, to), sent, ended);
         if news == News::Changed {
             let (value, before) = (Arc::new(value), Some(Arc::clone(&before.value)));
             self.in_hand.store(Arc::new(InHand { value, since: ended, before }));
