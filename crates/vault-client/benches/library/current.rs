@@ -6,7 +6,7 @@ use vault_testkit::measure::{built, finished};
 
 /// What it took on so many threads.
 pub(crate) struct Readers {
-    pub(crate) threads: usize,
+    pub(crate) threads: u64,
     /// How often the secret was swapped meanwhile.
     pub(crate) swaps: u64,
     pub(crate) read: Taken,
