@@ -49,6 +49,27 @@
 //! and up to 60 seconds. A login that is refused is tried again after 1, 2, 4 and up to 30 minutes. A call that meets a dead
 //! token logs in and is sent once more. All threads share each login. A token that was handed in is renewed where it can be, and is never revoked.
 //!
+//! # Staying current
+//!
+//! [`Kv::watch`] reads a secret, and reads it again in the background from then on. One thread does it for all secrets of a
+//! client. A refresh that fails leaves the last value in hand.
+//!
+//! | type | is for |
+//! |---|---|
+//! | [`Watched`] | one secret: the value in hand, the one before, the changes, and how it is doing ([`Health`]) |
+//! | [`Secrets`] | many secrets, read when they are first asked for |
+//! | [`AgentToken`] | the token of an agent, which is rotated while it runs |
+//!
+//! ```no_run
+//! use vault_client::{Every, VaultClient};
+//!
+//! let vault = VaultClient::from_env()?;
+//! let database = vault.kv("kv").watch("shop/database", Every::seconds(60))?;
+//! let password = database.current().text("password").map(str::to_owned);
+//! # drop(password);
+//! # Ok::<(), vault_client::VaultError>(())
+//! ```
+//!
 //! # Errors
 //!
 //! Each call fails with a [`VaultError`]. Its [`kind`](VaultError::kind) says what to do:
@@ -96,8 +117,8 @@
 //!
 //! A client is `Send + Sync`. Clones are cheap and share the token and the connections: 8 at most, unless
 //! [`lanes`](VaultClientBuilder::lanes) says otherwise. A call that finds all of them in use waits for one within its
-//! limits. The client has at most one thread of its own, from its first login to its end, and one more while a name is
-//! looked up.
+//! limits. The client has at most one thread of its own, from its first login to its end, one for all secrets that are
+//! watched, and one more while a name is looked up.
 //!
 //! Calls block. In async code they belong on the runtime's blocking pool, with tokio
 //! `spawn_blocking(move || vault.kv_read("kv", "shop/prod"))`.
