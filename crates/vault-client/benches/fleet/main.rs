@@ -126,7 +126,7 @@ fn of_an_hour(seed: u64) -> (Rows, Vec<Panel>) {
     rows.add("the 90 min after that", &fleet.pass(90 * MINUTE), Some(STEADY));
     other.pass(13 * MINUTE);
     let [_, after] = meets(&mut other, State::Away, 10 * MINUTE, 30 * MINUTE);
-    rows.add("30 min after an outage in which the first renewals of that are due", &after, None);
+    rows.add("30 min after an outage in which the first renewals of that are due", &after, Some(AFTER_OUTAGE));
     let calm = &steady.seconds[steady.seconds.len() - 300..];
     let mut panels = vec![
         Panel::of("A rolling start over 10 minutes", &[&start.seconds], 0..0),

@@ -9,8 +9,8 @@
 //! Whatever the server answers, two renewals are a second apart at least, and so are two logins. One login is free of
 //! that: the one after a token was lost, if none was lost in the two minutes before.
 //!
-//! A renewal or a login without an answer is repeated after pauses that double up to a minute. What became due for many
-//! clients during an outage is so spread over the minute after it.
+//! A renewal without an answer is repeated after pauses that double up to two minutes, a login after pauses up to one. What
+//! became due for many clients during an outage is so spread over the minutes after it.
 //!
 //! How leases behave: <https://openbao.org/docs/concepts/lease/> and <https://openbao.org/docs/concepts/tokens/>.
 
@@ -23,7 +23,9 @@ use crate::observe::Act;
 ///
 /// It matters for leases of less than 1.5 s only.
 const LEAST_GAP: Duration = Duration::from_secs(1);
-/// Longest wait after a renewal or a login without an answer, and after a token that was lost again.
+/// Longest wait after a renewal without an answer.
+const LONGEST_RENEWAL_RETRY: Duration = Duration::from_secs(2 * 60);
+/// Longest wait after a login without an answer, and after a token that was lost again.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// Wait after the first refused login. It doubles with each further refusal.
 const FIRST_REFUSAL: Duration = Duration::from_secs(60);
@@ -41,7 +43,7 @@ pub struct Rules {
     pub shortest: Duration,
     /// Longest wait after a first renewal that got no answer; half of it is the shortest. Default: 10 s.
     ///
-    /// It is the first wait after an unanswered login, too. Both double up to a minute with each further one.
+    /// It is the first wait after an unanswered login, too. Both double with each further one: up to two minutes, and to one.
     pub pause: Duration,
 }
 
@@ -121,7 +123,7 @@ impl Token {
     /// A fleet whose renewals became due during an outage does not come back within one such pause. At most a quarter of
     /// what is left of the lease is waited, so that some tries remain.
     fn wait(&self, pause: Duration, now: Duration) -> Duration {
-        let wait = doubled(pause, self.unanswered, LONGEST_RETRY);
+        let wait = doubled(pause, self.unanswered, LONGEST_RENEWAL_RETRY);
         let most = self.ends().map_or(wait, |ends| ends.saturating_sub(now) / 4);
         wait.min(most.max(pause))
     }
