@@ -1,10 +1,11 @@
 //! What a release has to keep to.
 
-use vault_testkit::measure::{Cost, Spread, megabytes};
+use vault_testkit::measure::{Cost, Spread, mebibytes, megabytes};
 
 use crate::away::Away;
 use crate::leases::Leases;
 use crate::programs::{Entrant, Field};
+use crate::refreshes::{REFRESHES, Refreshes};
 
 /// One figure and its limit.
 pub(crate) struct Goal {
@@ -22,9 +23,9 @@ impl Goal {
 }
 
 /// All of them; those of times are skipped where none were taken.
-pub(crate) fn all(field: &Field, leases: &Leases, away: &Away) -> Vec<Goal> {
+pub(crate) fn all(field: &Field, leases: &Leases, away: &Away, refreshes: &[Refreshes]) -> Vec<Goal> {
     let library = &field.library;
-    vec![
+    let mut goals = vec![
         start(library, field.peer.as_ref()),
         read(library, &field.bare),
         threads(library, &field.bare),
@@ -32,7 +33,9 @@ pub(crate) fn all(field: &Field, leases: &Leases, away: &Away) -> Vec<Goal> {
         size(library.size),
         short_leases(leases),
         absent_server(away),
-    ]
+    ];
+    goals.extend(refreshes.iter().map(flat));
+    goals
 }
 
 fn start(library: &Entrant, peer: Option<&Entrant>) -> Goal {
@@ -114,6 +117,14 @@ fn absent_server(away: &Away) -> Goal {
         limit: format!("{LIMIT} requests, and the next read succeeds"),
         missed: *requests > LIMIT || !is_back,
     }
+}
+
+fn flat(refreshes: &Refreshes) -> Goal {
+    const LIMIT: u64 = 256;
+    let Refreshes { figure, resident_kib: [from, upto] } = refreshes;
+    let growth = upto.saturating_sub(*from);
+    let measured = format!("{}, {growth} KiB more than after {}", mebibytes(*upto), REFRESHES / 10);
+    Goal { figure, measured, limit: format!("{LIMIT} KiB more"), missed: growth > LIMIT }
 }
 
 fn spread(costs: &[Cost], figure: fn(&Cost) -> f64) -> Option<Spread> {

@@ -15,6 +15,7 @@ mod corner;
 mod goals;
 mod leases;
 mod programs;
+mod refreshes;
 
 use vault_testkit::measure::print;
 use vault_testkit::server::{Kind, Server};
@@ -24,6 +25,7 @@ use corner::Corner;
 use goals::Goal;
 use leases::Leases;
 use programs::Field;
+use refreshes::Refreshes;
 
 fn main() -> ExitCode {
     let steady = std::env::args_os().nth(1).is_some_and(|argument| argument == "--steady");
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
         let away = scope.spawn(|| Away::watch(server));
         (Leases::watch(server, Duration::from_secs(if steady { 10 } else { 60 })), away.join().expect("no panic"))
     });
-    let goals = goals::all(&field, &leases, &away);
+    let goals = goals::all(&field, &leases, &away, &Refreshes::watch());
     print("goal", &["measured", "at most"], goals.iter().map(Goal::row));
     print("program", &programs::COLUMNS, field.rows());
     println!("\nEach is a release build: `lto`, `opt-level = \"z\"`, `panic = \"abort\"`, one codegen unit, stripped.");
