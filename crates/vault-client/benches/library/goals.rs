@@ -1,11 +1,12 @@
 //! What a release has to keep to.
 
-use vault_testkit::measure::{Cost, Spread, megabytes};
+use vault_testkit::measure::{Cost, Spread, mebibytes, megabytes};
 
 use crate::away::Away;
 use crate::current::Readers;
 use crate::leases::Leases;
 use crate::programs::{Entrant, Field};
+use crate::refreshes::{REFRESHES, Refreshes};
 
 /// One figure and its limit.
 pub(crate) struct Goal {
@@ -23,7 +24,13 @@ impl Goal {
 }
 
 /// All of them; those of times are skipped where none were taken.
-pub(crate) fn all(field: &Field, leases: &Leases, away: &Away, readers: &[Readers]) -> Vec<Goal> {
+pub(crate) fn all(
+    field: &Field,
+    leases: &Leases,
+    away: &Away,
+    readers: &[Readers],
+    refreshes: &[Refreshes],
+) -> Vec<Goal> {
     let library = &field.library;
     let mut goals = vec![
         start(library, field.peer.as_ref()),
@@ -35,6 +42,7 @@ pub(crate) fn all(field: &Field, leases: &Leases, away: &Away, readers: &[Reader
         absent_server(away),
     ];
     goals.extend(readers.iter().map(current));
+    goals.extend(refreshes.iter().map(flat));
     goals
 }
 
@@ -136,6 +144,14 @@ fn current(readers: &Readers) -> Goal {
         limit: format!("{LIMIT} × a clone of an `Arc`"),
         missed: ratio > LIMIT || *swaps == 0,
     }
+}
+
+fn flat(refreshes: &Refreshes) -> Goal {
+    const LIMIT: u64 = 256;
+    let Refreshes { figure, resident_kib: [from, upto] } = refreshes;
+    let growth = upto.saturating_sub(*from);
+    let measured = format!("{}, {growth} KiB more than after {}", mebibytes(*upto), REFRESHES / 10);
+    Goal { figure, measured, limit: format!("{LIMIT} KiB more"), missed: growth > LIMIT }
 }
 
 fn spread(costs: &[Cost], figure: fn(&Cost) -> f64) -> Option<Spread> {
