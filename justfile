@@ -15,7 +15,7 @@ format:
 
 # clippy without a warning
 lint:
-    cargo clippy --all-targets --workspace -- -D warnings
+    cargo clippy --all-targets --workspace --features vault-client/plans -- -D warnings
 
 # The libraries' documentation without a warning
 docs:
@@ -58,10 +58,10 @@ agreement runs="2000":
     cargo build --example child
     AGREEMENT_RUNS={{runs}} cargo test --test it -- --nocapture cases::agreement
 
-# Instances that start at once: on the real server, and on the embedded one with a rate limit
-herd size="300" limited="1000":
+# Instances that start at once: on the real server, and on the embedded one with a rate limit; sidecars for a while
+herd size="300" limited="1000" seconds="60":
     cargo build --example child
-    HERD_SIZE={{size}} HERD_LIMITED_SIZE={{limited}} cargo test --test it -- --nocapture --test-threads=1 cases::herd
+    HERD_SIZE={{size}} HERD_LIMITED_SIZE={{limited}} HERD_SECONDS={{seconds}} cargo test --test it -- --nocapture --test-threads=1 cases::herd
 
 # Licences, sources and bans, and advisories where a clone of the RustSec database is named
 audit folder="":
@@ -79,9 +79,17 @@ miri:
 bench:
     cargo bench --profile dev
 
+# What it costs to keep a file current, beside an agent; some seven minutes
+bench-watch:
+    cargo bench --profile dev --bench figures -- --watch
+
 # What the library costs, against its goals, bare requests and the program of a peer that VAULTRS_PROGRAM names
 bench-library:
     cargo bench --profile dev --package vault-client --bench library
+
+# 100,000 programs in virtual time: requests a second at steady state, after an outage, a restart, with a rate limit
+fleet:
+    cargo bench --package vault-client --features plans --bench fleet -- --picture
 
 # Both without what depends on the speed of the machine
 goals:

@@ -16,13 +16,16 @@ use crate::sink::format::Format;
 pub const USAGE: &str = "\
 vault-exec [OPTIONS] [--] COMMAND [ARG]...
        vault-exec [OPTIONS] --env-file PATH [--format FORMAT]
-       vault-exec [OPTIONS] --env-file PATH --watch INTERVAL [-- COMMAND [ARG]...]
+       vault-exec [OPTIONS] --env-file PATH --watch DURATION [-- COMMAND...]
        vault-exec [OPTIONS] --check (-- COMMAND [ARG]... | --env-file PATH)
        vault-exec --install DIR
        vault-exec --logout";
 
 const FORCE: &str = "Write secrets to standard output even if it is a terminal";
 const CHECK: &str = "Go through every step, start and write nothing, and report";
+const NO_FORCE: &str = "COMMAND does not go with --force, nor with --format where there is no --env-file";
+const COMMAND: &str = "The application and its arguments, passed through untouched; with --watch, what runs after each \
+                       change";
 const INSTALL: &str = "Copy this program to DIR/vault-exec, over one that is running too";
 
 const LOGOUT: &str = "Revoke and remove the cached token of an oidc login; without VAULT_ADDR all of them";
@@ -71,13 +74,13 @@ struct Cli {
     #[arg(long, help = wrapped(FORCE, SHORT), long_help = wrapped(FORCE, LONG), help_heading = "Env file")]
     force: bool,
 
-    #[arg(long, value_name = "INTERVAL", help = short(&setting::WATCH), long_help = long(&setting::WATCH), help_heading = "Staying current")]
+    #[arg(long, value_name = "DURATION", help = short(&setting::WATCH), long_help = long(&setting::WATCH), help_heading = "Staying current")]
     watch: Option<String>,
 
-    #[arg(long, value_name = "ADDRESS:PORT", help = short(&setting::HEALTH_LISTEN), long_help = long(&setting::HEALTH_LISTEN), help_heading = "Staying current")]
+    #[arg(long, value_name = "ADDRESS", help = short(&setting::HEALTH_LISTEN), long_help = long(&setting::HEALTH_LISTEN), help_heading = "Staying current")]
     listen: Option<String>,
 
-    #[arg(long, value_name = "SIGNAL:PROCESS", help = short(&setting::NOTIFY), long_help = long(&setting::NOTIFY), help_heading = "Staying current")]
+    #[arg(long, value_name = "TARGET", help = short(&setting::NOTIFY), long_help = long(&setting::NOTIFY), help_heading = "Staying current")]
     notify: Option<String>,
 
     #[arg(long, help = wrapped(CHECK, SHORT), long_help = wrapped(CHECK, LONG), help_heading = "Checking and installing")]
@@ -97,8 +100,7 @@ struct Cli {
     #[arg(long, help = wrapped(LOGOUT, SHORT), long_help = wrapped(LOGOUT, LONG), help_heading = "Checking and installing")]
     logout: bool,
 
-    /// The application and its arguments, passed through untouched; with --watch or --env-file what runs after changes
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
+    #[arg(value_name = "COMMAND", help = wrapped(COMMAND, SHORT), trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
 
@@ -180,7 +182,7 @@ fn ask(cli: Cli) -> Result<Ask, Error> {
         return Err(usage("--verbose goes with --check"));
     }
     if !command.is_empty() && (force || format.is_some() && !is_beside) {
-        return Err(usage("COMMAND does not go with --force, nor with --format where there is no --env-file"));
+        return Err(usage(NO_FORCE));
     }
     if env_file.as_deref() == Some("-") && format.as_deref() == Some(Format::Dir.name()) {
         return Err(usage(&format!("--env-file -: {}", config::NO_FOLDER)));
@@ -392,6 +394,18 @@ mod tests {
                     style: Style { json: true, verbose: false },
                 },
             ),
+            (
+                &["--env-file", "/f", "--format", "json", "--", "env"],
+                Ask::Run(Request { hook: vec!["env".into()], flags: file(), ..Request::default() }),
+            ),
+            (
+                &["--watch", "1s", "env", "-x"],
+                Ask::Run(Request {
+                    hook: vec!["env".into(), "-x".into()],
+                    flags: Flags::default().with(&setting::WATCH, ["1s".into()]),
+                    ..Request::default()
+                }),
+            ),
             (&["--install", "/bin"], Ask::Install("/bin".into())),
             (&["--logout"], Ask::LogOut),
         ] {
@@ -407,8 +421,8 @@ mod tests {
             (&["--wait"], "a value is required for '--wait <DURATION>' but none was supplied"),
             (&["-x"], "unexpected argument '-x' found"),
             (&["--x\ntip: similar \u{1b}[31m"], r"unexpected argument '--x (similar \u{1b}[31m' found)"),
-            (&["--env-file", "/f", "--", "env"], "COMMAND does not go with --env-file, --format or --force"),
-            (&["--format", "sh", "env"], "COMMAND does not go with --env-file, --format or --force"),
+            (&["--force", "env"], NO_FORCE),
+            (&["--format", "sh", "env"], NO_FORCE),
             (&["--report", "json", "env"], "--report goes with --check"),
             (&["--verbose", "env"], "--verbose goes with --check"),
             (&["--check", "--report", "xml"], "--report takes text or json"),

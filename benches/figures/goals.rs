@@ -36,7 +36,7 @@ impl Goal {
     }
 
     /// A ratio of times.
-    fn ratio(figure: &str, ratio: Spread, limit: f64, unit: &str) -> Self {
+    pub(crate) fn ratio(figure: &str, ratio: Spread, limit: f64, unit: &str) -> Self {
         Self::new(figure, format!("{ratio:.2}"), format!("{limit:.2} × {unit}"), ratio.median > limit)
     }
 

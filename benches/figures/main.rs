@@ -2,7 +2,7 @@
 //!
 //! Times are ratios of runs taken by turns, since the machine's own speed drifts. A goal that is missed fails the run;
 //! one that cannot be measured says why. `--steady` leaves out what depends on the speed of the machine, `--person` measures
-//! the start with a person's cached token alone.
+//! the start with a person's cached token alone, `--watch` what it costs to keep a file current.
 
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ mod growth;
 mod others;
 mod person;
 mod subject;
+mod watch;
 mod wire;
 
 use serde_json::json;
@@ -38,9 +39,10 @@ fn main() -> ExitCode {
     };
     if is("--person") {
         let program = Subject::VaultExec.program().expect("it is built");
-        let goal = person::cached(&program, server);
-        print("goal", &["measured", "at most"], [goal.row()]);
-        return ExitCode::from(u8::from(goal.missed));
+        return judged(&[person::cached(&program, server)]);
+    }
+    if is("--watch") {
+        return judged(&watch::print_all(server));
     }
     let steady = is("--steady");
 
@@ -50,13 +52,21 @@ fn main() -> ExitCode {
     let work = Work::record(&scenario, &program, &server.addr(Listener::Plain));
     let field = Field::measure(&work, server, steady);
     let mut goals = goals::measure(&field, &work, &server.addr(Listener::Tls), steady);
-    if !steady {
+    if steady {
+        goals.extend(watch::steady(server));
+    } else {
         goals.push(person::cached(&program, server));
     }
-    print("goal", &["measured", "at most"], goals.iter().map(Goal::row));
+    let code = judged(&goals);
     print("started by", &others::COLUMNS, field.rows(steady));
     if !steady {
         growth::print_all(&program, server);
     }
+    code
+}
+
+/// Prints the goals; the code of a run in which one is missed is 1.
+fn judged(goals: &[Goal]) -> ExitCode {
+    print("goal", &["measured", "at most"], goals.iter().map(Goal::row));
     ExitCode::from(u8::from(goals.iter().any(|goal| goal.missed)))
 }

@@ -197,28 +197,35 @@ fn agent(url: &str, role: &str, jwt: &Path, path: &str, application: &[OsString]
     };
     let words: Vec<_> = application.iter().map(|word| format!("\"{}\"", word.display())).collect();
     format!(
+        r#"{}exec {{
+  command = [{}]
+  restart_on_secret_changes = "never"
+}}
+{}"#,
+        agent_login(url, role, jwt),
+        words.join(", "),
+        KEYS.iter().map(template).collect::<String>()
+    )
+}
+
+/// Server and login of an agent, as it is configured.
+pub(crate) fn agent_login(url: &str, role: &str, jwt: &Path) -> String {
+    let (ca, jwt) = (certs().ca.certificate_file.display(), jwt.display());
+    format!(
         r#"vault {{
   address = "{url}"
-  ca_cert = "{}"
+  ca_cert = "{ca}"
 }}
 auto_auth {{
   method "kubernetes" {{
     mount_path = "auth/kubernetes"
     config = {{
       role = "{role}"
-      token_path = "{}"
+      token_path = "{jwt}"
     }}
   }}
 }}
-exec {{
-  command = [{}]
-  restart_on_secret_changes = "never"
-}}
-{}"#,
-        certs().ca.certificate_file.display(),
-        jwt.display(),
-        words.join(", "),
-        KEYS.iter().map(template).collect::<String>()
+"#
     )
 }
 

@@ -4,9 +4,9 @@ complete -c vault-exec -l allow-name -d 'Names to permit that are denied by defa
 complete -c vault-exec -l wait -d 'Poll up to this long until Vault takes logins and reads, and the JWT or token file is there. [env: VAULT_WAIT] [default: 0s]' -r
 complete -c vault-exec -l env-file -d 'Write this file instead of starting COMMAND; - is standard output. [env: VAULT_ENV_FILE]' -r -F
 complete -c vault-exec -l format -d 'sh, kubernetes, docker, compose, systemd, dotenv, json, or dir: a folder with a file for each key. [env: VAULT_ENV_FILE_FORMAT] [default: sh]' -r
-complete -c vault-exec -l watch -d 'Keep the env file current: read the secrets again so often, and a twelfth to a sixth more; at least 1s. COMMAND, if there is one, runs after each change. [env: VAULT_WATCH]' -r
-complete -c vault-exec -l listen -d 'With --watch: ADDRESS:PORT to serve /health, /ready and /metrics on, e.g. [::]:8080 or localhost:8080. [env: VAULT_HEALTH_LISTEN]' -r
-complete -c vault-exec -l notify -d 'With --watch: signal and process to send it to after each change, e.g. HUP:nginx or HUP:/run/nginx.pid. [env: VAULT_NOTIFY]' -r
+complete -c vault-exec -l watch -d 'Keep the env file current. The secrets are read again after this time and 1/12 to 1/6 of it; at least 1s. COMMAND, if there is one, runs after each change. [env: VAULT_WATCH]' -r
+complete -c vault-exec -l listen -d 'With --watch: ADDRESS:PORT where /health, /ready and /metrics are served, e.g. localhost:8080. [env: VAULT_HEALTH_LISTEN]' -r
+complete -c vault-exec -l notify -d 'With --watch: signal, and the process that gets it after each change, e.g. HUP:nginx or HUP:/run/nginx.pid. [env: VAULT_NOTIFY]' -r
 complete -c vault-exec -l report -d 'How --check reports: text or json [default: text]' -r
 complete -c vault-exec -l install -d 'Copy this program to DIR/vault-exec, over one that is running too' -r -f -a "(__fish_complete_directories)"
 complete -c vault-exec -l force -d 'Write secrets to standard output even if it is a terminal'

@@ -109,7 +109,7 @@ pub const ENV_FILE_OWNER: Setting = Setting::new("VAULT_ENV_FILE_OWNER", "Owner 
 /// How often the secrets are read again to keep the env file current.
 pub const WATCH: Setting = Setting::new(
     "VAULT_WATCH",
-    "Keep the env file current: read the secrets again so often, and a twelfth to a sixth more; at least 1s. COMMAND, if \
+    "Keep the env file current. The secrets are read again after this time and 1/12 to 1/6 of it; at least 1s. COMMAND, if \
      there is one, runs after each change.",
 )
 .flag("watch");
@@ -117,14 +117,14 @@ pub const WATCH: Setting = Setting::new(
 /// Where health and metrics are served.
 pub const HEALTH_LISTEN: Setting = Setting::new(
     "VAULT_HEALTH_LISTEN",
-    "With --watch: ADDRESS:PORT to serve /health, /ready and /metrics on, e.g. [::]:8080 or localhost:8080.",
+    "With --watch: ADDRESS:PORT where /health, /ready and /metrics are served, e.g. localhost:8080.",
 )
 .flag("listen");
 
 /// Who is told of a change.
 pub const NOTIFY: Setting = Setting::new(
     "VAULT_NOTIFY",
-    "With --watch: signal and process to send it to after each change, e.g. HUP:nginx or HUP:/run/nginx.pid.",
+    "With --watch: signal, and the process that gets it after each change, e.g. HUP:nginx or HUP:/run/nginx.pid.",
 )
 .flag("notify");
 

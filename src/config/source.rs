@@ -117,8 +117,8 @@ mod tests {
         };
         let (none, keys) = (Flags::default(), Flags::default().with(&setting::KEYS, ["A".into()]));
         for (name, other, flags, hint) in [
-            ("VAULT_WATCH", "VAULT_PATH", &none, ""),
-            ("VAULT_WATCH", "VAULT_ROLE", &none, "; did you mean VAULT_PATH?"),
+            ("VAULT_ROEL", "VAULT_ROLE", &none, ""),
+            ("VAULT_ROEL", "VAULT_PATH", &none, "; did you mean VAULT_ROLE?"),
             // By another of its names, and by its flag.
             ("VAULT_ADDRES", "BAO_ADDR", &none, ""),
             ("VAULT_KEY", "OTHER", &keys, ""),

@@ -3,10 +3,12 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -89,8 +91,17 @@ impl Lines {
 
     /// Waits until nobody is left who could write, and returns the rest.
     pub(crate) fn rest(&mut self) -> String {
-        let mut rest = String::new();
-        self.0.read_to_string(&mut rest).unwrap();
-        rest
+        let mut rest = self.0.buffer().to_vec();
+        self.0.consume(rest.len());
+        let file = self.0.get_mut();
+        loop {
+            let mut descriptors = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(poll(&mut descriptors, PollTimeout::from(20_000_u16)), Ok(1), "somebody is left");
+            let mut buffer = [0; 512];
+            match file.read(&mut buffer).unwrap() {
+                0 => return String::from_utf8(rest).unwrap(),
+                some => rest.extend_from_slice(&buffer[..some]),
+            }
+        }
     }
 }

@@ -102,10 +102,7 @@ fn hand_over(config: &Config, sink: Sink, environ: Environ, waiter: &Arc<Waiter>
     let ready = payload.prepare().map_err(Unwritten::File)?;
     // What a person has taken of the time is in it.
     let end = vault.limits().until.unwrap_or(times.begun + config.limits.whole);
-    waiter.call(end).alive().map_err(|ended| match ended {
-        Ended::Refused(refused) => Error::System(refused),
-        Ended::Cancelled | Ended::Deadline => waiter.caught().map_or(Error::Late(config.limits.whole), Error::Signal),
-    })?;
+    in_time(waiter, end, config)?;
     let revoked = session.map(|session| session.revoke());
     if revoked == Some(Revoked::Yes) {
         times.lap("revoke");
@@ -152,6 +149,14 @@ fn pass_through(sink: Sink, passthrough: &Passthrough) -> Result<(), Error> {
             waiter.disarm().map_err(Error::Signal)
         }
     }
+}
+
+/// Ends a start that has taken until `end`, or that a signal has ended: what was read is not handed over any more.
+fn in_time(waiter: &Waiter, end: Instant, config: &Config) -> Result<(), Error> {
+    waiter.call(end).alive().map(drop).map_err(|ended| match ended {
+        Ended::Refused(refused) => Error::System(refused),
+        Ended::Cancelled | Ended::Deadline => waiter.caught().map_or(Error::Late(config.limits.whole), Error::Signal),
+    })
 }
 
 /// Gives an env file its name, unless a signal has arrived; one that arrives during that waits for its end, but ends

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, Signal};
 
-use super::put_in_place;
+use super::{in_time, put_in_place};
 use crate::config::{Config, Passthrough, Plan, Watch};
 use crate::ending::{Done, Times, Token};
 use crate::error::Error;
@@ -180,12 +180,7 @@ impl Sidecar<'_> {
         let fetched = self.watching.fetched();
         let Made { variables, ready } = self.make(&fetched)?;
         let end = times.begun + self.config.limits.whole;
-        waiter.call(end).alive().map_err(|ended| match ended {
-            Ended::Refused(refused) => Error::System(refused),
-            Ended::Cancelled | Ended::Deadline => {
-                waiter.caught().map_or(Error::Late(self.config.limits.whole), Error::Signal)
-            }
-        })?;
+        in_time(waiter, end, self.config)?;
         let outcome = put_in_place(ready, waiter, end)?;
         self.done(&fetched, &variables, times, outcome);
         if outcome == Outcome::File(Written::Replaced) {

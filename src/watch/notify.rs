@@ -214,14 +214,11 @@ fn is_called(folder: &Path, name: &[u8]) -> io::Result<bool> {
     }
     // PID (NAME) STATE …, and the name may hold brackets and blanks itself.
     let stat = fs::read(folder.join("stat"))?;
-    let (Some(opening), Some(closing)) =
-        (stat.iter().position(|byte| *byte == b'('), stat.iter().rposition(|byte| *byte == b')'))
-    else {
-        return Ok(false);
-    };
+    let (open, close) = (stat.iter().position(|it| *it == b'('), stat.iter().rposition(|it| *it == b')'));
+    let (Some(open), Some(close)) = (open, close) else { return Ok(false) };
     // A zombie has ended already.
-    let is_over = matches!(stat.get(closing + 2), None | Some(b'Z' | b'X'));
-    Ok(!is_over && stat.get(opening + 1..closing) == Some(&name[..name.len().min(LONGEST_COMM)]))
+    let is_over = matches!(stat.get(close + 2), None | Some(b'Z' | b'X'));
+    Ok(!is_over && stat.get(open + 1..close) == Some(&name[..name.len().min(LONGEST_COMM)]))
 }
 
 /// The number that a PID file holds. A link is followed, as other readers of PID files do: who can write the link could

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::fcntl::{Flock, FlockArg};
@@ -321,6 +322,37 @@ fn writers_at_the_same_time_do_not_get_into_each_others_way() {
         }
     });
     assert_eq!(names(directory.path()), ["app.env"]);
+}
+
+/// What a watch does, without its intervals.
+#[test]
+fn ten_thousand_reads_during_five_hundred_swaps_find_a_whole_file() {
+    const READS: usize = 10_000;
+    let directory = tempfile::tempdir().unwrap();
+    let target = Target::new(directory.path().join("app.env"));
+    let content = |number: usize| format!("export A='{number}'\nexport B='{number}'\n").repeat(200);
+    file::write(&target, content(0).as_bytes()).unwrap();
+    let reads = AtomicUsize::new(0);
+    let swaps = thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while reads.fetch_add(1, Ordering::Relaxed) < READS {
+                    let read = fs::read_to_string(&target.path).expect("there is always a file");
+                    let number = read.split('\'').nth(1).and_then(|it| it.parse().ok()).expect("a number");
+                    assert!(read == content(number) && number >= last, "after {last}: {read}");
+                    last = number;
+                }
+            });
+        }
+        let mut swaps = 0;
+        while swaps < 500 || reads.load(Ordering::Relaxed) < READS {
+            swaps += 1;
+            assert_eq!(file::write(&target, content(swaps).as_bytes()).unwrap(), Written::Replaced);
+        }
+        swaps
+    });
+    println!("{swaps} swaps");
 }
 
 #[test]

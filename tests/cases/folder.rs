@@ -459,7 +459,7 @@ fn a_reader_finds_all_files_of_one_generation_while_they_are_swapped() {
             }
             reads
         });
-        assert!((1..400).all(|number| write(number) == Written::Replaced));
+        assert!((1..=500).all(|number| write(number) == Written::Replaced));
         over.store(true, Ordering::Relaxed);
         (whole.join().unwrap(), linked.join().unwrap())
     });

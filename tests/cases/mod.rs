@@ -24,6 +24,7 @@ mod foreign;
 mod formats;
 mod harness;
 mod herd;
+mod herd_watch;
 mod house;
 mod injection;
 mod inline;

@@ -135,3 +135,37 @@ fn the_library_names_no_setting_but_where_it_reads_them() {
     assert!(sources.len() > 40, "the search finds them");
     assert!(named.is_empty(), "{named:#?}");
 }
+
+/// Where a moment is shown or compared with one that a server or a credential names; nothing waits for it.
+const WALL_CLOCK: [&str; 11] = [
+    "crates/vault-client/src/fault/jwt.rs",
+    "crates/vault-client/src/http/mod.rs",
+    "crates/vault-client/src/login/cert.rs",
+    "crates/vault-client/src/login/oidc/logout.rs",
+    "crates/vault-client/src/login/oidc/store.rs",
+    "crates/vault-client/src/login/wrapping.rs",
+    "crates/vault-client/src/token.rs",
+    "crates/vault-client/src/watch/entry.rs",
+    "src/check/read.rs",
+    "src/logging.rs",
+    "src/watch/metrics.rs",
+];
+
+/// So a clock that is set back or forth changes no lease, no interval and no limit.
+#[test]
+fn the_clock_that_somebody_sets_is_read_only_where_a_moment_is_shown_or_compared() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found: Vec<_> = folders()
+        .flat_map(|folder| sources(&folder))
+        .filter(|path| !path.iter().any(|part| part == "tests" || part == "tests.rs" || part == "properties"))
+        .filter(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            text.split("#[cfg(test)]").next().unwrap_or_default().contains("SystemTime::now")
+        })
+        .map(|path| path.strip_prefix(root).unwrap().display().to_string())
+        .collect();
+    found.sort();
+    let mut known = WALL_CLOCK.to_vec();
+    known.sort_unstable();
+    assert_eq!(found, known);
+}

@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::child_report::ChildReport;
 use super::endings::Endings;
-use super::scenario::Scenario;
+use super::scenario::{Scenario, child_program};
 
 /// One of them, when it has ended.
 pub(crate) struct One {
@@ -37,7 +37,8 @@ pub(crate) fn of(scenario: &Scenario, size: usize) -> Vec<One> {
 fn one(scenario: &Scenario, number: usize, gate: &Barrier) -> One {
     let file = |kind: &str| scenario.file(&format!("{number}.{kind}"));
     let (report, log) = (file("report"), file("log"));
-    let mut command = scenario.one_of_many(&report, &log);
+    let reports = format!("--report={}", report.display());
+    let mut command = scenario.one_of_many(["--".into(), child_program().into(), reports.into()], &log);
     gate.wait();
     let begin = Instant::now();
     let status = command.status().expect("the program starts");
@@ -51,7 +52,7 @@ fn one(scenario: &Scenario, number: usize, gate: &Barrier) -> One {
 }
 
 /// The embedded server's end of each connection is here, and there is a log file for each run until it has started.
-fn make_room(size: u64) {
+pub(super) fn make_room(size: u64) {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     let wanted = (4 * size + 256).min(hard);
     if soft < wanted {

@@ -21,6 +21,7 @@ pub(crate) mod readers;
 pub(crate) mod scenario;
 pub(crate) mod seccomp;
 pub(crate) mod shells;
+pub(crate) mod sidecars;
 pub(crate) mod situation;
 pub(crate) mod started;
 pub(crate) mod system;

@@ -320,12 +320,10 @@ impl<'a> Scenario<'a> {
         command
     }
 
-    /// One of many runs at once, which tells its end to these two files instead.
-    pub(super) fn one_of_many(&self, report: &Path, log: &Path) -> Command {
-        let report = format!("--report={}", report.display());
-        let application = ["--".into(), child_program().into_os_string(), report.into()];
+    /// One of many runs at once, with these arguments behind the options, which logs into this file.
+    pub(super) fn one_of_many(&self, arguments: impl IntoIterator<Item = OsString>, log: &Path) -> Command {
         let options = self.options.iter().map(|it| self.expand_os(it));
-        let mut command = self.process(&self.program, options.chain(application));
+        let mut command = self.process(&self.program, options.chain(arguments));
         command.stdout(Stdio::null()).stderr(fs::File::create(log).expect("a file is created"));
         command
     }

@@ -199,7 +199,7 @@ impl VaultClientBuilder {
         self
     }
 
-    /// The pause after a renewal that got no answer, before jitter. 10 s
+    /// The pause after a first renewal that got no answer, before jitter; it doubles up to a minute. 10 s
     #[must_use]
     pub fn retry_interval(mut self, pause: Duration) -> Self {
         self.rules.pause = pause;

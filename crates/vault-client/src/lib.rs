@@ -22,7 +22,7 @@
 //! other verbs: write with check-and-set, patch, delete, undelete, destroy, rollback, metadata, list.
 //!
 //! The folder `examples` of this crate has programs to start from: `from_env`, `builder`, `oidc` and
-//! `history`.
+//! `history`; and `status_agent`, an HTTP API whose token is rotated while it runs.
 //!
 //! # Logins
 //!
@@ -45,9 +45,30 @@
 //! # The token's life
 //!
 //! The token of a login is renewed by a thread of the client, after at most 75 % of its lease. A lease below 300 seconds is
-//! not renewed: a new login replaces its token at that point. A renewal that gets no answer is tried again after 10 seconds. A
-//! login that is refused is tried again after 1, 2, 4 and up to 30 minutes. A call that meets a dead token logs in and is
-//! sent once more. All threads share each login. A token that was handed in is renewed where it can be, and is never revoked.
+//! not renewed: a new login replaces its token at that point. A renewal that gets no answer is tried again after 10, 20
+//! and up to 60 seconds. A login that is refused is tried again after 1, 2, 4 and up to 30 minutes. A call that meets a dead
+//! token logs in and is sent once more. All threads share each login. A token that was handed in is renewed where it can be, and is never revoked.
+//!
+//! # Staying current
+//!
+//! [`Kv::watch`] reads a secret, and reads it again in the background from then on. One thread does it for all secrets of a
+//! client. A refresh that fails leaves the last value in hand.
+//!
+//! | type | is for |
+//! |---|---|
+//! | [`Watched`] | one secret: the value in hand, the one before, the changes, and how it is doing ([`Health`]) |
+//! | [`Secrets`] | many secrets, read when they are first asked for |
+//! | [`AgentToken`] | the token of an agent, which is rotated while it runs |
+//!
+//! ```no_run
+//! use vault_client::{Every, VaultClient};
+//!
+//! let vault = VaultClient::from_env()?;
+//! let database = vault.kv("kv").watch("shop/database", Every::seconds(60))?;
+//! let password = database.current().text("password").map(str::to_owned);
+//! # drop(password);
+//! # Ok::<(), vault_client::VaultError>(())
+//! ```
 //!
 //! # Errors
 //!
@@ -96,8 +117,8 @@
 //!
 //! A client is `Send + Sync`. Clones are cheap and share the token and the connections: 8 at most, unless
 //! [`lanes`](VaultClientBuilder::lanes) says otherwise. A call that finds all of them in use waits for one within its
-//! limits. The client has at most one thread of its own, from its first login to its end, and one more while a name is
-//! looked up.
+//! limits. The client has at most one thread of its own, from its first login to its end, one for all secrets that are
+//! watched, and one more while a name is looked up.
 //!
 //! Calls block. In async code they belong on the runtime's blocking pool, with tokio
 //! `spawn_blocking(move || vault.kv_read("kv", "shop/prod"))`.
@@ -133,6 +154,7 @@
 #[doc = include_str!("../../../docs/library.md")]
 mod document {}
 
+mod audit;
 mod builder;
 mod caller;
 mod client;
@@ -167,6 +189,9 @@ pub use endpoint::Endpoint;
 pub use error::{Effort, Stop, VaultError};
 pub use fault::{CertificateFault, ErrorKind, Fault, NoPerson, Retry, ServerName, TlsAlert, TlsFault, What};
 pub use http::retry_after;
+#[cfg(feature = "plans")]
+#[doc(hidden)]
+pub use keeper::plan;
 pub use kv::{Cas, Field, Fields, Kv, KvConfig, KvData, KvMetadata, KvVersion, MetadataOptions};
 pub use login::{
     AppRole, CachedLogin, Cert, Credential, Inspected, Jwt, Kubernetes, Listen, LoggedOut, LoggedOutAll, Login,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::audit::Audit;
 use crate::error::VaultError;
 use crate::fault::Fault;
 use crate::step::Step;
 use crate::time::Seconds;
 use crate::token::Kept;
-use crate::watch::Audit;
 
 /// What happened. No text in it holds a secret.
 #[derive(Debug)]

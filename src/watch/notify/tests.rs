@@ -145,7 +145,7 @@ fn processes_that_cannot_be_looked_at_are_counted() {
     }
     let proc = Proc::new();
     let hidden = proc.add(20, None, Some("(app) S"));
-    fs::set_permissions(hidden, fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(hidden, fs::Permissions::from_mode(0o000)).unwrap();
     assert_eq!(proc.send("app", &[]), (vec![], Err(Fault::Hidden(1))));
     proc.add(21, None, Some("(app) S"));
     assert_eq!(proc.send("app", &[]), (vec![21], Ok(1)));
@@ -163,7 +163,8 @@ fn a_process_is_signalled_by_its_name_and_by_its_pid_file() {
     let program = CString::new(program.as_os_str().as_bytes()).unwrap();
     for target in [":to-be-notified-by-name".to_owned(), format!(":{}/pid", folder.path().display())] {
         let (mut children, fifo) = (children(), Fifo::new());
-        let argv = [c"sh", c"-c", c"exec 3>$FIFO; echo $$ >&3; read -r _ <$FIFO"].map(CString::from);
+        let argv =
+            [c"sh", c"-c", c"exec 3>$FIFO; mkfifo $FIFO.never; echo $$ >&3; read -r _ <$FIFO.never"].map(CString::from);
         let child = children.start(&program, &argv, &[fifo.variable()]).unwrap();
         fs::write(folder.path().join("pid"), fifo.open().next()).unwrap();
         assert_eq!(Notify::parse(&format!("USR1{target}")).unwrap().send(), Ok(1));

@@ -40,6 +40,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("the official clients', without effect here", &["VAULT_AGENT_ADDR", "VAULT_HTTP_PROXY"]),
     ("GitLab's", &["VAULT_AUTH_PATH", "VAULT_AUTH_ROLE", "VAULT_SERVER_URL"]),
     ("what COMMAND is told after a change", &["VAULT_EXEC_FILE", "VAULT_EXEC_SECRET_VERSION"]),
+    ("read by the library for an agent", &["VAULT_AGENT_PATH_PREFIX"]),
     ("misspelt, to show what is said of it", &["VAULT_PTH"]),
     ("taken out of the application's environment though nothing reads them", &["BAO_ROLE_ID"]),
 ];

@@ -1,6 +1,7 @@
 //! What comes to the file, and what does not.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use serde_json::json;
 use vault_testkit::eventually;
@@ -16,6 +17,7 @@ on_both! {
     an_unchanged_secret_costs_one_request_a_refresh_over_one_connection_and_leaves_the_file_alone,
     a_file_with_other_content_is_replaced_at_the_start_and_one_with_the_same_is_left,
     a_change_that_cannot_be_used_is_told_with_every_problem_and_the_next_good_one_is_written,
+    a_folder_of_files_is_kept_current_as_a_file_is,
     a_change_beside_the_keys_that_are_taken_leaves_the_file_alone,
     a_deleted_secret_leaves_the_file_and_is_told_once,
     of_several_paths_each_change_is_written_and_a_clash_is_not,
@@ -57,13 +59,7 @@ fn a_file_with_other_content_is_replaced_at_the_start_and_one_with_the_same_is_l
         let scenario = watched(server, &json!({"A": "a"}));
         let file = scenario.file("app.env");
         std::fs::write(&file, there).expect("a file");
-        nix::sys::stat::fchmodat(
-            nix::fcntl::AT_FDCWD,
-            &file,
-            nix::sys::stat::Mode::from_bits_truncate(0o600),
-            nix::sys::stat::FchmodatFlags::FollowSymlink,
-        )
-        .expect("a mode");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("a mode");
         let started = scenario.start();
         started.await_log(became);
         end(started).expect(Expect::done().stderr([first("1 variable", 1, became), last()]));
@@ -88,6 +84,20 @@ fn a_change_that_cannot_be_used_is_told_with_every_problem_and_the_next_good_one
                    newline) ({any}); {folder}/app.env stays as it is";
     let lines = [first("1 variable", 1, "created"), second, refused.to_owned(), third, written, last()];
     end(started).expect(Expect::done().stderr(lines));
+}
+
+fn a_folder_of_files_is_kept_current_as_a_file_is(server: &Server) {
+    let scenario = watched(server, &json!({"A": "a-first", "PATH": "not denied"})).options(["--format", "dir"]);
+    let started = scenario.start();
+    let file = |name: &str| std::fs::read_to_string(scenario.file("app.env").join(name)).ok();
+    eventually("the folder has its files", || file("A").as_deref() == Some("a-first"));
+    assert_eq!(file("PATH").as_deref(), Some("not denied"));
+    write(server, &scenario, &json!({"A": "a-second\n", "B": "b-new"}));
+    eventually("the folder has other files", || file("B").as_deref() == Some("b-new"));
+    started.await_log("app.env replaced");
+    assert_eq!((file("A").as_deref(), file("PATH")), (Some("a-second\n"), None));
+    let [audit, written] = change("2 variables", 2, "replaced");
+    end(started).expect(Expect::done().stderr([first("2 variables", 1, "created"), audit, written, last()]));
 }
 
 fn a_change_beside_the_keys_that_are_taken_leaves_the_file_alone(server: &Server) {

@@ -1,10 +1,12 @@
 //! What a release has to keep to.
 
-use vault_testkit::measure::{Cost, Spread, megabytes};
+use vault_testkit::measure::{Cost, Spread, mebibytes, megabytes};
 
 use crate::away::Away;
+use crate::current::Readers;
 use crate::leases::Leases;
 use crate::programs::{Entrant, Field};
+use crate::refreshes::{REFRESHES, Refreshes};
 
 /// One figure and its limit.
 pub(crate) struct Goal {
@@ -22,9 +24,15 @@ impl Goal {
 }
 
 /// All of them; those of times are skipped where none were taken.
-pub(crate) fn all(field: &Field, leases: &Leases, away: &Away) -> Vec<Goal> {
+pub(crate) fn all(
+    field: &Field,
+    leases: &Leases,
+    away: &Away,
+    readers: &[Readers],
+    refreshes: &[Refreshes],
+) -> Vec<Goal> {
     let library = &field.library;
-    vec![
+    let mut goals = vec![
         start(library, field.peer.as_ref()),
         read(library, &field.bare),
         threads(library, &field.bare),
@@ -32,7 +40,10 @@ pub(crate) fn all(field: &Field, leases: &Leases, away: &Away) -> Vec<Goal> {
         size(library.size),
         short_leases(leases),
         absent_server(away),
-    ]
+    ];
+    goals.extend(readers.iter().map(current));
+    goals.extend(refreshes.iter().map(flat));
+    goals
 }
 
 fn start(library: &Entrant, peer: Option<&Entrant>) -> Goal {
@@ -114,6 +125,33 @@ fn absent_server(away: &Away) -> Goal {
         limit: format!("{LIMIT} requests, and the next read succeeds"),
         missed: *requests > LIMIT || !is_back,
     }
+}
+
+/// A swap never makes a reader wait: what a read takes longest is what the machine takes from any thread.
+fn current(readers: &Readers) -> Goal {
+    const LIMIT: f64 = 4.0;
+    let Readers { threads, swaps, read, clone } = readers;
+    let ratio = read.one / clone.one;
+    let milliseconds = |nanoseconds: f64| nanoseconds / 1e6;
+    Goal {
+        figure: if *threads == 1 { "a read of what is kept current" } else { "the same on 8 threads" },
+        measured: format!(
+            "{:.0} ns, {ratio:.2} × a clone of an `Arc`; the longest hundred {:.0} ms, of clones {:.0} ms; {swaps} swaps meanwhile",
+            read.one,
+            milliseconds(read.longest),
+            milliseconds(clone.longest)
+        ),
+        limit: format!("{LIMIT} × a clone of an `Arc`"),
+        missed: ratio > LIMIT || *swaps == 0,
+    }
+}
+
+fn flat(refreshes: &Refreshes) -> Goal {
+    const LIMIT: u64 = 256;
+    let Refreshes { figure, resident_kib: [from, upto] } = refreshes;
+    let growth = upto.saturating_sub(*from);
+    let measured = format!("{}, {growth} KiB more than after {}", mebibytes(*upto), REFRESHES / 10);
+    Goal { figure, measured, limit: format!("{LIMIT} KiB more"), missed: growth > LIMIT }
 }
 
 fn spread(costs: &[Cost], figure: fn(&Cost) -> f64) -> Option<Spread> {

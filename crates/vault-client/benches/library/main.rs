@@ -12,18 +12,22 @@ use std::time::Duration;
 
 mod away;
 mod corner;
+mod current;
 mod goals;
 mod leases;
 mod programs;
+mod refreshes;
 
 use vault_testkit::measure::print;
 use vault_testkit::server::{Kind, Server};
 
 use away::Away;
 use corner::Corner;
+use current::Readers;
 use goals::Goal;
 use leases::Leases;
 use programs::Field;
+use refreshes::Refreshes;
 
 fn main() -> ExitCode {
     let steady = std::env::args_os().nth(1).is_some_and(|argument| argument == "--steady");
@@ -36,7 +40,8 @@ fn main() -> ExitCode {
         let away = scope.spawn(|| Away::watch(server));
         (Leases::watch(server, Duration::from_secs(if steady { 10 } else { 60 })), away.join().expect("no panic"))
     });
-    let goals = goals::all(&field, &leases, &away);
+    let readers = if steady { Vec::new() } else { Readers::watch() };
+    let goals = goals::all(&field, &leases, &away, &readers, &Refreshes::watch());
     print("goal", &["measured", "at most"], goals.iter().map(Goal::row));
     print("program", &programs::COLUMNS, field.rows());
     println!("\nEach is a release build: `lto`, `opt-level = \"z\"`, `panic = \"abort\"`, one codegen unit, stripped.");

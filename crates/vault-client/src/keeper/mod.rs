@@ -7,7 +7,7 @@ mod end;
 mod held;
 mod inline;
 mod outcome;
-mod plan;
+pub mod plan;
 mod state;
 mod thread;
 

@@ -9,6 +9,9 @@
 //! Whatever the server answers, two renewals are a second apart at least, and so are two logins. One login is free of
 //! that: the one after a token was lost, if none was lost in the two minutes before.
 //!
+//! A renewal without an answer is repeated after pauses that double up to two minutes, a login after pauses up to one. What
+//! became due for many clients during an outage is so spread over the minutes after it.
+//!
 //! How leases behave: <https://openbao.org/docs/concepts/lease/> and <https://openbao.org/docs/concepts/tokens/>.
 
 use std::time::Duration;
@@ -20,6 +23,8 @@ use crate::observe::Act;
 ///
 /// It matters for leases of less than 1.5 s only.
 const LEAST_GAP: Duration = Duration::from_secs(1);
+/// Longest wait after a renewal without an answer.
+const LONGEST_RENEWAL_RETRY: Duration = Duration::from_secs(2 * 60);
 /// Longest wait after a login without an answer, and after a token that was lost again.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// Wait after the first refused login. It doubles with each further refusal.
@@ -36,9 +41,9 @@ pub struct Rules {
     pub threshold: f64,
     /// A lease shorter than this is replaced by a login instead of renewed. Default: 300 s.
     pub shortest: Duration,
-    /// Longest wait after a renewal that got no answer; half of it is the shortest. Default: 10 s.
+    /// Longest wait after a first renewal that got no answer; half of it is the shortest. Default: 10 s.
     ///
-    /// It is the first wait after an unanswered login, too.
+    /// It is the first wait after an unanswered login, too. Both double with each further one: up to two minutes, and to one.
     pub pause: Duration,
 }
 
@@ -103,12 +108,24 @@ struct Token {
     lease: Lease,
     /// Status of the last renewal, if that was a 5xx.
     broken: Option<u16>,
+    /// Renewals without an answer, or with a 5xx, since the last one that succeeded.
+    unanswered: u32,
 }
 
 impl Token {
     /// Returns when the token ends, or `None` if it never does.
     fn ends(&self) -> Option<Duration> {
         self.lease.length().map(|length| self.sent.saturating_add(length))
+    }
+
+    /// Returns the wait before the next renewal, after one that failed at `now`: `pause` doubled with each failure before.
+    ///
+    /// A fleet whose renewals became due during an outage does not come back within one such pause. At most a quarter of
+    /// what is left of the lease is waited, so that some tries remain.
+    fn wait(&self, pause: Duration, now: Duration) -> Duration {
+        let wait = doubled(pause, self.unanswered, LONGEST_RENEWAL_RETRY);
+        let most = self.ends().map_or(wait, |ends| ends.saturating_sub(now) / 4);
+        wait.min(most.max(pause))
     }
 }
 
@@ -278,7 +295,7 @@ impl Plan {
 
     /// Takes a token in hand and plans what follows.
     fn keep(&mut self, sent: Duration, lease: Lease, shrank: bool, spread: f64) {
-        let token = Token { sent, lease, broken: None };
+        let token = Token { sent, lease, broken: None, unanswered: 0 };
         self.token = Some(token);
         self.renew = None;
         self.login = None;
@@ -337,7 +354,9 @@ impl Plan {
             self.login = Some(now);
         }
         token.broken = status;
-        self.renew = Some(now.saturating_add(jittered(self.rules.pause, spread)));
+        let wait = token.wait(self.rules.pause, now);
+        token.unanswered = token.unanswered.saturating_add(1);
+        self.renew = Some(now.saturating_add(jittered(wait, spread)));
     }
 
     /// Delays the next login, and renews the token in hand meanwhile.
@@ -358,8 +377,9 @@ impl Plan {
                 Hold::Unanswered(now.saturating_add(jittered(wait, spread)))
             }
         };
-        if self.token.is_some_and(|token| token.lease.is_renewable()) {
-            self.renew = Some(now.saturating_add(jittered(self.rules.pause, spread)));
+        let is_planned = self.renew.is_some_and(|at| at > now);
+        if let Some(token) = self.token.filter(|token| token.lease.is_renewable() && !is_planned) {
+            self.renew = Some(now.saturating_add(jittered(token.wait(self.rules.pause, now), spread)));
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::json;
 use crate::rounds::Rounds;
 use crate::step::{Step, TokenOf, Verb};
 use crate::text::shown;
+use crate::token::Revoked;
 pub use data::{Field, Fields, KvData};
 pub use explain::{Explained, Mount};
 pub use model::{KvConfig, KvMetadata, KvVersion, MetadataOptions};
@@ -98,6 +99,11 @@ impl Kv {
         self.caller.endpoint()
     }
 
+    /// Ends the client, as [`VaultClient::close`](crate::VaultClient::close) does.
+    pub(crate) fn close_the_client(&self) -> Revoked {
+        self.caller.close()
+    }
+
     /// The same, whose reads use the kept token.
     pub(crate) fn with_the_token(&self) -> Self {
         Self { caller: self.caller.with_the_token(), mount: self.mount.clone() }
@@ -112,9 +118,11 @@ impl Kv {
     ///
     /// # Errors
     ///
-    /// The kernel gives no descriptors.
+    /// The kernel gives no descriptors, or the client was closed.
     pub(crate) fn rounds(&self, path: &str) -> Result<Arc<Rounds>, VaultError> {
-        self.caller.rounds().map_err(|refused| self.failed_read(path, What::Forbidden(refused)))
+        let rounds = self.caller.rounds().map_err(|refused| self.failed_read(path, What::Forbidden(refused)))?;
+        // A close that comes from here on ends them; one that came before did not know of them.
+        if self.caller.keeper().is_closed() { Err(VaultError::closed()) } else { Ok(rounds) }
     }
 
     /// The error of a read of `path`.

@@ -17,6 +17,7 @@ use crate::kv::{Cas, Kv, KvData, KvVersion};
 use crate::secret::Secret;
 use crate::settings::{Agent, ProcessEnv};
 use crate::time::since_boot;
+use crate::token::{Kept as NotRevoked, Revoked};
 
 /// The key that the token stands under.
 const KEY: &str = "token";
@@ -44,6 +45,7 @@ const EVERY: u64 = 60;
 /// let (current, previous) = token.accepted(Duration::from_secs(30));
 /// println!("{}", serde_json::to_string(&token.health()).expect("plain"));
 /// # drop((current, previous));
+/// token.close();
 /// # Ok::<(), vault_client::VaultError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -104,8 +106,32 @@ impl AgentToken {
     /// [`ErrorKind::Settings`] with every setting that is missing or cannot be used. With Vault, what the first read fails
     /// with; but where AGENT_TOKEN is set and Vault cannot be reached or is not ready, the agent begins with that one.
     pub fn from_env() -> Result<Self, VaultError> {
+        Self::from_env_with(Every::seconds(EVERY), VaultClient::from_env)
+    }
+
+    /// The same, read again so often, by the client that `vault` makes. It is called where the environment says that there is
+    /// Vault.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_env`](Self::from_env).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use vault_client::watch::Every;
+    /// use vault_client::{AgentToken, ToLog, VaultClient};
+    ///
+    /// let token = AgentToken::from_env_with(Every::seconds(10), || VaultClient::builder().observer(ToLog).build())?;
+    /// # token.close();
+    /// # Ok::<(), vault_client::VaultError>(())
+    /// ```
+    pub fn from_env_with(
+        every: Every,
+        vault: impl FnOnce() -> Result<VaultClient, VaultError>,
+    ) -> Result<Self, VaultError> {
         let Agent { has_vault, mount, deployment, token, mut faults } = Agent::read(&ProcessEnv::now());
-        let vault = has_vault.then(VaultClient::from_env).transpose().or_else(|error| match &error.fault().what {
+        let vault = has_vault.then(vault).transpose().or_else(|error| match &error.fault().what {
             What::Settings(more) => {
                 faults.extend(more.0.clone());
                 Ok(None)
@@ -116,7 +142,12 @@ impl AgentToken {
             return Err(VaultError::of_settings(SettingFaults(faults)));
         }
         match (vault, token.map(Arc::new)) {
-            (Some(vault), fallback) => Self::watch(&vault.kv(mount), &deployment, Every::seconds(EVERY), fallback),
+            (Some(vault), fallback) => {
+                // A program that ends with this error does not wait for the drop of its client.
+                Self::watch(&vault.kv(mount), &deployment, every, fallback).inspect_err(|_| {
+                    vault.close();
+                })
+            }
             (None, Some(token)) => Ok(Self::fixed(token, deployment)),
             (None, None) => Err(no_vault()),
         }
@@ -257,6 +288,15 @@ impl AgentToken {
         kv.delete(path)
     }
 
+    /// Ends the client that reads the token, with all its clones, as [`VaultClient::close`] does. The token in hand stays. A
+    /// static token has no client, and nothing to revoke.
+    pub fn close(&self) -> Revoked {
+        match &self.origin {
+            Origin::Static { .. } => Revoked::No(NotRevoked::NoToken),
+            Origin::Vault(vault) => vault.kv.close_the_client(),
+        }
+    }
+
     fn place(&self) -> Result<(&Kv, &str), VaultError> {
         match &self.origin {
             Origin::Static { .. } => Err(no_vault()),
@@ -287,5 +327,7 @@ mod tests {
         token.refresh().unwrap();
         let kinds = [token.store(&Secret::new("x")).err(), token.fetch().err(), token.delete().err()];
         assert_eq!(kinds.map(|error| error.map(|it| it.kind())), [Some(ErrorKind::Settings); 3]);
+        assert_eq!(token.close(), Revoked::No(NotRevoked::NoToken));
+        assert_eq!(token.current().expose(), "static");
     }
 }

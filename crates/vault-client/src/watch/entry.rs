@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
-use super::audit::{Audit, Outcome};
 use super::health::Health;
 use super::kept::{Kept, Mark};
 use super::plan::{Cycle, Every};
 use super::record::{News, Record};
+use crate::audit::{Audit, Outcome};
 use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
 use crate::fault::{ErrorKind, What};
@@ -150,7 +150,7 @@ impl<T: Kept> Entry<T> {
         record.cycle.tried(sent, ended, spread());
         let before = self.in_hand.load_full();
         let [from, to] = [before.value.mark(), value.mark()];
-        let news = record.succeeded(from, to, ended);
+        let news = record.succeeded((from, to), sent, ended);
         if news == News::Changed {
             let (value, before) = (Arc::new(value), Some(Arc::clone(&before.value)));
             self.in_hand.store(Arc::new(InHand { value, since: ended, before }));
@@ -176,12 +176,17 @@ impl<T: Kept> Entry<T> {
         let news = if is_over { News::None } else { record.failed(error) };
         drop(record);
         if news == News::Failing {
-            let in_hand = self.in_hand.load();
-            let age = ended.saturating_sub(in_hand.since);
-            let audit = self.audit(Outcome::Failing, (in_hand.value.mark(), None), age);
-            let audit = Audit { to: error.version(), cause: Some(error.to_string()), ..audit };
-            self.tell(&audit, Some(error));
+            self.tell_failing(error, ended);
         }
+    }
+
+    /// Tells that the read which ended at `ended` failed.
+    pub fn tell_failing(&self, error: &VaultError, ended: Duration) {
+        let in_hand = self.in_hand.load();
+        let age = ended.saturating_sub(in_hand.since);
+        let audit = self.audit(Outcome::Failing, (in_hand.value.mark(), None), age);
+        let audit = Audit { to: error.version(), cause: Some(error.to_string()), ..audit };
+        self.tell(&audit, Some(error));
     }
 
     fn audit(&self, outcome: Outcome, (from, to): (Option<Mark>, Option<Mark>), age: Duration) -> Audit {

@@ -12,7 +12,6 @@
 //! Each change and each state of failure is told to the client's [`Observer`](crate::Observer), as an [`Audit`].
 
 mod agent_token;
-mod audit;
 mod changes;
 mod entry;
 mod health;
@@ -26,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+pub use crate::audit::{Audit, Outcome};
 use crate::client::VaultClient;
 use crate::error::VaultError;
 use crate::fault::{Shape, What};
@@ -33,7 +33,6 @@ use crate::kv::{Kv, KvData, Location, Version};
 use crate::text::{name, shown};
 use crate::time::since_boot;
 pub use agent_token::{AgentToken, Source};
-pub use audit::{Audit, Outcome};
 pub use changes::Changes;
 use entry::{Entry, Plan, Read, Subject};
 pub use health::{Health, HealthStatus};
@@ -74,7 +73,10 @@ impl<T: Kept> Watched<T> {
     /// Begins to watch, with what was read first or stands for it.
     fn begin(plan: Plan<T>, (first, sent): (T, Duration), failed: Option<VaultError>) -> Result<Self, VaultError> {
         let rounds = Arc::clone(&plan.rounds);
-        let entry = Entry::new(plan, first, sent, failed);
+        let entry = Entry::new(plan, first, sent, failed.clone());
+        if let Some(error) = failed {
+            entry.tell_failing(&error, since_boot());
+        }
         rounds.add(&entry).map_err(|error| entry.error(What::Exhausted(error.to_string())))?;
         Ok(Self(entry))
     }

@@ -27,6 +27,8 @@ pub struct Record {
     told: Option<State>,
     /// An earlier version than the one in hand, which the last read has brought.
     earlier: Option<Mark>,
+    /// When the latest read was sent that has succeeded.
+    asked: Duration,
 }
 
 /// Failures of one state are told once.
@@ -60,6 +62,7 @@ impl Record {
             failing: None,
             told: None,
             earlier: None,
+            asked: Duration::ZERO,
         }
     }
 
@@ -69,12 +72,17 @@ impl Record {
         Self { succeeded: None, last: Some(false), failing: Some(error), told, ..Self::new(cycle, now) }
     }
 
-    /// A read has brought `read` at `now`, beside the one `in_hand`.
+    /// A read that was sent at `sent` has brought `read` at `now`, beside the one `in_hand`. One that was sent before another
+    /// which has succeeded meanwhile says nothing of what is there now.
     ///
     /// An earlier version than that is taken when it was read twice in a row: a node that lags behind has caught up by then,
     /// and a backup that was restored stays.
-    pub fn succeeded(&mut self, in_hand: Option<Mark>, read: Option<Mark>, now: Duration) -> News {
+    pub fn succeeded(&mut self, (in_hand, read): (Option<Mark>, Option<Mark>), sent: Duration, now: Duration) -> News {
         self.ended(true);
+        if sent < self.asked {
+            return News::None;
+        }
+        self.asked = sent;
         self.succeeded = Some(now);
         self.failing = None;
         let was_told = self.told.take().is_some();
@@ -165,11 +173,11 @@ mod tests {
             // The kind is the same.
             record.failed(&closed),
             record.failed(&denied),
-            record.succeeded(Some(mark(1)), Some(mark(1)), s(100)),
-            record.succeeded(Some(mark(1)), Some(mark(1)), s(160)),
+            record.succeeded((Some(mark(1)), Some(mark(1))), s(100), s(100)),
+            record.succeeded((Some(mark(1)), Some(mark(1))), s(160), s(160)),
             record.failed(&sealed),
-            record.succeeded(Some(mark(1)), Some(mark(2)), s(300)),
-            record.succeeded(Some(mark(2)), Some(mark(2)), s(360)),
+            record.succeeded((Some(mark(1)), Some(mark(2))), s(300), s(300)),
+            record.succeeded((Some(mark(2)), Some(mark(2))), s(360), s(360)),
         ];
         let wanted = [
             News::Failing,
@@ -188,13 +196,23 @@ mod tests {
     #[test]
     fn an_earlier_version_is_taken_when_it_is_read_twice_in_a_row() {
         let mut record = record();
-        let read = |record: &mut Record, number| record.succeeded(Some(mark(5)), Some(mark(number)), s(1));
+        let read = |record: &mut Record, number| record.succeeded((Some(mark(5)), Some(mark(number))), s(1), s(1));
         assert_eq!(read(&mut record, 4), News::None);
         assert_eq!(read(&mut record, 5), News::None);
         assert_eq!(read(&mut record, 4), News::None);
         assert_eq!(read(&mut record, 3), News::None);
         assert_eq!(read(&mut record, 3), News::Changed);
         assert_eq!(record.changes, 1);
+    }
+
+    #[test]
+    fn a_read_that_was_overtaken_by_another_brings_no_old_version_back() {
+        let mut record = record();
+        let read =
+            |record: &mut Record, sent, number| record.succeeded((Some(mark(5)), Some(mark(number))), s(sent), s(9));
+        assert_eq!(read(&mut record, 4, 5), News::None);
+        assert_eq!([2, 3, 1].map(|sent| read(&mut record, sent, 4)), [News::None; 3]);
+        assert_eq!(read(&mut record, 5, 6), News::Changed);
     }
 
     #[test]
@@ -215,7 +233,7 @@ mod tests {
         assert_eq!(health(&record, 70), of(HealthStatus::Failing, Some(false), 70, 1, 1, 70));
         assert_eq!(health(&record, 180), of(HealthStatus::Failing, Some(false), 180, 1, 1, 180));
         assert_eq!(health(&record, 181), of(HealthStatus::Stale, Some(false), 181, 1, 1, 181));
-        record.succeeded(Some(mark(1)), Some(mark(1)), s(200));
+        record.succeeded((Some(mark(1)), Some(mark(1))), s(200), s(200));
         assert_eq!(health(&record, 200), of(HealthStatus::Ok, Some(true), 0, 1, 2, 200));
         // A process that was suspended has a last read that went well, long ago.
         assert_eq!(health(&record, 10_000), of(HealthStatus::Stale, Some(true), 9800, 1, 2, 10_000));
@@ -232,7 +250,7 @@ mod tests {
             r#"{"status":"failing","token_age_seconds":5,"last_refresh_ok":false,"seconds_since_success":null,"version":null,"refreshes":0,"failures":0}"#
         );
         assert_eq!(record.failed(&away), News::None);
-        assert_eq!(record.succeeded(None, Some(mark(1)), s(60)), News::Changed);
+        assert_eq!(record.succeeded((None, Some(mark(1))), s(60), s(60)), News::Changed);
         assert_eq!(
             json(&record, Some(1), 61),
             r#"{"status":"ok","token_age_seconds":61,"last_refresh_ok":true,"seconds_since_success":1,"version":1,"refreshes":2,"failures":1}"#

@@ -128,18 +128,20 @@ impl Secrets {
     fn watched(&self, path: &str) -> Result<Watched, VaultError> {
         let kv = self.kv.as_ref().ok_or_else(no_vault)?;
         let path = path.trim_matches('/');
-        let reading = {
+        let reading = loop {
             let mut slots = self.shared.lock();
             match slots.get(path) {
                 Some(Slot::Watched(watched)) => return Ok(watched.clone()),
                 Some(Slot::Reading(reading)) => {
                     let reading = Arc::clone(reading);
-                    return self.shared.await_end(slots, &reading);
+                    if let Some(read) = self.shared.await_end(slots, path, &reading) {
+                        return read;
+                    }
                 }
                 None => {
                     let reading = Arc::new(Reading::default());
                     slots.insert(path.to_owned(), Slot::Reading(Arc::clone(&reading)));
-                    reading
+                    break reading;
                 }
             }
         };
@@ -177,18 +179,18 @@ impl Shared {
         lock(&self.slots)
     }
 
-    /// Waits for the end of a read of another thread.
+    /// Waits for the end of a read of another thread; `None` where that thread has panicked.
     fn await_end(
         &self,
         slots: MutexGuard<'_, BTreeMap<String, Slot>>,
+        path: &str,
         reading: &Arc<Reading>,
-    ) -> Result<Watched, VaultError> {
+    ) -> Option<Result<Watched, VaultError>> {
         let is_under_way = |slots: &mut BTreeMap<String, Slot>| {
-            slots.values().any(|slot| matches!(slot, Slot::Reading(it) if Arc::ptr_eq(it, reading)))
+            slots.get(path).is_some_and(|slot| matches!(slot, Slot::Reading(it) if Arc::ptr_eq(it, reading)))
         };
         drop(self.ended.wait_while(slots, is_under_way).unwrap_or_else(PoisonError::into_inner));
-        // It is empty where that thread has panicked.
-        lock(reading).clone().unwrap_or_else(|| Err(VaultError::closed()))
+        lock(reading).clone()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Reads that bring their login along, which only the environment asks for: each test runs itself once more with it.
 
 use std::path::Path;
-use std::process::Command;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,17 +11,14 @@ use vault_testkit::server::{Kind, Listener, Lockout, on};
 use vault_testkit::tap::Tap;
 use vault_testkit::{scratch, unique};
 
-use crate::support::{log, with_corner};
+use crate::support::{self, log, with_corner};
 
 /// The mount, in a process that was started by its own test.
 const CHILD: &str = "READS_INLINE_FROM";
 
 /// Runs the test of this name in a process of its own, with these settings.
 fn run_again(test: &str, mount: &str, settings: &[(&str, &str)]) {
-    let mut own = Command::new(std::env::current_exe().unwrap());
-    own.args(["--exact", &format!("cases::inline::{test}"), "--nocapture"]);
-    let output = own.env_clear().env(CHILD, mount).envs(settings.iter().copied()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    support::run_again(&format!("cases::inline::{test}"), &[&[(CHILD, mount)], settings].concat());
 }
 
 /// The same with the login of a pod at `address`.

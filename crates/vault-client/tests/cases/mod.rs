@@ -4,5 +4,7 @@ mod life;
 mod logins;
 mod oidc;
 mod outages;
+mod status_agent;
 mod unix_sockets;
 mod verbs;
+mod watch;

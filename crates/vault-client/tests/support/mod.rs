@@ -6,6 +6,7 @@ pub(crate) mod log;
 pub(crate) mod proxy;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use vault_client::{Kubernetes, VaultClient, VaultClientBuilder};
@@ -28,6 +29,15 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let path = built.join(name);
     assert!(path.is_file(), "{}: cargo build --package vault-client --examples", path.display());
     path
+}
+
+/// Runs a test, `cases::MODULE::NAME`, in a process of its own with these settings and no other variable.
+pub(crate) fn run_again(test: &str, settings: &[(&str, &str)]) {
+    let mut own = Command::new(std::env::current_exe().expect("a program knows its file"));
+    own.args(["--exact", test, "--nocapture"]).env_clear().envs(settings.iter().copied());
+    let output = own.output().expect("it runs");
+    let [said, printed] = [&output.stderr, &output.stdout].map(|it| String::from_utf8_lossy(it));
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}{said}");
 }
 
 /// Runs `body` in a corner of the shared real server; `scenario` is the test's name.

@@ -1,6 +1,7 @@
 //! What a run of a program costs, and how two kinds of runs compare.
 
 mod build;
+mod process;
 
 use std::fmt;
 use std::io::Read as _;
@@ -15,6 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 pub use build::built;
+pub use process::Process;
 
 /// What a run took, with all processes that it waited for.
 #[derive(Clone, Copy)]

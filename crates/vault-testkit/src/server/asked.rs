@@ -1,7 +1,7 @@
 //! What a server was asked, and which tokens it has.
 
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -24,6 +24,8 @@ pub struct Asked {
     pub user_agent: Option<String>,
     /// Status, and when.
     pub answered: Option<(u16, Instant)>,
+    /// When its answer was logged. Only the real server knows it.
+    pub logged: Option<SystemTime>,
 }
 
 impl Server {
@@ -64,6 +66,7 @@ impl Server {
                     connection: entry.connection,
                     user_agent: Some(entry.user_agent),
                     answered: Some((entry.status, entry.at)),
+                    logged: None,
                 });
                 asked.collect()
             }
@@ -86,5 +89,6 @@ fn seen(entry: &Value) -> Asked {
         connection: request["remote_port"].as_u64().unwrap_or_default(),
         user_agent: None,
         answered: None,
+        logged: entry["time"].as_str().and_then(|time| humantime::parse_rfc3339(time).ok()),
     }
 }

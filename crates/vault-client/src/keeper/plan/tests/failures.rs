@@ -36,6 +36,38 @@ fn an_unanswered_renewal_is_repeated_with_jitter_until_the_lease_ends() {
 }
 
 #[test]
+fn an_unanswered_renewal_is_repeated_after_ten_seconds_that_double_to_two_minutes_and_leave_time_for_more() {
+    let mut plan = holding(Origin::Login, Lease::Renewable(secs(1000)));
+    let mut waits = |now: u64| {
+        plan.failed(Act::Renew, Failed::Silent, secs(now), 1.0);
+        plan.next(secs(now)).map(|due| (due.act, due.at.as_secs() - now))
+    };
+    // At most a quarter of what is left, and ten seconds at least.
+    let rows = [(700, 10), (700, 20), (700, 40), (700, 75), (700, 75), (800, 50), (900, 25), (960, 10), (980, 10)];
+    for (now, wait) in rows {
+        assert_eq!(waits(now), Some((Act::Renew, wait)), "{now}");
+    }
+    plan.renewed(secs(981), Lease::Renewable(secs(10_000)), 0.0);
+    for wait in [10, 20, 40, 80, 120, 120] {
+        plan.failed(Act::Renew, Failed::Silent, secs(1700), 1.0);
+        assert_eq!(plan.next(secs(1700)), Some(Due { at: secs(1700 + wait), act: Act::Renew }));
+    }
+    plan.renewed(secs(1700), Lease::Renewable(secs(10_000)), 0.0);
+    plan.failed(Act::Renew, Failed::Silent, secs(1700), 1.0);
+    assert_eq!(plan.next(secs(1700)), Some(renew(1710.0)));
+}
+
+#[test]
+fn a_login_that_fails_does_not_put_off_a_renewal_that_is_planned() {
+    let mut plan = holding(Origin::Login, Lease::Renewable(secs(1000)));
+    for now in [700, 705] {
+        plan.failed(Act::Renew, Failed::Broken(503), secs(now), 0.0);
+    }
+    plan.failed(Act::LogIn, Failed::Broken(503), secs(706), 1.0);
+    assert_eq!(plan.next(secs(706)), Some(renew(715.0)));
+}
+
+#[test]
 fn a_5xx_that_repeats_is_followed_by_a_login() {
     use Failed::{Broken, Silent};
     let rows: [(&[Failed], Act); 6] = [
@@ -51,7 +83,7 @@ fn a_5xx_that_repeats_is_followed_by_a_login() {
         for failed in failures {
             plan.failed(Act::Renew, *failed, secs(680), 0.0);
         }
-        let at = if act == Act::LogIn { secs(680) } else { secs(685) };
+        let at = if act == Act::LogIn { secs(680) } else { secs(680 + [5, 10, 20][failures.len() - 1]) };
         assert_eq!(plan.next(secs(680)), Some(Due { at, act }), "{failures:?}");
     }
 }

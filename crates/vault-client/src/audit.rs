@@ -21,7 +21,7 @@ pub struct Audit {
     pub mount: String,
     /// The path in it, as it may be shown.
     pub path: String,
-    /// The deployment that the secret belongs to, where it is an [`AgentToken`](super::AgentToken).
+    /// The deployment that the secret belongs to, where it is an [`AgentToken`](crate::AgentToken).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
     /// The version in hand before; `None` where it was not read from the server.
@@ -51,7 +51,7 @@ pub enum Outcome {
 /// `secret kv/shop/prod: version 4 in place of 3, which was 2m old`
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = |version: Option<u64>| version.map_or("no version".to_owned(), |it| format!("version {it}"));
+        let version = |version: Option<u64>| version.map_or("what was given".to_owned(), |it| format!("version {it}"));
         let age = Seconds(Duration::from_secs(self.age.as_secs()));
         write!(f, "secret {}/{}: ", self.mount, self.path)?;
         match (self.outcome, &self.cause) {
@@ -99,13 +99,17 @@ mod tests {
             cause: Some("sealed".into()),
             ..changed.clone()
         };
-        let recovered = Audit { outcome: Outcome::Recovered, from: None, to: None, ..changed.clone() };
+        let recovered = Audit { outcome: Outcome::Recovered, to: Some(3), ..changed.clone() };
+        let first = Audit { from: None, to: Some(1), ..changed.clone() };
+        let away = Audit { from: None, ..failing.clone() };
         assert_eq!(
-            [&changed, &failing, &recovered].map(ToString::to_string),
+            [&changed, &failing, &recovered, &first, &away].map(ToString::to_string),
             [
                 "secret status_panel/deployment-1/token: version 4 in place of version 3, which was 2m old",
                 "secret status_panel/deployment-1/token: sealed; version 3 is kept, which is 2m old",
-                "secret status_panel/deployment-1/token: read again, no version is still the latest",
+                "secret status_panel/deployment-1/token: read again, version 3 is still the latest",
+                "secret status_panel/deployment-1/token: version 1 in place of what was given, which was 2m old",
+                "secret status_panel/deployment-1/token: sealed; what was given is kept, which is 2m old",
             ]
         );
         assert_eq!(
