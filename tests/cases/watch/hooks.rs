@@ -34,7 +34,6 @@ fn process(scenario: &Scenario, name: &str) -> Child {
     script(scenario, "body", body);
     let shell = scenario.file(name);
     fs::copy("/bin/sh", &shell).expect("a shell of this name");
-    nix::unistd::mkfifo(&scenario.file("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     let child = Command::new(shell).arg(scenario.file("body")).spawn().expect("it starts");
     eventually("the process is ready", || lines(&scenario.file("told")) == ["ready"]);
     child
