@@ -137,7 +137,7 @@ fn the_library_names_no_setting_but_where_it_reads_them() {
 }
 
 /// Where a moment is shown or compared with one that a server or a credential names; nothing waits for it.
-const WALL_CLOCK: [&str; 11] = [
+const WALL_CLOCK: [&str; 12] = [
     "crates/vault-client/src/fault/jwt.rs",
     "crates/vault-client/src/http/mod.rs",
     "crates/vault-client/src/login/cert.rs",
@@ -148,6 +148,7 @@ const WALL_CLOCK: [&str; 11] = [
     "crates/vault-client/src/watch/entry.rs",
     "src/check/read.rs",
     "src/logging.rs",
+    "src/sink/folder.rs",
     "src/watch/metrics.rs",
 ];
 
@@ -160,7 +161,7 @@ fn the_clock_that_somebody_sets_is_read_only_where_a_moment_is_shown_or_compared
         .filter(|path| !path.iter().any(|part| part == "tests" || part == "tests.rs" || part == "properties"))
         .filter(|path| {
             let text = fs::read_to_string(path).unwrap();
-            text.split("#[cfg(test)]").next().unwrap_or_default().contains("SystemTime::now")
+            text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().contains("SystemTime::now")
         })
         .map(|path| path.strip_prefix(root).unwrap().display().to_string())
         .collect();
