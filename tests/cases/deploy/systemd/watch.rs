@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -61,7 +62,7 @@ impl Systemd {
             missing("systemd itself");
             return None;
         };
-        let group = format!("vault-exec-systemd-{}", unique());
+        let group = format!("vault-exec-systemd-{}-{}", std::process::id(), unique());
         let mut command = Command::new("unshare");
         command.args(options).args(["sh", "-euc", SCRIPT, "sh"]).arg(units).arg(&group).arg(program);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -97,7 +98,9 @@ impl Drop for Systemd {
         let _ = self.process.wait();
         for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"] {
             let group = Path::new(root).join(&self.group);
-            if group.exists() {
+            // Its processes are still on their way out.
+            let end = Instant::now() + Duration::from_secs(5);
+            while group.exists() && Instant::now() < end {
                 let remove = ["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"];
                 let _ = Command::new("find").arg(&group).args(remove).stderr(Stdio::null()).status();
             }
