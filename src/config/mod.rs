@@ -164,7 +164,8 @@ pub fn inspect(environ: &Environ, flags: &Flags, for_command: bool) -> Inspected
         Some(Plan::Passthrough(passthrough::read(&mut reader, environ, demand)))
     };
     let env_file = if has_address || !for_command { read_env_file(&mut reader) } else { None };
-    let watch = if for_command { None } else { watch::read(&mut reader, env_file.as_ref()) };
+    let watch =
+        if has_address || !for_command { watch::read(&mut reader, env_file.as_ref(), for_command) } else { None };
     let is_idle = for_command && reader.find(&setting::WATCH).is_some();
     if let Some(Plan::Vault(config)) = &mut plan {
         config.warnings.extend(env_file.as_ref().and_then(|file| doubtful(file, for_command)));

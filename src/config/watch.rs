@@ -56,8 +56,9 @@ pub fn is_asked_for(environ: &Environ, flags: &Flags) -> bool {
     Texts { environ, flags }.reader().find(&setting::WATCH).is_some()
 }
 
-/// Reads how the env file is kept current; `None` where it is not, or a fault was recorded.
-pub(super) fn read(reader: &mut Reader, env_file: Option<&EnvFile>) -> Option<Watch> {
+/// Reads how the env file is kept current; `None` where it is not, or a fault was recorded. Beside COMMAND as the application
+/// (`for_command`) it is judged, and has no effect.
+pub(super) fn read(reader: &mut Reader, env_file: Option<&EnvFile>, for_command: bool) -> Option<Watch> {
     let every = reader.parse(&setting::WATCH, every);
     let is_unset = reader.is_unset(&setting::WATCH);
     let listen = reader.parse(&setting::HEALTH_LISTEN, Listen::parse);
@@ -69,6 +70,18 @@ pub(super) fn read(reader: &mut Reader, env_file: Option<&EnvFile>) -> Option<Wa
                 reader.fault(name, Some(text), "goes with VAULT_WATCH, which is unset; set it, or leave this out");
             }
         }
+        return None;
+    }
+    // A refresh comes after up to 7/6 of the interval: until then nothing can have been read.
+    if let (Some(every), Some(limit)) = (every, stale_limit)
+        && limit <= every.length().mul_f64(7.0 / 6.0)
+        && let Some(Found { name, text }) = reader.find(&setting::STALE_LIMIT)
+    {
+        let cause =
+            "not longer than VAULT_WATCH and a sixth, in which nothing is read; write three times VAULT_WATCH or more";
+        reader.fault(name, Some(text), cause);
+    }
+    if for_command {
         return None;
     }
     let cause = match env_file.map(|file| &file.place) {

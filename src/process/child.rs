@@ -32,6 +32,13 @@ pub enum Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Child(pub(super) Pid);
 
+impl Child {
+    /// The process group that it leads.
+    pub fn group(self) -> Pid {
+        self.0
+    }
+}
+
 /// What is done about children that were not started here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orphans {

@@ -85,7 +85,8 @@ pub fn keep(order: Order, environ: Environ, waiter: &Arc<Waiter>) -> Result<(), 
         facts: &facts,
         watching,
         told: String::new(),
-        again: None,
+        is_owed: false,
+        next_look: Instant::now(),
     };
     sidecar.begin(&times, waiter)?;
     let signal = sidecar.run(&bell, &mut children, waiter)?;
@@ -157,8 +158,10 @@ struct Sidecar<'a> {
     hook: Option<Hooked>,
     /// What was last told of a change that did not come to the file.
     told: String,
-    /// When a write is tried again that failed.
-    again: Option<Instant>,
+    /// Whether the file may have other content that nobody was told of.
+    is_owed: bool,
+    /// When the file is looked at though no secret has changed.
+    next_look: Instant,
 }
 
 /// What runs after changes.
@@ -166,6 +169,15 @@ struct Hooked {
     name: String,
     environment: HookEnvironment,
     hook: Hook,
+}
+
+/// Why the file is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// A secret has changed.
+    Change,
+    /// An interval is over: somebody else may have changed the file, or a write may go well now that failed.
+    Look,
 }
 
 /// What the secrets come to: the variables, and the file that needs its last step.
@@ -182,6 +194,7 @@ impl Sidecar<'_> {
         let end = times.begun + self.config.limits.whole;
         in_time(waiter, end, self.config)?;
         let outcome = put_in_place(ready, waiter, end)?;
+        self.look_later();
         self.done(&fetched, &variables, times, outcome);
         if outcome == Outcome::File(Written::Replaced) {
             self.tell(&fetched);
@@ -194,52 +207,66 @@ impl Sidecar<'_> {
         loop {
             self.drive(children);
             let wakes = self.hook.as_ref().and_then(|it| it.hook.wakes_at());
-            let until = [wakes, self.again].into_iter().flatten().min();
+            let until = wakes.map_or(self.next_look, |wakes| wakes.min(self.next_look));
             let call = waiter.call(Instant::now() + FOREVER);
-            let woken = call.ready(&[readable(bell), readable(&*children)], until);
+            let woken = call.ready(&[readable(bell), readable(&*children)], Some(until));
             if let Some(signal) = caught(waiter, woken.map(drop))? {
                 return Ok(signal);
             }
-            let now = Instant::now();
-            if woken == Ok(Some(0)) || self.again.is_some_and(|at| at <= now) {
+            if woken == Ok(Some(0)) {
                 bell.silence();
-                self.update(waiter);
+                self.update(Why::Change, waiter);
+            } else if self.next_look <= Instant::now() {
+                self.update(Why::Look, waiter);
             }
         }
     }
 
     /// Writes what the secrets are now. What fails is told once, and the file stays as it is.
-    fn update(&mut self, waiter: &Waiter) {
+    fn update(&mut self, why: Why, waiter: &Waiter) {
         let (mut times, fetched) = (Times::start(), self.watching.fetched());
-        self.again = None;
-        let made = self.make(&fetched).map_err(|error| (Write::Refused, error));
-        let put = made.and_then(|Made { variables, ready }| {
-            let outcome = put_in_place(ready, waiter, Instant::now() + FOREVER);
-            outcome.map(|outcome| (variables, outcome)).map_err(|error| (Write::Failed, error))
+        self.look_later();
+        let put = self.make(&fetched).and_then(|Made { variables, ready }| {
+            put_in_place(ready, waiter, Instant::now() + FOREVER).map(|outcome| (variables, outcome))
         });
         match put {
+            Ok((_, UNCHANGED)) if why == Why::Look && self.told.is_empty() => {}
             Ok((variables, outcome)) => {
                 self.told.clear();
                 times.lap("write");
                 self.done(&fetched, &variables, &times, outcome);
-                if outcome != Outcome::File(Written::Unchanged) {
+                let is_new = match outcome {
+                    Outcome::File(Written::Replaced) => true,
+                    // It was gone, and holds again what it held.
+                    Outcome::File(Written::Created) | Outcome::Printed => why == Why::Change,
+                    UNCHANGED => false,
+                };
+                if is_new || self.is_owed {
                     self.tell(&fetched);
                 }
             }
             // The loop ends with it.
-            Err((_, Error::Signal(_))) => {}
-            Err((write, error)) => self.failed(write, &error),
+            Err(Error::Signal(_)) => {}
+            Err(error) => self.failed(why, &error),
         }
     }
 
-    fn failed(&mut self, write: Write, error: &Error) {
-        // What the file system refuses may be taken later, and no change of the secret tells when.
-        let write = if let Error::EnvFile(_) = error { Write::Failed } else { write };
-        self.again = (write == Write::Failed).then(|| Instant::now() + self.watch.every.length());
-        self.facts.change(|state| state.wrote(write, Instant::now()));
+    fn look_later(&mut self) {
+        self.next_look = Instant::now() + self.watch.every.length();
+    }
+
+    fn failed(&mut self, why: Why, error: &Error) {
+        let in_place = matches!(error, Error::EnvFile(Unwritten::File(fault)) if fault.is_in_place());
+        self.is_owed |= in_place;
         let text = text::within(&text::without_credentials(&error.to_string()), LONGEST_WARNING);
-        if text != self.told {
-            log::warn!("{text}; {} stays as it is", self.file);
+        let is_news = text != self.told;
+        let write = if let Error::EnvFile(_) = error { Write::Failed } else { Write::Refused };
+        if is_news || why == Why::Change || write == Write::Failed {
+            self.facts.change(|state| state.wrote(write, Instant::now()));
+        }
+        if is_news {
+            let stays = if in_place { String::new() } else { format!("; {} stays as it is", self.file) };
+            log::warn!("{text}{stays}");
             self.told = text;
         }
     }
@@ -265,8 +292,9 @@ impl Sidecar<'_> {
 
     /// Tells who is to be told of a change: the process first, COMMAND then.
     fn tell(&mut self, fetched: &[Fetched]) {
+        self.is_owed = false;
         if let Some(notify) = &self.watch.notify {
-            let sent = notify.send();
+            let sent = notify.send(self.hook.as_ref().and_then(|it| it.hook.group()));
             self.facts.change(|state| state.sent(sent.is_ok()));
             match sent {
                 Ok(1) => log::info!("notify {notify}: sent to 1 process"),
@@ -312,6 +340,8 @@ impl Sidecar<'_> {
         revoked
     }
 }
+
+const UNCHANGED: Outcome = Outcome::File(Written::Unchanged);
 
 /// A warning of all that is wrong with a change, in bytes.
 const LONGEST_WARNING: usize = 4000;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use crate::process::child::{Child, Children, Ended};
 use crate::process::command::CommandFault;
@@ -99,6 +100,11 @@ impl Hook {
     /// When [`Hook::drive`] has something to do though no child has ended.
     pub fn wakes_at(&self) -> Option<Instant> {
         self.plan.wakes_at()
+    }
+
+    /// The process group of the run under way.
+    pub fn group(&self) -> Option<Pid> {
+        self.child.map(Child::group)
     }
 
     /// Whether a run is under way.

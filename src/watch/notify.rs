@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 
 use vault_client::text;
 
@@ -40,7 +40,8 @@ enum Target {
 pub enum Fault {
     /// No process has the name.
     #[error(
-        "no process of that name is found; check the name, and that the processes share a PID namespace with this one"
+        "no process of that name is found; check the name of its executable, which of a script is the interpreter's, and that \
+         the processes share a PID namespace with this one"
     )]
     Nobody,
     /// No process has the name, as far as processes can be looked at.
@@ -93,6 +94,9 @@ pub enum PidFault {
     /// It holds 0, 1, or a number that no process has.
     #[error("holds a number that is not signalled; it must be from 2 on, and process 1 can be reached by its name")]
     OutOfRange,
+    /// It holds the number of a thread that is no process.
+    #[error("holds the number of a thread; it must hold that of the process")]
+    Thread,
     /// It holds the number of this very process.
     #[error("holds the PID of vault-exec itself; it must hold that of the program to notify")]
     Ourselves,
@@ -119,16 +123,26 @@ impl Notify {
         Ok(Self { signal: signal_of(signal)?, target })
     }
 
-    /// Sends the signal. Returns how many processes got it, at least one.
+    /// Sends the signal, but not to members of the process group `own`. Returns how many processes got it, at least one.
     ///
     /// # Errors
     ///
     /// Why nobody got it, or not everybody.
-    pub fn send(&self) -> Result<usize, Fault> {
+    pub fn send(&self, own: Option<Pid>) -> Result<usize, Fault> {
         match &self.target {
-            Target::Name(name) => send_to_name(Path::new("/proc"), name, |pid| kill(pid, self.signal)),
+            Target::Name(name) => send_to_name(Path::new("/proc"), name, |pid| {
+                // What runs after changes is often called like the program that it is about.
+                if own.is_some() && getpgid(Some(pid)).ok() == own {
+                    return Err(Errno::ESRCH);
+                }
+                kill(pid, self.signal)
+            }),
             Target::PidFile(path) => {
                 let pid = pid_in(path).map_err(Fault::PidFile)?;
+                // kill(2) takes the number of any thread, which a stale file can hold: of this process, or of process 1.
+                if is_thread(pid) {
+                    return Err(Fault::PidFile(PidFault::Thread));
+                }
                 match kill(pid, self.signal) {
                     Ok(()) => Ok(1),
                     Err(Errno::ESRCH) => Err(Fault::Gone(pid.as_raw())),
@@ -148,6 +162,14 @@ impl fmt::Display for Notify {
             Target::PidFile(path) => write!(f, "{signal}:{}", text::os(path)),
         }
     }
+}
+
+/// Whether the number is that of a thread that does not lead its process, as far as `/proc` tells.
+/// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html)
+fn is_thread(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let leader = status.lines().find_map(|line| line.strip_prefix("Tgid:")).and_then(|it| it.trim().parse().ok());
+    leader.is_some_and(|leader: i32| leader != pid.as_raw())
 }
 
 /// A signal by its name, in any case, with or without `SIG`.

@@ -106,6 +106,11 @@ impl FileError {
         &self.path
     }
 
+    /// Whether the new content is in place all the same.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self.cause, Cause::Os(Step::Link | Step::SyncDirectory, _))
+    }
+
     /// Which kind of failure this is. A full disk is [`Kind::Io`] at every step, a read-only one never gets
     /// beyond [`Kind::CannotCreate`].
     pub fn kind(&self) -> Kind {

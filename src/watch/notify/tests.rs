@@ -120,7 +120,8 @@ fn who_did_not_get_the_signal_is_told() {
     assert_eq!(proc.send("other", &[]), (vec![], Err(Fault::Nobody)));
     assert_eq!(
         Fault::Nobody.to_string(),
-        "no process of that name is found; check the name, and that the processes share a PID namespace with this one"
+        "no process of that name is found; check the name of its executable, which of a script is the interpreter's, and that \
+         the processes share a PID namespace with this one"
     );
 }
 
@@ -167,10 +168,22 @@ fn a_process_is_signalled_by_its_name_and_by_its_pid_file() {
             [c"sh", c"-c", c"exec 3>$FIFO; mkfifo $FIFO.never; echo $$ >&3; read -r _ <$FIFO.never"].map(CString::from);
         let child = children.start(&program, &argv, &[fifo.variable()]).unwrap();
         fs::write(folder.path().join("pid"), fifo.open().next()).unwrap();
-        assert_eq!(Notify::parse(&format!("USR1{target}")).unwrap().send(), Ok(1));
+        assert_eq!(Notify::parse(&format!("USR1{target}")).unwrap().send(None), Ok(1));
         assert_eq!(end(&mut children, child), Ended::Signal(10));
     }
-    assert_eq!(Notify::parse("USR1:to-be-notified-by-name").unwrap().send(), Err(Fault::Nobody));
+    assert_eq!(Notify::parse("USR1:to-be-notified-by-name").unwrap().send(None), Err(Fault::Nobody));
+}
+
+#[test]
+fn the_number_of_a_thread_is_none_of_a_process() {
+    let own = i32::try_from(std::process::id()).unwrap();
+    let threads =
+        fs::read_dir("/proc/self/task").unwrap().filter_map(|it| it.unwrap().file_name().to_str()?.parse::<i32>().ok());
+    // The test runs in one that does not lead the process.
+    let (leaders, others): (Vec<i32>, Vec<i32>) = threads.partition(|thread| *thread == own);
+    assert_eq!(leaders, [own]);
+    assert!(!is_thread(Pid::from_raw(own)) && !others.is_empty());
+    assert!(others.into_iter().any(|thread| is_thread(Pid::from_raw(thread))));
 }
 
 #[test]
@@ -226,10 +239,10 @@ fn the_process_of_a_stale_pid_file_is_told() {
     // No kernel has so many.
     fs::write(&path, i32::MAX.to_string()).unwrap();
     let notify = Notify::parse(&format!("HUP:{}", path.display())).unwrap();
-    assert_eq!(notify.send(), Err(Fault::Gone(i32::MAX)));
+    assert_eq!(notify.send(None), Err(Fault::Gone(i32::MAX)));
     fs::write(&path, "none").unwrap();
     assert_eq!(
-        notify.send().unwrap_err().to_string(),
+        notify.send(None).unwrap_err().to_string(),
         "the PID file does not hold one decimal number; it must hold one PID and nothing else"
     );
 }

@@ -14,7 +14,10 @@ use crate::support::system::free_port;
 
 on_both! {
     a_file_that_cannot_be_replaced_is_told_once_and_tried_again_without_a_further_change,
+    a_file_that_somebody_removes_or_changes_is_there_again_within_an_interval,
 }
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vault-exec");
 
 fn refusal(status: u16) -> Reply {
     Reply::json(status, &json!({"errors": ["no"]}))
@@ -81,7 +84,7 @@ fn a_file_that_cannot_be_replaced_is_told_once_and_tried_again_without_a_further
     write(server, &scenario, &json!({"A": "second"}));
     started.await_log("a directory is in the way; remove it or choose another path; ");
     let (status, body) = health(port);
-    assert_eq!((status, &body["status"], &body["last_refresh_ok"]), (200, &json!("failing"), &json!(false)));
+    assert_eq!((status, &body["status"]), (200, &json!("failing")));
     // It is tried again at each interval, and not told again.
     let metric = |name: &str| super::get(port, "/metrics").is_some_and(|(_, text)| text.contains(name));
     eventually("it was tried again", || metric("vault_exec_file_writes_total{result=\"failed\"} 2"));
@@ -91,6 +94,47 @@ fn a_file_that_cannot_be_replaced_is_told_once_and_tried_again_without_a_further
     let outcome = end(started).expect(Expect::done().any_stderr());
     let told = outcome.log().into_iter().filter(|line| line.contains("in the way")).count();
     assert_eq!(told, 1, "{}", outcome.describe());
+}
+
+fn a_file_that_somebody_removes_or_changes_is_there_again_within_an_interval(server: &Server) {
+    let scenario = watched(server, &json!({"A": "first"})).with_command([
+        "/bin/sh",
+        "-c",
+        "echo $VAULT_EXEC_FILE > $VAULT_EXEC_FILE.told",
+    ]);
+    let started = scenario.start();
+    started.await_log("app.env created");
+    fs::remove_file(scenario.file("app.env")).expect("a file");
+    await_content(&scenario, "export A='first'\n");
+    assert!(!scenario.file("app.env.told").exists(), "it holds what it held");
+    fs::write(scenario.file("app.env"), "export A='foreign'\n").expect("a file");
+    await_content(&scenario, "export A='first'\n");
+    eventually("the hook ran", || scenario.file("app.env.told").exists());
+    let outcome = end(started).expect(Expect::done().any_stderr());
+    let became = |what: &str| outcome.log().into_iter().filter(|line| line.ends_with(what)).count();
+    assert_eq!((became("app.env created"), became("app.env replaced")), (2, 1), "{}", outcome.describe());
+}
+
+/// The new content is in place then, and whoever is to be told of it is told once it is known to last.
+#[test]
+fn a_change_whose_directory_cannot_be_synced_is_told_to_the_hook_all_the_same() {
+    let secret = |version| {
+        let metadata = json!({"created_time": "2026-01-02T03:04:05Z", "destroyed": false, "version": version});
+        Reply::json(200, &json!({"data": {"data": {"A": format!("value-{version}")}, "metadata": metadata}}))
+    };
+    let raw = Raw::start([(READ, vec![secret(1), secret(2)])]);
+    // The file and its directory for the first write, the file and its directory for the change.
+    let strace = ["-D", "-qq", "-o", "{folder}/trace", "-e", "inject=fsync:error=EIO:when=4", PROGRAM];
+    let scenario =
+        Scenario::against(&raw).program("strace").options(strace).options(OPTIONS).env("PATH", "/usr/bin:/bin");
+    let scenario = scenario.with_command(["/bin/sh", "-c", "cp $VAULT_EXEC_FILE $VAULT_EXEC_FILE.told"]);
+    let started = scenario.start();
+    started.await_log("I/O error while syncing its directory, with the new file in place");
+    eventually("the hook ran", || {
+        fs::read_to_string(scenario.file("app.env.told")).is_ok_and(|it| it.contains("value-2"))
+    });
+    let outcome = end(started).expect(Expect::done().any_stderr());
+    assert!(outcome.log().iter().all(|line| !line.contains("stays as it is")), "{}", outcome.describe());
 }
 
 #[test]

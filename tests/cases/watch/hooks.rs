@@ -27,14 +27,24 @@ fn script(scenario: &Scenario, name: &str, body: &str) -> PathBuf {
     path
 }
 
+/// A process that ends with the test, whatever comes of that.
+struct Listening(Child);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A process of this name that writes a line into `told` for each HUP, with what the env file holds then.
-fn process(scenario: &Scenario, name: &str) -> Child {
-    let body =
-        "trap 'echo \"signal $(cat app.env)\" >> told' HUP\necho ready >> told\nwhile :; do read _ < pipe || :; done";
+fn process(scenario: &Scenario, name: &str) -> Listening {
+    // A shell heeds a trap between two commands.
+    let body = "trap 'echo \"signal $(cat app.env)\" >> told' HUP\necho ready >> told\nwhile :; do sleep 0.1; done";
     script(scenario, "body", body);
     let shell = scenario.file(name);
     fs::copy("/bin/sh", &shell).expect("a shell of this name");
-    let child = Command::new(shell).arg(scenario.file("body")).spawn().expect("it starts");
+    let child = Listening(Command::new(shell).arg(scenario.file("body")).spawn().expect("it starts"));
     eventually("the process is ready", || lines(&scenario.file("told")) == ["ready"]);
     child
 }
@@ -49,7 +59,7 @@ fn the_order_is_file_signal_command_and_command_has_no_credential(server: &Serve
         "echo \"hook $VAULT_EXEC_FILE $VAULT_EXEC_SECRET_VERSION [$VAULT_TOKEN] $VAULT_TOKEN_NOTE\" >> told",
     );
     let scenario = scenario.with_command([hook]);
-    let mut listening = process(&scenario, &name);
+    let _listening = process(&scenario, &name);
     let started = scenario.start();
     started.await_log("app.env created");
     write(server, &scenario, &json!({"A": "second"}));
@@ -63,8 +73,6 @@ fn the_order_is_file_signal_command_and_command_has_no_credential(server: &Serve
     let outcome = end(started).expect(Expect::done().any_stderr());
     let log = outcome.log().join("\n");
     assert!(log.contains(&format!("INFO  vault-exec: notify HUP:{name}: sent to 1 process")), "{log}");
-    listening.kill().expect("it is there");
-    listening.wait().expect("it ends");
 }
 
 /// A watch whose secret is another one at each read, with this hook.
@@ -110,6 +118,21 @@ fn a_hook_that_hangs_is_ended_with_its_children_and_refreshes_go_on() {
             nix::sys::signal::killpg(group, None) == Err(nix::errno::Errno::ESRCH)
         })
     });
+}
+
+#[test]
+fn a_hook_that_is_called_as_the_process_to_signal_is_not_signalled() {
+    let name = vault_testkit::unique();
+    let (_raw, scenario) = restless("true", &["--notify", &format!("HUP:{name}")]);
+    let program = scenario.file(&name);
+    fs::copy("/bin/sleep", &program).expect("a program of this name");
+    // It runs still when the next change comes.
+    let scenario = scenario.with_command([program.as_os_str(), "1.5".as_ref()]);
+    let started = scenario.start();
+    started.await_log("succeeded");
+    let outcome = end(started).expect(Expect::done().any_stderr());
+    let log = outcome.log().join("\n");
+    assert!(log.contains("no process of that name is found") && !log.contains("sent to"), "{log}");
 }
 
 #[test]

@@ -60,6 +60,12 @@ fn what_variables_ask_for_that_does_not_go_together_is_78() {
         (&[("VAULT_NOTIFY", "HUP:x"), ("VAULT_ENV_FILE", "/f")], format!("VAULT_NOTIFY = \"HUP:x\": {unset}")),
         (&[("VAULT_STALE_LIMIT", "1h"), ("VAULT_ENV_FILE", "/f")], format!("VAULT_STALE_LIMIT = \"1h\": {unset}")),
         (
+            &[("VAULT_WATCH", "60s"), ("VAULT_STALE_LIMIT", "70s"), ("VAULT_ENV_FILE", "/f")],
+            "VAULT_STALE_LIMIT = \"70s\": not longer than VAULT_WATCH and a sixth, in which nothing is read; write three times \
+             VAULT_WATCH or more"
+                .to_owned(),
+        ),
+        (
             &[("VAULT_WATCH", "1s"), ("VAULT_ENV_FILE", "/f"), ("VAULT_HEALTH_LISTEN", "8080")],
             "VAULT_HEALTH_LISTEN = \"8080\": not an address with a port; write ADDRESS:PORT, such as 127.0.0.1:8080 or \
              [::]:8080"
@@ -67,6 +73,24 @@ fn what_variables_ask_for_that_does_not_go_together_is_78() {
         ),
     ] {
         with(variables).run().expect_failure(78, &message);
+    }
+}
+
+#[test]
+fn parts_of_a_watch_beside_an_application_are_judged_too() {
+    for (variables, message) in [
+        (
+            &[("VAULT_NOTIFY", "HUP:x")][..],
+            "VAULT_NOTIFY = \"HUP:x\": goes with VAULT_WATCH, which is unset; set it, or leave this out",
+        ),
+        (
+            &[("VAULT_WATCH", "1s"), ("VAULT_NOTIFY", "KILL:x")],
+            "VAULT_NOTIFY = \"KILL:x\": a signal that no program can act on; write one that it reloads at, such as HUP",
+        ),
+    ] {
+        let scenario = Scenario::against(&Raw::start([]));
+        let scenario = variables.iter().fold(scenario, |scenario, (name, value)| scenario.env(name, value));
+        scenario.run().expect_failure(78, message);
     }
 }
 

@@ -269,7 +269,7 @@ impl Shared {
             held.session.leave(Kept::Dead);
             state.plan.lost(since_boot());
             let fault = What::DeadAgain.into();
-            state.refusal = Some(VaultError::new(self.endpoint.at(), self.login.step(), fault, Effort::default()));
+            state.refusal = Some(VaultError::new(self.endpoint.at(), Step::LookUp, fault, Effort::default()));
         }
     }
 
