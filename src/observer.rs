@@ -76,7 +76,7 @@ impl Observer for WatchLog {
             Event::KeepFailed { act, step, fault } => {
                 log::warn!(
                     step = step.name(), status = fault.status;
-                    "token: {} failed: {}; it is tried again", act.name(), remedy::cause(fault, step)
+                    "token: {} failed: {}; the one in hand is used as long as it lives", act.name(), remedy::cause(fault, step)
                 );
             }
             event => self.log.note(event),

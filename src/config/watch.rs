@@ -39,7 +39,7 @@ pub fn misuse(environ: &Environ, flags: &Flags, has_hook: bool) -> Option<&'stat
     let is_stdout = file.as_ref().is_some_and(|found| found.text == "-");
     match &watch {
         None if has_hook => {
-            Some("COMMAND runs after changes of an env file, which --watch looks for; add it, or leave one out")
+            Some("COMMAND and --env-file go together only with --watch; add --watch DURATION, or leave one of them out")
         }
         None if is_flag(&reader.find(&setting::HEALTH_LISTEN)) => Some("--listen goes with --watch"),
         None if is_flag(&reader.find(&setting::NOTIFY)) => Some("--notify goes with --watch"),

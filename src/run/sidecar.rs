@@ -313,7 +313,8 @@ impl Sidecar<'_> {
         let Some(Hooked { name, hook, .. }) = &mut self.hook else { return };
         for ran in hook.drive(children, &ended, Instant::now()) {
             self.facts.change(|state| state.ran(&ran));
-            let next = hook.wakes_at().map(|at| Seconds(at.saturating_duration_since(Instant::now())));
+            let in_seconds = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs_f64().round();
+            let next = hook.wakes_at().map(|at| Seconds(Duration::from_secs_f64(in_seconds(at))));
             match (&ran, next) {
                 (Ran::Succeeded, _) => log::info!("command {name}: succeeded"),
                 (_, Some(next)) => {

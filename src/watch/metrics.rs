@@ -57,7 +57,7 @@ pub fn metrics(facts: &Facts, state: &State) -> String {
     let mut text = Text::default();
     text.metric("build_info", "gauge", "The version of vault-exec, always 1.");
     text.sample("build_info", concat!("version=\"", env!("CARGO_PKG_VERSION"), "\""), &1);
-    text.gauge("ready", "Whether the file is there.", &u8::from(state.is_ready));
+    text.gauge("ready", "Whether the file was written.", &u8::from(state.is_ready));
     let every = facts.every.length().as_secs_f64();
     text.gauge("refresh_interval_seconds", "How often the secrets are read again.", &every);
     text.metric("refreshes_total", "counter", "Refreshes that have ended, by result.");
@@ -82,8 +82,14 @@ pub fn metrics(facts: &Facts, state: &State) -> String {
         "Notifications after changes, by result.",
         &[("success", sent), ("failure", failed)],
     );
+    if let Some(notified) = state.notified {
+        text.gauge("notified", "Whether the last notification was sent.", &u8::from(notified));
+    }
     let runs: Vec<_> = RUNS.into_iter().zip(state.runs).collect();
     text.by_result("hook_runs_total", "Runs of COMMAND after changes, by result.", &runs);
+    if let Some(ok) = state.hook_ok {
+        text.gauge("hook_ok", "Whether the last run of COMMAND succeeded.", &u8::from(ok));
+    }
     if let Some(left) = state.client.as_ref().and_then(|client| client.token_in_hand()?.expires_in()) {
         text.gauge("token_lease_seconds", "How long the token in hand still lives.", &left.as_secs());
     }

@@ -270,7 +270,7 @@ fn without_an_address_nothing_is_written_where_one_is_required() {
 
 #[test]
 fn a_file_and_a_command_on_one_command_line_are_refused() {
-    let usage = "COMMAND runs after changes of an env file, which --watch looks for; add it, or leave one out; usage: vault-exec \
+    let usage = "COMMAND and --env-file go together only with --watch; add --watch DURATION, or leave one of them out; usage: vault-exec \
                  [OPTIONS] [--] COMMAND [ARG]..., more by --help";
     Scenario::offline().options(["--env-file", "{folder}/app.env"]).run().expect_failure(64, usage);
 }

@@ -48,7 +48,7 @@ pub enum Outcome {
     Recovered,
 }
 
-/// `secret kv/shop/prod: version 4 in place of 3, which was 2m old`
+/// `secret kv/shop/prod: version 4 in place of 3, in hand for 2m`
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = |version: Option<u64>| version.map_or("what was given".to_owned(), |it| format!("version {it}"));
@@ -56,12 +56,12 @@ impl fmt::Display for Audit {
         write!(f, "secret {}/{}: ", self.mount, self.path)?;
         match (self.outcome, &self.cause) {
             (Outcome::Changed, _) => {
-                write!(f, "{} in place of {}, which was {age} old", version(self.to), version(self.from))
+                write!(f, "{} in place of {}, in hand for {age}", version(self.to), version(self.from))
             }
             (Outcome::Recovered, _) => write!(f, "read again, {} is still the latest", version(self.from)),
             (Outcome::Failing, cause) => {
                 let cause = cause.as_deref().unwrap_or("it cannot be read");
-                write!(f, "{cause}; {} is kept, which is {age} old", version(self.from))
+                write!(f, "{cause}; {} is kept, in hand for {age}", version(self.from))
             }
         }
     }
@@ -105,11 +105,11 @@ mod tests {
         assert_eq!(
             [&changed, &failing, &recovered, &first, &away].map(ToString::to_string),
             [
-                "secret status_panel/deployment-1/token: version 4 in place of version 3, which was 2m old",
-                "secret status_panel/deployment-1/token: sealed; version 3 is kept, which is 2m old",
+                "secret status_panel/deployment-1/token: version 4 in place of version 3, in hand for 2m",
+                "secret status_panel/deployment-1/token: sealed; version 3 is kept, in hand for 2m",
                 "secret status_panel/deployment-1/token: read again, version 3 is still the latest",
-                "secret status_panel/deployment-1/token: version 1 in place of what was given, which was 2m old",
-                "secret status_panel/deployment-1/token: sealed; what was given is kept, which is 2m old",
+                "secret status_panel/deployment-1/token: version 1 in place of what was given, in hand for 2m",
+                "secret status_panel/deployment-1/token: sealed; what was given is kept, in hand for 2m",
             ]
         );
         assert_eq!(

@@ -140,7 +140,7 @@ impl Observer for ToLog {
                 log::debug!(target: TARGET, "token: {} done, it lives for {}", act.name(), Seconds(*lease));
             }
             Event::KeepFailed { act, step, fault } => {
-                log::warn!(target: TARGET, "token: {} failed: {}; it is tried again", act.name(), fault.told(step));
+                log::warn!(target: TARGET, "token: {} failed: {}; the one in hand is used as long as it lives", act.name(), fault.told(step));
             }
             Event::Watched { audit, error: None } => log::info!(target: TARGET, "{audit}"),
             Event::Watched { audit, error: Some(_) } => log::warn!(target: TARGET, "{audit}"),

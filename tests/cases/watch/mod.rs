@@ -67,7 +67,7 @@ fn change(variables: &str, version: u64, became: &str) -> [String; 2] {
     let before = version - 1;
     [
         format!(
-            "INFO  vault-exec: secret kv/{{path}}: version {version} in place of version {before}, which was {{any}} old"
+            "INFO  vault-exec: secret kv/{{path}}: version {version} in place of version {before}, in hand for {{any}}"
         ),
         format!(
             "INFO  vault-exec: {variables} from kv/{{path}} version {version} of 20{{any}}Z; write {{any}}; token kept alive; \

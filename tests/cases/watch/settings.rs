@@ -28,7 +28,8 @@ fn what_flags_ask_for_that_does_not_go_together_is_64() {
         let scenario = Scenario::offline().no_command().options(options);
         scenario.run().expect_failure(64, &format!("{message}; {USAGE}"));
     }
-    let message = "COMMAND runs after changes of an env file, which --watch looks for; add it, or leave one out";
+    let message =
+        "COMMAND and --env-file go together only with --watch; add --watch DURATION, or leave one of them out";
     let scenario = Scenario::offline().options(["--env-file", "/f"]);
     scenario.run().expect_failure(64, &format!("{message}; {USAGE}"));
 }
