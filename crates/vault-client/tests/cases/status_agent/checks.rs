@@ -158,7 +158,9 @@ fn what_has_passed_does_not_pass_again_after_a_restart_however_quick() {
 #[test]
 fn an_agent_does_not_start_with_a_token_that_can_be_guessed() {
     for short in ["a", "fifteen letters", &format!("{}a", " ".repeat(40))] {
-        let ended = Agent::start(with_static(short)).ended();
+        let agent = Agent::start(with_static(short));
+        assert_eq!(agent.at(), "", "it listens");
+        let ended = agent.ended();
         let said = "status_agent: the token is shorter than 16 bytes; take a longer one that is made at random\n";
         assert_eq!((ended.code, ended.lines, ended.stderr.as_str()), (Some(1), vec![], said));
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
@@ -54,7 +54,9 @@ fn connect(at: SocketAddr) -> TcpStream {
 fn a_connection_that_is_used_all_the_time_ends_with_an_answer_that_says_so() {
     let mut stream = BufReader::new(connect(serve("ok".to_owned(), [300, 60_000])));
     let (mut count, mut is_last) = (0, false);
+    let begun = Instant::now();
     while !is_last {
+        assert!(begun.elapsed() < PATIENCE, "it lives for ever");
         stream.get_mut().write_all(GET.as_bytes()).expect("it is open until it says that it is not");
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

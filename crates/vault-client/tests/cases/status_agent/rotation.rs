@@ -62,7 +62,9 @@ fn a_short_token_that_comes_later_signs_nothing() {
         assert_eq!([status("fifteen letters"), status(&token(1))], [401, 200]);
         agent.end(Signal::SIGTERM);
 
-        let ended = Agent::start(of(corner)).ended();
+        let again = Agent::start(of(corner));
+        assert_eq!(again.at(), "", "it listens");
+        let ended = again.ended();
         let said = "status_agent: the token is shorter than 16 bytes; take a longer one that is made at random\n";
         assert_eq!((ended.code, ended.lines, ended.stderr.as_str()), (Some(1), vec![], said));
         assert_eq!(corner.live_tokens(), 0);
