@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -16,6 +16,7 @@ use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use vault_client::{AgentToken, Health, HealthStatus};
 
 use crate::audit::{Line, source};
@@ -66,7 +67,7 @@ struct Said<'a> {
 
 impl Agent {
     pub fn new(settings: Settings, token: AgentToken) -> Self {
-        let gate = Gate::new(unix(), settings.rate, settings.nonces);
+        let gate = Gate::new(unix().as_secs(), settings.rate, settings.nonces);
         Self {
             settings,
             token,
@@ -79,7 +80,7 @@ impl Agent {
 
     /// Now.
     pub fn moment(&self) -> Moment {
-        Moment { unix: unix(), steady: self.started.elapsed() }
+        Moment { unix: unix().as_secs(), steady: self.started.elapsed() }
     }
 
     /// What lets signed requests pass.
@@ -96,9 +97,15 @@ impl Agent {
     }
 }
 
-/// Seconds since 1970.
-fn unix() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+/// The time since 1970.
+fn unix() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Waits until this second is over. Where it is that of the start, nothing that is signed in it passes.
+pub async fn second_is_over() {
+    let past = Duration::from_nanos(unix().subsec_nanos().into());
+    sleep(Duration::from_secs(1).saturating_sub(past)).await;
 }
 
 /// The endpoints.

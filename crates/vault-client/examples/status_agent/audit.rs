@@ -1,7 +1,7 @@
 //! The audit log: a line of JSON on standard output for each decision on a request, each command, and each change of the
 //! token. No value is in it.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
@@ -11,6 +11,7 @@ use vault_client::{AgentToken, Event, Observer, Step, watch};
 
 use crate::settings::Scope;
 use crate::signature::Under;
+use crate::stream;
 
 /// A line.
 #[derive(Serialize)]
@@ -80,9 +81,7 @@ impl<'a> Line<'a> {
     pub fn write(&self) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
-        let mut out = io::stdout().lock();
-        out.write_all(&line)?;
-        out.flush()
+        stream::write(&line)
     }
 }
 
@@ -107,22 +106,20 @@ impl Observer for Audit {
         match event {
             Event::Watched { audit, .. } => {
                 if let Err(error) = Line::Token(audit).write() {
-                    eprintln!("status_agent: the audit log cannot be written: {error}");
+                    stream::say(format_args!("the audit log cannot be written: {error}"));
                 }
             }
-            Event::Warning(warning) => eprintln!("status_agent: {warning}"),
+            Event::Warning(warning) => stream::say(warning),
             Event::Retrying { step, fault, .. } => {
-                eprintln!("status_agent: {}: {}; it is tried again", step.name(), fault.told(step));
+                stream::say(format_args!("{}: {}; it is tried again", step.name(), fault.told(step)));
             }
             Event::KeepFailed { act, step, fault } => {
-                eprintln!("status_agent: {} of the Vault token: {}; it is tried again", act.name(), fault.told(step));
+                let (act, cause) = (act.name(), fault.told(step));
+                stream::say(format_args!("{act} of the Vault token: {cause}; it is tried again"));
             }
             Event::RevokeFailed(fault, left) => {
-                let cause = fault.told(&Step::Revoke);
-                eprintln!(
-                    "status_agent: the Vault token is not revoked: {cause}; it is valid for {} s",
-                    left.as_secs()
-                );
+                let (cause, left) = (fault.told(&Step::Revoke), left.as_secs());
+                stream::say(format_args!("the Vault token is not revoked: {cause}; it is valid for {left} s"));
             }
             // There are more, and later versions may add some.
             _ => {}

@@ -13,8 +13,8 @@ pub struct Gate {
     /// How many nonces are in it, and may be.
     count: usize,
     most: usize,
-    /// Requests that were signed before this second do not pass: whether they have is not known any more. It is the agent's
-    /// start at first.
+    /// Requests that were signed before this second do not pass: whether they have is not known any more. It is the one after
+    /// the agent's start at first.
     from: u64,
     /// How many requests of a caller pass in a second.
     rate: f64,
@@ -55,10 +55,10 @@ pub fn is_timely(timestamp: u64, now: u64) -> bool {
 }
 
 impl Gate {
-    /// One that opens at `start`, lets `rate` requests of a caller pass in a second, and remembers `most` nonces.
+    /// One that opens when the second `start` is over, as an agent before may have let pass what was signed in it. It lets `rate` requests of a caller pass in a second, and remembers `most` nonces.
     pub fn new(start: u64, rate: u32, most: usize) -> Self {
         let (passed, buckets) = (BTreeMap::new(), BTreeMap::new());
-        Self { passed, count: 0, most, from: start, rate: rate.into(), buckets }
+        Self { passed, count: 0, most, from: start.saturating_add(1), rate: rate.into(), buckets }
     }
 
     /// Lets a request pass. Its signature has been verified, and its caller is known: others leave no trace here.

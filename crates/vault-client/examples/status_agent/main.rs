@@ -14,6 +14,7 @@ mod guard;
 mod server;
 mod settings;
 mod signature;
+mod stream;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -25,13 +26,14 @@ use vault_client::{AgentToken, Revoked, VaultClient};
 use api::Agent;
 use audit::{Audit, Line};
 use settings::Settings;
+use signature::SHORTEST;
 
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in error.to_string().lines() {
-                eprintln!("status_agent: {line}");
+                stream::say(line);
             }
             ExitCode::FAILURE
         }
@@ -45,6 +47,12 @@ fn run() -> Result<(), Box<dyn Error>> {
     let token = AgentToken::from_env_with(settings.every, || {
         VaultClient::builder().application_name("status-agent/0.1").observer(Audit).build()
     })?;
+    if !signature::is_long_enough(&token.current()) {
+        token.close();
+        return Err(
+            format!("the token is shorter than {SHORTEST} bytes; take a longer one that is made at random").into()
+        );
+    }
     let served = runtime.block_on(serve(settings, token.clone()));
     // It ends a refresh that is under way, which the drop of the runtime waits for.
     let revoked = token.close();
@@ -57,5 +65,10 @@ async fn serve(settings: Settings, token: AgentToken) -> std::io::Result<()> {
     let listener = TcpListener::bind(settings.listen).await?;
     let at = listener.local_addr()?;
     let agent = Arc::new(Agent::new(settings, token));
-    server::run(listener, api::router(&agent), || Line::started(at, &agent.token).write()).await
+    let ready = async || {
+        // A caller that is told so has its first request accepted.
+        api::second_is_over().await;
+        Line::started(at, &agent.token).write()
+    };
+    server::run(listener, api::router(&agent), ready).await
 }

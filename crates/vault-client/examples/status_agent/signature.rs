@@ -23,6 +23,9 @@ const NONCE: HeaderName = HeaderName::from_static("x-agent-nonce");
 /// `v1=`, and the HMAC in hex.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-agent-signature");
 
+/// A token has so many bytes at least: whoever sees a signature can try all shorter ones sooner.
+pub const SHORTEST: usize = 16;
+
 /// What the headers of a request say. Nothing of it is proven before [`Signed::verify`].
 pub struct Signed {
     /// Who asks.
@@ -78,7 +81,7 @@ impl Signed {
         let text = self.text(parts.method.as_str(), target, body);
         let is_signed_with = |token: &Secret| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, token.expose().as_bytes());
-            hmac::verify(&key, text.as_bytes(), &self.code).is_ok()
+            hmac::verify(&key, text.as_bytes(), &self.code).is_ok() && is_long_enough(token)
         };
         let by_current = is_signed_with(current);
         let by_previous = previous.is_some_and(is_signed_with);
@@ -95,6 +98,11 @@ impl Signed {
         let digest = hex(digest::digest(&digest::SHA256, body).as_ref());
         format!("v1\n{method}\n{target}\n{timestamp}\n{nonce}\n{caller}\n{digest}")
     }
+}
+
+/// Whether a token can be used. White space around it does not count.
+pub fn is_long_enough(token: &Secret) -> bool {
+    token.expose().trim().len() >= SHORTEST
 }
 
 /// The value of a header that stands there once and fits.

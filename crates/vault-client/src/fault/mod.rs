@@ -198,6 +198,8 @@ pub enum Unsendable {
 pub enum Shape {
     /// This key is missing.
     Missing(String),
+    /// The text under this key is empty, or all white space.
+    Blank(String),
     /// A value has another type than the program expects.
     OtherType,
     /// This key stands twice.

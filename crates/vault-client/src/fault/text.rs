@@ -135,6 +135,7 @@ impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(key) => write!(f, "the key {} is missing", crate::text::quoted(key)),
+            Self::Blank(key) => write!(f, "the text under {} is empty or white space alone", crate::text::quoted(key)),
             Self::OtherType => f.write_str("a value has another type than the program expects"),
             Self::Twice(key) => write!(f, "the key {key} stands twice in it"),
             Self::NoJson => f.write_str("what is to be written cannot be made JSON"),

@@ -90,11 +90,14 @@ impl Kept for Token {
 }
 
 impl Token {
-    /// That of `data`.
+    /// That of `data`: any text but a blank one.
     fn of(data: &KvData) -> Result<Self, VaultError> {
-        let text = data.text(KEY).filter(|text| !text.is_empty());
-        let secret = text.ok_or_else(|| data.shape(Shape::Missing(KEY.into())))?;
-        Ok(Self { secret: Arc::new(Secret::new(secret)), mark: data.mark() })
+        let field = data.data.get(KEY).ok_or_else(|| data.shape(Shape::Missing(KEY.into())))?;
+        let text = field.text().ok_or_else(|| data.shape(Shape::OtherType))?;
+        if text.trim().is_empty() {
+            return Err(data.shape(Shape::Blank(KEY.into())));
+        }
+        Ok(Self { secret: Arc::new(Secret::new(text)), mark: data.mark() })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,6 +14,9 @@ use vault_testkit::openbao::spawn_bound;
 use super::{Agent, Answer, Ask, token, unix, with_static};
 
 const HEADERS: [&str; 4] = ["X-Agent-Caller", "X-Agent-Timestamp", "X-Agent-Nonce", "X-Agent-Signature"];
+
+/// Longer than anything takes.
+const LONGEST: Duration = Duration::from_secs(30);
 
 fn unauthorized() -> Answer {
     Answer::error(401, "unauthorized")
@@ -138,6 +142,35 @@ fn a_request_passes_once_and_only_in_its_time() {
 }
 
 #[test]
+fn what_has_passed_does_not_pass_again_after_a_restart_however_quick() {
+    let before = Agent::start(with_static(&token(1)));
+    let once = Ask::new("panel", &token(1), "POST", "/command", &restart());
+    expect(&before, &once, &Answer::new(202, json!({"recorded": "restart"})), "accepted");
+    before.end(Signal::SIGKILL);
+    let after = Agent::start(with_static(&token(1)));
+    expect(&after, &once, &unauthorized(), "clock");
+    // The agent is not ready before a request of now passes.
+    let now = Ask::new("panel", &token(1), "POST", "/command", &restart());
+    expect(&after, &now, &Answer::new(202, json!({"recorded": "restart"})), "accepted");
+    after.end(Signal::SIGTERM);
+}
+
+#[test]
+fn an_agent_does_not_start_with_a_token_that_can_be_guessed() {
+    for short in ["a", "fifteen letters", &format!("{}a", " ".repeat(40))] {
+        let agent = Agent::start(with_static(short));
+        assert_eq!(agent.at(), "", "it listens");
+        let ended = agent.ended();
+        let said = "status_agent: the token is shorter than 16 bytes; take a longer one that is made at random\n";
+        assert_eq!((ended.code, ended.lines, ended.stderr.as_str()), (Some(1), vec![], said));
+    }
+    let agent = Agent::start(with_static("sixteen letters!"));
+    expect(&agent, &Ask::status("sixteen letters"), &unauthorized(), "signature");
+    assert_eq!(agent.send(&Ask::status("sixteen letters!")).status, 200);
+    agent.end(Signal::SIGTERM);
+}
+
+#[test]
 fn a_caller_does_what_its_scopes_allow_and_an_unknown_one_nothing() {
     let agent = Agent::start(with_static(&token(1)));
     let forbidden = Answer::error(403, "forbidden");
@@ -217,8 +250,10 @@ fn raw(agent: &Agent, ask: &Ask, header: &str, behind: &str) -> String {
     exchange(agent.at(), &(ask.head(header) + behind))
 }
 
-fn exchange(at: &str, request: &str) -> String {
+/// What is answered until the agent closes the connection, or nothing comes any more.
+pub(super) fn exchange(at: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(at).expect("it listens");
+    stream.set_read_timeout(Some(LONGEST)).expect("a socket");
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut answer = Vec::new();
     // The end may be a reset: the agent has not read everything.

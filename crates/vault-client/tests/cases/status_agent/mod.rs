@@ -1,10 +1,12 @@
 //! The example `status_agent` on the real server: what it lets in and what it refuses, rotations under load, its README.
 
 mod checks;
+mod connections;
 mod gate;
 mod health;
 mod readme;
 mod rotation;
+mod stalled;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;

@@ -51,6 +51,26 @@ fn a_rotated_token_is_accepted_at_once_and_the_one_before_for_the_grace_time() {
     });
 }
 
+#[test]
+fn a_short_token_that_comes_later_signs_nothing() {
+    with_corner("a_short_token_that_comes_later_signs_nothing", |corner| {
+        rotate(corner, &token(1));
+        let agent = Agent::start(of(corner));
+        rotate(corner, "fifteen letters");
+        agent.refresh(&token(1));
+        let status = |token: &str| agent.send(&Ask::status(token)).status;
+        assert_eq!([status("fifteen letters"), status(&token(1))], [401, 200]);
+        agent.end(Signal::SIGTERM);
+
+        let again = Agent::start(of(corner));
+        assert_eq!(again.at(), "", "it listens");
+        let ended = again.ended();
+        let said = "status_agent: the token is shorter than 16 bytes; take a longer one that is made at random\n";
+        assert_eq!((ended.code, ended.lines, ended.stderr.as_str()), (Some(1), vec![], said));
+        assert_eq!(corner.live_tokens(), 0);
+    });
+}
+
 /// Where the rotations are, by the numbers of the tokens.
 struct Progress {
     /// The newest that is written, or about to be.

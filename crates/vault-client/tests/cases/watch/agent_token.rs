@@ -145,6 +145,22 @@ fn a_version_without_a_usable_token_leaves_the_one_in_hand() {
     assert_eq!(told.take().len(), 2);
 }
 
+#[test]
+fn the_cause_says_what_is_wrong_with_the_token() {
+    let blank = "the text under \"token\" is empty or white space alone";
+    let cases = [
+        (token(1, &json!("")), blank),
+        (token(1, &json!(" \t\n\u{3000}")), blank),
+        (token(1, &json!(7)), "a value has another type than the program expects"),
+        (version(1, 1, &json!({"other": "x"})), "the key \"token\" is missing"),
+    ];
+    for (reply, cause) in cases {
+        let raw = Raw::start([(TOKEN, vec![reply])]);
+        let said = begun(&raw.addr(), Some("given")).0.unwrap_err().to_string();
+        assert_eq!(said, format!("vault at {}: the read of panel/d1/token: {cause}", raw.addr()));
+    }
+}
+
 const CASE: &str = "AGENT_TOKEN_CASE";
 
 /// Run again by itself, with an environment of its own.
