@@ -19,10 +19,21 @@ use super::scenario::Scenario;
 /// How long a run may take before it is killed and the test fails.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
+/// A process that ends with its test, whatever comes of that: a watch would go on for ever.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that was waited for is left alone.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A program under way.
 pub(crate) struct Started<'a> {
     scenario: &'a Scenario<'a>,
-    process: Child,
+    process: Process,
     output: [Stream; 2],
     begin: Instant,
     /// When the last signal was sent.
@@ -34,11 +45,11 @@ impl<'a> Started<'a> {
     /// Takes over a process that was just started for `scenario`.
     pub(super) fn new(scenario: &'a Scenario<'a>, mut process: Child, begin: Instant, tokens_before: usize) -> Self {
         let output = [Stream::of(process.stdout.take()), Stream::of(process.stderr.take())];
-        Self { scenario, process, output, begin, signalled: begin, tokens_before }
+        Self { scenario, process: Process(process), output, begin, signalled: begin, tokens_before }
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        Pid::from_raw(self.process.id().try_into().expect("a pid"))
+        Pid::from_raw(self.process.0.id().try_into().expect("a pid"))
     }
 
     /// Waits until a line on standard error holds `text`.
@@ -81,7 +92,7 @@ impl<'a> Started<'a> {
             after_signal,
             stdout: text(stdout),
             stderr: text(stderr),
-            pid: self.process.id(),
+            pid: self.process.0.id(),
             child: fs::read(scenario.report()).ok().map(|report| ChildReport::parse(&report)),
             asked: scenario
                 .server
@@ -97,12 +108,12 @@ impl<'a> Started<'a> {
 
     fn wait(&mut self) -> ExitStatus {
         loop {
-            if let Some(status) = self.process.try_wait().expect("a child can be asked") {
+            if let Some(status) = self.process.0.try_wait().expect("a child can be asked") {
                 return status;
             }
             if self.begin.elapsed() > LIMIT {
-                let _ = self.process.kill();
-                let _ = self.process.wait();
+                let _ = self.process.0.kill();
+                let _ = self.process.0.wait();
                 panic!("still running after {LIMIT:?}");
             }
             std::thread::sleep(Duration::from_millis(2));
