@@ -281,7 +281,7 @@ fn doubled((first, longest): (Duration, Duration), number: u32) -> Duration {
 }
 
 /// uniform[0.5, 1]. `backoff` spreads around a middle, so the middle is three quarters and the spread a third of that.
-pub(crate) fn spread() -> f64 {
+fn spread() -> f64 {
     let middle = Duration::from_millis(750);
     let mut one = ExponentialBackoff {
         current_interval: middle,
@@ -289,6 +289,11 @@ pub(crate) fn spread() -> f64 {
         ..ExponentialBackoff::default()
     };
     one.next_backoff().unwrap_or(middle).as_secs_f64()
+}
+
+/// uniform[0, 1], which the plans of the keeper and of the watch take.
+pub(crate) fn uniform() -> f64 {
+    2.0 * spread() - 1.0
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::outcome::failed;
 use super::plan::Failed;
 use super::state::{Fingerprint, Phase};
-use super::{Keeper, LoggingIn, Shared, spread};
+use super::{Keeper, LoggingIn, Shared};
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
 use crate::fault::What;
 use crate::login::{Login, Origin};
 use crate::observe::Act;
+use crate::retry::uniform;
 use crate::step::Step;
 use crate::time::{Limits, since_boot};
 use crate::token::{Kept, Revoked};
@@ -102,7 +103,7 @@ impl Along<'_> {
         let is_refused = is_judged && failed(error) == Some(Failed::Refused);
         if is_refused {
             let mut state = self.shared.lock();
-            state.plan.failed(Act::LogIn, Failed::Refused, since_boot(), spread());
+            state.plan.failed(Act::LogIn, Failed::Refused, since_boot(), uniform());
             state.refusal = Some(error.clone());
             state.seen = self.before.take().or_else(|| Fingerprint::of(self.shared.login.file()));
         }

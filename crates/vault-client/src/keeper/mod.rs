@@ -19,6 +19,7 @@ use crate::error::{Effort, VaultError};
 use crate::fault::{Fault, What};
 use crate::login::{Login, Origin};
 use crate::observe::{Act, Event};
+use crate::retry::uniform;
 use crate::session::Session;
 use crate::step::{Step, TokenOf};
 use crate::time::{Alarm, Cancel, Ended, Limits, Turn, since_boot};
@@ -280,7 +281,7 @@ impl Shared {
     fn renewed(&self, held: &Arc<Held>, info: TokenInfo) {
         let mut state = self.lock();
         if state.holds(held) {
-            state.plan.renewed(info.sent(), lease(&info), spread());
+            state.plan.renewed(info.sent(), lease(&info), uniform());
             held.renewed(info);
             self.alarm.ring();
         }
@@ -307,9 +308,4 @@ impl Drop for LoggingIn<'_> {
         // The thread plans nothing as long as a login is under way.
         self.shared.alarm.ring();
     }
-}
-
-/// uniform[0, 1)
-fn spread() -> f64 {
-    2.0 * crate::retry::spread() - 1.0
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::plan::{Failed, Lease};
 use super::state::{Fingerprint, Phase, State};
-use super::{Held, Shared, spread, thread};
+use super::{Held, Shared, thread};
 use crate::error::VaultError;
 use crate::fault::ErrorKind;
 use crate::login::Origin;
 use crate::observe::Act;
+use crate::retry::uniform;
 use crate::session::Session;
 use crate::time::{Turn, since_boot};
 use crate::token::{Kept, Revoked, TokenInfo};
@@ -35,7 +36,7 @@ impl Shared {
                 Err(VaultError::closed())
             }
             Ok((session, info)) => {
-                state.plan.obtained(sent, lease(&info), spread());
+                state.plan.obtained(sent, lease(&info), uniform());
                 let held = Arc::new(Held::new(session, info));
                 if let Some(before) = state.held.replace(Arc::clone(&held)) {
                     before.session.leave(Kept::Replaced);
@@ -49,7 +50,7 @@ impl Shared {
             Err(error) => {
                 let failed = failed(&error);
                 if let Some(failed) = failed {
-                    state.plan.failed(Act::LogIn, failed, since_boot(), spread());
+                    state.plan.failed(Act::LogIn, failed, since_boot(), uniform());
                     state.refusal = Some(error.clone()).filter(|_| failed == Failed::Refused);
                     let is_answer = failed != Failed::Refused && error.status().is_some();
                     state.unusable = is_answer.then(|| (since_boot(), error.clone()));

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::plan::{Due, Failed};
 use super::state::Phase;
-use super::{Held, Shared, spread};
+use super::{Held, Shared};
 use crate::fault::{ErrorKind, Fault};
 use crate::judge;
 use crate::observe::Act;
+use crate::retry::uniform;
 use crate::step::Step;
 use crate::time::{Turn, since_boot};
 use crate::token::{Kept, Revoked};
@@ -35,7 +36,7 @@ pub fn run(shared: &Arc<Shared>) {
         if catch_unwind(AssertUnwindSafe(|| act(shared))).is_err() {
             let mut state = shared.lock();
             for act in [Act::Renew, Act::LogIn] {
-                state.plan.failed(act, Failed::Silent, since_boot(), spread());
+                state.plan.failed(act, Failed::Silent, since_boot(), uniform());
             }
         }
     }
@@ -78,7 +79,7 @@ fn work(shared: &Shared) -> Option<Work> {
         Act::LogIn => {
             let turn = state.begin(&shared.own, &*shared.login).ok();
             if turn.is_none() {
-                state.plan.failed(Act::LogIn, Failed::Silent, now, spread());
+                state.plan.failed(Act::LogIn, Failed::Silent, now, uniform());
             }
             turn.map(Work::LogIn)
         }
@@ -95,7 +96,7 @@ fn renew(shared: &Shared, held: &Arc<Held>) {
             shared.note(Act::Renew, Err((&Step::Renew, &fault)));
             let mut state = shared.lock();
             if state.holds(held) {
-                state.plan.failed(Act::Renew, failed(&fault), since_boot(), spread());
+                state.plan.failed(Act::Renew, failed(&fault), since_boot(), uniform());
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Effort, VaultError};
 use crate::fault::{ErrorKind, What};
 use crate::observe::Event;
+use crate::retry::uniform;
 use crate::rounds::{Round, Rounds};
 use crate::step::{Step, TokenOf};
 use crate::time::since_boot;
@@ -67,7 +68,7 @@ impl<T: Kept> Entry<T> {
     pub fn new(plan: Plan<T>, first: T, sent: Duration, failed: Option<VaultError>) -> Arc<Self> {
         let Plan { subject, every, read, endpoint, tally, rounds } = plan;
         let now = since_boot();
-        let cycle = Cycle::new(every, sent, spread());
+        let cycle = Cycle::new(every, sent, uniform());
         let record = match failed {
             Some(error) => Record::begun_failing(cycle, now, error),
             None => Record::new(cycle, now),
@@ -147,7 +148,7 @@ impl<T: Kept> Entry<T> {
 
     fn take(&self, value: T, sent: Duration, ended: Duration) {
         let mut record = self.lock();
-        record.cycle.tried(sent, ended, spread());
+        record.cycle.tried(sent, ended, uniform());
         let before = self.in_hand.load_full();
         let [from, to] = [before.value.mark(), value.mark()];
         let news = record.succeeded((from, to), sent, ended);
@@ -170,7 +171,7 @@ impl<T: Kept> Entry<T> {
 
     fn fail(&self, error: &VaultError, sent: Duration, ended: Duration) {
         let mut record = self.lock();
-        record.cycle.tried(sent, ended, spread());
+        record.cycle.tried(sent, ended, uniform());
         // The client's end is no failure of the secret.
         let is_over = record.is_over || matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed);
         let news = if is_over { News::None } else { record.failed(error) };
@@ -218,7 +219,7 @@ impl<T: Kept> Round for Entry<T> {
 
     fn panicked(&self) {
         let now = since_boot();
-        self.lock().cycle.tried(now, now, spread());
+        self.lock().cycle.tried(now, now, uniform());
     }
 
     fn end(&self) {
@@ -232,9 +233,4 @@ impl<T> Drop for Entry<T> {
     fn drop(&mut self) {
         self.rounds.ring();
     }
-}
-
-/// uniform[0, 1)
-fn spread() -> f64 {
-    2.0 * crate::retry::spread() - 1.0
 }
