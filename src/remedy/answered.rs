@@ -64,7 +64,7 @@ fn of_login(answered: &Answered, login: &Login, namespace: Option<&Namespace>) -
 fn of_another(answered: &Answered, step: &Step, namespace: Option<&Namespace>) -> Remedy {
     match (answered.why, step) {
         (Why::TooLong, _) => TOO_LONG.into(),
-        (Why::Denied | Why::DeadToken, Step::LookUp) => {
+        (Why::Denied | Why::DeadToken | Why::NoLookUp, Step::LookUp) => {
             "the token is wrong, expired or revoked, or may not look itself up: hand in another one".into()
         }
         (Why::Refused, Step::Wrapping | Step::Unwrap) if answered.status == 404 && namespace.is_some() => {

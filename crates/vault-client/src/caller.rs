@@ -13,9 +13,10 @@ use crate::keeper::{Held, Keeper, LONGEST_END};
 use crate::login::{Inline, Insist};
 use crate::refused::Refused;
 use crate::rounds::Rounds;
+use crate::session::{LOOK_UP, is_of_policies, looked_up};
 use crate::step::Step;
-use crate::time::{Call, Cancel, Limits};
-use crate::token::Revoked;
+use crate::time::{Call, Cancel, Limits, since_boot};
+use crate::token::{Revoked, TokenInfo};
 
 /// Sends requests with the kept token. Clones share the token.
 #[derive(Clone)]
@@ -184,19 +185,38 @@ impl Caller {
         let held = keeper.token(&self.endpoint)?;
         let sent = Instant::now();
         let denied = match self.send(&held, step, request, read) {
+            // The server itself says that this token lives.
+            Err(error) if is_of_policies(error.fault()) => return Err(error),
             Err(error) if error.kind() == ErrorKind::Denied && error.status() == Some(403) => error,
             done => return done,
         };
         if !keeper.has_replaced(&held, &self.endpoint, sent)? {
-            return Err(denied);
+            return Err(keeper.told(denied, &held, &self.endpoint, sent));
         }
         let held = keeper.token(&self.endpoint)?;
         let sent = Instant::now();
-        self.send(&held, step, request, read).inspect_err(|error| {
-            if error.status() == Some(403) {
-                keeper.doubt(&held, &self.endpoint, sent);
-            }
+        self.send(&held, step, request, read).map_err(|error| match error.status() {
+            Some(403) => keeper.doubt(error, &held, &self.endpoint, sent),
+            _ => error,
         })
+    }
+
+    /// What the server says of the token now. A dead one is replaced first. Of one that may not look itself up, what is
+    /// known.
+    pub fn look_up(&self) -> Result<TokenInfo, VaultError> {
+        let limited = self.with(self.endpoint.for_one_operation());
+        let held = limited.keeper().token(&limited.endpoint)?;
+        // A lease that is counted from too early on is on the safe side.
+        let sent = since_boot();
+        let read = |answer: &Answer, endpoint: &Endpoint, request: &Request| looked_up(answer, endpoint, request, sent);
+        match limited.run_within(&Step::LookUp, &Request::get(LOOK_UP), &read) {
+            Ok(info) => {
+                limited.keeper().learn(&held, &info);
+                Ok(info)
+            }
+            Err(error) if is_of_policies(error.fault()) => Ok(held.info()),
+            Err(error) => Err(error),
+        }
     }
 
     fn send<T>(

@@ -117,17 +117,26 @@ impl VaultClient {
         self.0.keeper().in_hand()
     }
 
-    /// What is known of the token in hand; logs in where there is none.
+    /// What is known of the token in hand; logs in where there is none. A token that was handed in and could not be looked
+    /// up as it came is so now, as by [`VaultClient::look_up`].
     ///
     /// # Errors
     ///
-    /// The login's, with any kind.
+    /// The login's or the look-up's, with any kind.
     pub fn token(&self) -> Result<TokenInfo, VaultError> {
-        let endpoint = self.0.endpoint().for_one_operation();
-        let held = self.0.keeper().token(&endpoint)?;
-        let info = held.info();
-        // One that could not be looked up as it came is so now, or it is told why not.
-        if info.is_known() { Ok(info) } else { held.session.look_up_at(&endpoint) }
+        let info = self.0.keeper().token(&self.0.endpoint().for_one_operation())?.info();
+        if info.is_known() { Ok(info) } else { self.look_up() }
+    }
+
+    /// What the server says of the token now; logs in where there is none, and where the token is dead. A token that lives
+    /// and may not look itself up is none that fails: it is told as it was handed in, without an end and without policies.
+    /// [API](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
+    ///
+    /// # Errors
+    ///
+    /// The login's or the look-up's, with any kind; [`ErrorKind::Denied`] where the token is dead and there is no other.
+    pub fn look_up(&self) -> Result<TokenInfo, VaultError> {
+        self.0.look_up()
     }
 
     /// Renews the token now; where the server refuses that, logs in again. The keeper does it in time by itself.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::fault::{ErrorKind, Fault, Retry, SettingFaults, What};
+use crate::fault::{ErrorKind, Fault, Retry, SettingFaults, What, Why};
 use crate::step::Step;
 use crate::time::Seconds;
 
@@ -113,6 +113,14 @@ impl VaultError {
     /// The version that it is about: the one that was deleted or destroyed, or the one that a conflict has found.
     pub fn version(&self) -> Option<u64> {
         self.0.fault.what.version()
+    }
+
+    /// The same denial, where the token's look-up says that the token is dead.
+    pub(crate) fn of_a_dead_token(mut self) -> Self {
+        if let What::Answered(answered) = &mut self.0.fault.what {
+            answered.why = Why::DeadToken;
+        }
+        self
     }
 
     /// A conflict with the version that was found.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::VaultError;
-use crate::fault::{ErrorKind, Fault, What};
+use crate::fault::{ErrorKind, Fault, What, Why};
 use crate::http::{Answer, Request};
 use crate::json::{self, Object};
 use crate::observe::Event;
@@ -15,6 +15,10 @@ use crate::secret::Secret;
 use crate::step::{Step, TokenOf};
 use crate::time::{Call, Limit, since_boot};
 use crate::token::{Kept, Revoked, TokenInfo};
+
+/// The path of a look-up.
+/// [Token API](https://openbao.org/api-docs/auth/token/#lookup-a-token-self)
+pub(crate) const LOOK_UP: &str = "auth/token/lookup-self";
 
 /// No revoke takes longer, nor than a second more than the budget has left.
 const LONGEST_REVOKE: Duration = Duration::from_secs(2);
@@ -191,7 +195,7 @@ impl Session {
 
     /// Whether the token is dead, as its look-up says. Who cannot find out takes it for alive.
     pub fn is_dead(&self) -> bool {
-        self.look_up_once(&self.endpoint, &self.endpoint.call()).is_err_and(|fault| fault.kind() == ErrorKind::Denied)
+        self.look_up_once(&self.endpoint, &self.endpoint.call()).is_err_and(|fault| is_death(&fault))
     }
 
     /// Whether the token is of an earlier start, or left for the next one.
@@ -247,12 +251,9 @@ impl Session {
 
     /// One look-up at `endpoint`.
     pub(crate) fn look_up_once(&self, endpoint: &Endpoint, call: &Call) -> Result<TokenInfo, Fault> {
-        let (step, sent) = (Step::LookUp, since_boot());
-        let request = self.get("auth/token/lookup-self");
-        let answer = endpoint.ask(&step, &request, call)?;
-        let broken = |fault: json::Malformed| endpoint.judge_body(&step, &request, &answer, &fault);
-        let data = answer.document().and_then(|said| said.object(&["data"])).map_err(broken)?;
-        TokenInfo::of_look_up(&data, sent, endpoint.scrubber()).map_err(broken)
+        let (request, sent) = (self.get(LOOK_UP), since_boot());
+        let answer = endpoint.ask(&Step::LookUp, &request, call)?;
+        looked_up(&answer, endpoint, &request, sent)
     }
 
     /// Renews the token once, for as long as the server sees fit.
@@ -265,6 +266,28 @@ impl Session {
         let auth = answer.document().and_then(|said| said.object(&["auth"])).map_err(broken)?;
         TokenInfo::of_renewal(&auth, sent, endpoint.scrubber()).map_err(broken)
     }
+}
+
+/// What the `answer` to the `request` of a look-up says, which was sent at `sent` in time since boot.
+pub(crate) fn looked_up(
+    answer: &Answer,
+    endpoint: &Endpoint,
+    request: &Request,
+    sent: Duration,
+) -> Result<TokenInfo, Fault> {
+    let broken = |fault: json::Malformed| endpoint.judge_body(&Step::LookUp, request, answer, &fault);
+    let data = answer.document().and_then(|said| said.object(&["data"])).map_err(broken)?;
+    TokenInfo::of_look_up(&data, sent, endpoint.scrubber()).map_err(broken)
+}
+
+/// Whether a look-up that failed with `fault` says that the token is dead.
+pub(crate) fn is_death(fault: &Fault) -> bool {
+    fault.kind() == ErrorKind::Denied && !is_of_policies(fault)
+}
+
+/// Whether a look-up that failed with `fault` says that the token lives, and may not look itself up.
+pub(crate) fn is_of_policies(fault: &Fault) -> bool {
+    matches!(&fault.what, What::Answered(answered) if answered.why == Why::NoLookUp)
 }
 
 /// What stands behind the first `"client_token":` in a document that is no good JSON.

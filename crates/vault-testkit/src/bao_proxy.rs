@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::clock::eventually;
 use crate::folders::{scratch, unique};
+use crate::measure::Process;
 use crate::openbao::{free_ports, program, spawn_bound};
 
 /// An address of its own, so that nobody takes a port that was found free.
@@ -22,6 +23,16 @@ pub struct BaoProxy {
 impl BaoProxy {
     /// One in front of the server at `url` that adds `token`, which is renewable; `None` where the package is not installed.
     pub fn start(url: &str, token: &str) -> Option<Self> {
+        Self::start_with(url, token, "")
+    }
+
+    /// The same with its cache, which keeps tokens that are made through it, and secrets that have a lease.
+    /// [Caching](https://openbao.org/docs/agent-and-proxy/proxy/caching/)
+    pub fn start_caching(url: &str, token: &str) -> Option<Self> {
+        Self::start_with(url, token, "cache {}\n")
+    }
+
+    fn start_with(url: &str, token: &str, more: &str) -> Option<Self> {
         let program = program()?;
         let folder = scratch(&format!("proxy-{}", unique()));
         let port = free_ports(HOST, 1)[0];
@@ -30,7 +41,7 @@ impl BaoProxy {
             "vault {{ address = \"{url}\" }}\n\
              auto_auth {{ method {{ type = \"token_file\", config = {{ token_file_path = \"{}/token\" }} }} }}\n\
              api_proxy {{ use_auto_auth_token = true }}\n\
-             listener \"tcp\" {{ address = \"{HOST}:{port}\", tls_disable = true }}\n",
+             listener \"tcp\" {{ address = \"{HOST}:{port}\", tls_disable = true }}\n{more}",
             folder.display()
         );
         fs::write(folder.join("proxy.hcl"), configuration.replace(", ", "\n")).expect("the configuration is written");
@@ -50,6 +61,11 @@ impl BaoProxy {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{HOST}:{}", self.port)
+    }
+
+    /// What it takes.
+    pub fn process(&self) -> Process {
+        Process::of(&self.process)
     }
 }
 

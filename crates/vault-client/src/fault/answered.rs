@@ -49,6 +49,8 @@ pub enum Why {
     NoProvider,
     /// The token is expired, revoked or another server's.
     DeadToken,
+    /// The token lives, and its policies do not let it look itself up. Told of a look-up alone.
+    NoLookUp,
     /// The JWT is not a service account's.
     NoServiceAccount,
     /// Nobody has configured the auth mount.
@@ -88,6 +90,7 @@ impl Why {
             Self::Denied
             | Self::Unexplained
             | Self::DeadToken
+            | Self::NoLookUp
             | Self::NoServiceAccount
             | Self::NoSecretId
             | Self::OtherAddress

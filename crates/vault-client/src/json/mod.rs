@@ -201,6 +201,16 @@ impl Json {
         self.document.raw(self.node().range())
     }
 
+    /// The value as an object, where it is one.
+    pub fn object(&self) -> Option<Object> {
+        self.clone().into_object()
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        self.node().kind == Kind::Null
+    }
+
     fn into_object(self) -> Option<Object> {
         (self.node().kind == Kind::Object).then_some(Object(self))
     }

@@ -65,6 +65,7 @@ fn by_vault(said: &Said, answer: &Answer) -> bool {
 fn denied(step: &Step, said: Said) -> Fault {
     match (said.meaning, step) {
         (Some(Meaning::DeadToken), _) => said.refused(Why::DeadToken),
+        (Some(Meaning::ByPolicy), Step::LookUp) => said.refused(Why::NoLookUp),
         (_, Step::Login { method, .. }) => login::denied(*method, said),
         _ => said.refused(Why::Denied),
     }

@@ -105,6 +105,7 @@ fn words_are_believed_where_a_status_misleads() {
                    unavailable for a brief period and will resume service when the primary is finished.";
     let locked = "API access to this namespace has been locked by an administrator - \"team/\" must be unlocked to gain \
                   access.";
+    let by_policy = "1 error occurred:\n\t* permission denied\n\n";
     let dead = "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n";
     for (step, status, said, why, retry) in [
         (a_read(), 400, upgrading, Why::Upgrading, quick),
@@ -126,6 +127,10 @@ fn words_are_believed_where_a_status_misleads() {
         (a_read(), 403, "permission denied", Why::Denied, Retry::Never),
         (a_read(), 403, dead, Why::DeadToken, Retry::Never),
         (Step::LookUp, 403, dead, Why::DeadToken, Retry::Never),
+        (Step::LookUp, 403, "permission denied", Why::Denied, Retry::Never),
+        (Step::LookUp, 403, by_policy, Why::NoLookUp, Retry::Never),
+        (a_read(), 403, by_policy, Why::Denied, Retry::Never),
+        (a_login(), 403, by_policy, Why::Denied, Retry::Never),
         (a_read(), 404, "namespace not found", Why::NoNamespace, Retry::Never),
         (a_login(), 404, "namespace not found", Why::NoNamespace, Retry::Never),
     ] {
@@ -218,6 +223,7 @@ fn the_kind_of_an_answer_is_that_of_what_it_comes_to() {
         (Why::Denied, Denied),
         (Why::Unexplained, Denied),
         (Why::DeadToken, Denied),
+        (Why::NoLookUp, Denied),
         (Why::NoServiceAccount, Denied),
         (Why::Unconfigured, Rejected),
         (Why::OtherMethod, Rejected),

@@ -10,6 +10,8 @@ pub enum Meaning {
     ReadOnly,
     /// A refusal without a reason, as Vault gives it to whoever may not know one.
     Bare,
+    /// The token lives, and a policy is at fault.
+    ByPolicy,
     /// The token is expired, revoked or another server's; no policy is at fault.
     DeadToken,
     /// There is no such mount.
@@ -101,6 +103,8 @@ const KNOWN: &[(&[u16], Match, Meaning)] = &[
     (&[400], Part("annot write to storage during setup"), Meaning::ReadOnly),
     // sdk/logical/error.go, ErrPermissionDenied.
     (&[403], Whole("permission denied"), Meaning::Bare),
+    // internal/vault/request_handling.go, checkToken: the same in a list, once the token is known. Vault has it too.
+    (&[403], Whole("1 error occurred: * permission denied"), Meaning::ByPolicy),
     // HashiCorp Vault, sdk/logical/error.go: ErrPermissionDenied together with ErrInvalidToken.
     (&[403], Whole("2 errors occurred: * permission denied * invalid token"), Meaning::DeadToken),
     // internal/vault/namespace_store.go and internal/http/handler.go.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::endpoint::Endpoint;
 use crate::fault::ErrorKind;
 use crate::refused::Refused;
-use crate::session::Session;
+use crate::session::{Session, is_death};
 use crate::time::{Turn, since_boot};
 use crate::token::TokenInfo;
 
@@ -74,8 +74,8 @@ impl Held {
                     let looking = Looking { checked: &self.checked, turn };
                     let asked = Instant::now();
                     let said = self.session.look_up_once(endpoint, &call);
+                    let denied = said.as_ref().is_err_and(is_death);
                     let kind = said.err().map(|fault| fault.kind());
-                    let denied = kind == Some(ErrorKind::Denied);
                     // Where this caller had no time for it, the next one asks itself. Any other failure is one for all.
                     let ended = matches!(kind, Some(ErrorKind::Cancelled | ErrorKind::Unreachable));
                     let mut checked = lock(&self.checked);

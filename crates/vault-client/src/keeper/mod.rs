@@ -114,12 +114,32 @@ impl Keeper {
         self.shared.has_replaced(held, caller, sent)
     }
 
-    /// Notes that a token which has just come met 403 too: where its look-up is denied as well, look-ups tell nothing.
-    pub fn doubt(&self, held: &Arc<Held>, caller: &Endpoint, sent: Instant) {
-        // A file may hold a dead token as well as a live one.
-        if self.shared.login.origin().is_login() && held.is_dead(caller, sent).unwrap_or(false) {
+    /// What `denied` comes to, the 403 of a request that was sent with `held` at `sent` and is not tried again: of a token
+    /// that was handed in, it says so where that is dead. Threads share a look-up as for [`Keeper::has_replaced`].
+    pub fn told(&self, denied: VaultError, held: &Arc<Held>, caller: &Endpoint, sent: Instant) -> VaultError {
+        let is_given = held.session.token_of() == TokenOf::Caller && !self.shared.login.origin().is_login();
+        if is_given && held.is_dead(caller, sent).unwrap_or(false) { denied.of_a_dead_token() } else { denied }
+    }
+
+    /// The same of a token that has just come in the place of a dead one. Of a login's token, a look-up that is denied as
+    /// well says that look-ups tell nothing. A file holds a dead token still: it is put out of hand.
+    pub fn doubt(&self, denied: VaultError, held: &Arc<Held>, caller: &Endpoint, sent: Instant) -> VaultError {
+        if !held.is_dead(caller, sent).unwrap_or(false) {
+            return denied;
+        }
+        if self.shared.login.origin().is_login() {
             held.revive();
             self.shared.lock().blind = true;
+            return denied;
+        }
+        self.shared.discard(held);
+        denied.of_a_dead_token()
+    }
+
+    /// Takes note of what a look-up has brought of `held`, of which nothing was known: it is kept alive from now on.
+    pub fn learn(&self, held: &Arc<Held>, info: &TokenInfo) {
+        if !held.info().is_known() {
+            self.shared.renewed(held, info.clone());
         }
     }
 

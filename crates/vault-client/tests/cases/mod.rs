@@ -1,4 +1,5 @@
 mod examples;
+mod given;
 mod inline;
 mod life;
 mod logins;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-pub use build::built;
+pub use build::{built, built_as};
 pub use process::Process;
 
 /// What a run took, with all processes that it waited for.

@@ -32,11 +32,17 @@ impl Process {
     /// What is resident of it, in KiB, with the pages that it shares with others.
     pub fn resident_kib(self) -> u64 {
         // The number in `status` is that of the last time that the processors' counts were added up.
-        let read = |file: &str, name: &str| {
-            let text = fs::read_to_string(format!("/proc/{}/{file}", self.0)).ok()?;
-            text.lines().find_map(|line| line.strip_prefix(name)?.strip_suffix("kB")?.trim().parse().ok())
-        };
         // Only root may read the former of a process that cannot be dumped.
-        read("smaps_rollup", "Rss:").or_else(|| read("status", "VmRSS:")).expect("a process has memory")
+        self.kib("smaps_rollup", "Rss:").or_else(|| self.kib("status", "VmRSS:")).expect("a process has memory")
+    }
+
+    /// The most that was resident of it so far, in KiB.
+    pub fn peak_kib(self) -> u64 {
+        self.kib("status", "VmHWM:").expect("a process has memory")
+    }
+
+    fn kib(self, file: &str, name: &str) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.0)).ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_suffix("kB")?.trim().parse().ok())
     }
 }
