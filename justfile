@@ -3,7 +3,11 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # Everything that has to pass
-ci: tools format lint docs image dist reproducible goals test
+ci: tools format lint docs builds reproducible goals test
+
+# The image and the files of a release, one beside the other: much of a build has work for one core only
+[parallel]
+builds: image dist
 
 # Installs the real parts that the tests talk to
 tools:
@@ -28,7 +32,7 @@ test:
     cargo test --workspace
     @sort target/tmp/*-tally.txt | cut -d" " -f1 | uniq -c | sed "s/^ */scenarios: /"
 
-# The container image, built by deploy/Dockerfile into target/image
+# The container images, built by deploy/Dockerfile into target/image
 image:
     tests/image
 
@@ -86,6 +90,10 @@ bench-watch:
 # What the library costs, against its goals, bare requests and the program of a peer that VAULTRS_PROGRAM names
 bench-library:
     cargo bench --profile dev --package vault-client --bench library
+
+# What a read through the gateway costs, against its goals, OpenBao directly and its own proxy; some three minutes
+bench-gateway:
+    cargo bench --profile dev --package vault-gateway --bench gateway
 
 # 100,000 programs in virtual time: requests a second at steady state, after an outage, a restart, with a rate limit
 fleet:

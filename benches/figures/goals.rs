@@ -157,7 +157,7 @@ fn distant(run: &Command) -> Goal {
 }
 
 fn crates() -> Goal {
-    let linked = crates::foreign(crates::LINKED).len();
+    let linked = crates::foreign("vault-exec", crates::LINKED).len();
     Goal::new("crates in the binary", linked.to_string(), "as few as needed", false)
 }
 

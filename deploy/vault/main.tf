@@ -1,4 +1,4 @@
-# What setup.sh makes, for Terraform and OpenTofu: a file a method, and what all methods have in this one. Address,
+# What setup.sh makes for a program, for Terraform and OpenTofu: a file a method, and what all methods have in this one. Address,
 # namespace and login of the provider come from the environment (VAULT_ADDR, VAULT_NAMESPACE, VAULT_TOKEN ...).
 #
 # For a Vault that has none of it. What is there already, such as a mount or an auth method that others use, comes first

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Lets one program read one secret: a KV version 2 mount, a policy with one rule, an auth method and a role. METHOD says
 # how the program logs in; what is that method's own is in the folder methods, which is copied along with this file.
+# With FOR=gateway it lets vault-gateway serve one tenant; gateway.sh, which is copied along as well, has what that needs.
 # Goes as often as you like; prints a line for each thing that it makes. `--help` lists the settings.
 #
 # Policy and role carry this application's name: each run brings them to what is wanted here, but for a policy that this
@@ -14,28 +15,35 @@ usage() {
 usage: [NAME=VALUE ...] setup.sh
 
 Lets one program read one secret of Vault or OpenBao: makes a KV version 2 mount, a policy, an auth method and a role,
-or says that they are there. It takes no arguments. Settings are environment variables; in brackets is what counts where
-one is unset.
+or says that they are there. With FOR=gateway it lets vault-gateway serve one tenant. It takes no arguments.
+Settings are environment variables; in brackets is what counts where one is unset.
 
 For each method:
 
+  FOR                         program, or gateway: a tenant of vault-gateway [program]
   METHOD                      how it logs in: kubernetes, approle, jwt-github, jwt-gitlab, cert or oidc [kubernetes]
   CLI                         the client, a name or a path [bao, or else vault]
-  VAULT_ROLE                  name of role and policy [shop]
-  VAULT_PATH                  path of the secret, one [shop/prod]
+  VAULT_ROLE                  name of role and policy [with FOR=gateway vault-gateway; else shop]
+  VAULT_PATH                  path of the secret, one; with FOR=gateway a prefix [there it is needed; else shop/prod]
   VAULT_MOUNT_POINT           mount of the KV engine [kv]
   VAULT_AUTH_MOUNT            mount of the auth method [the word of METHOD]
   TOKEN_TYPE                  type of the token that a login gets: service, batch or default [service]
-  TOKEN_TTL                   how long that token lasts: 180, 3m, 8h [3m; with oidc 8h]
+  TOKEN_TTL                   how long that token lasts: 180, 3m, 8h [3m; with oidc 8h; with FOR=gateway 1h]
   TOKEN_MAX_TTL               how long it can last if it is renewed [TOKEN_TTL]
   BOUND_CIDRS                 networks that logins and their tokens are taken from, with commas between [any]
   REPLACE                     1: a policy may be overwritten, whatever it says [it is not]
 
+FOR=gateway, a tenant of vault-gateway; METHOD is kubernetes or cert, and VAULT_PATH=/ is the whole mount:
+
+  ALLOW                       actions that its login at Vault is enough for, with commas between [read,list]
+                              of read,write,delete,list,history,restore,destroy;
+                              with write, delete or restore it can read as well
+
 METHOD=kubernetes, a pod:
 
   VAULT_K8S_AUTH_MOUNT_POINT  mount of the auth method; wins over VAULT_AUTH_MOUNT [VAULT_AUTH_MOUNT]
-  K8S_NAMESPACE               namespace of the service account [shop]
-  K8S_SERVICE_ACCOUNT         its name [shop]
+  K8S_NAMESPACE               namespace of the service account [with FOR=gateway vault-gateway; else shop]
+  K8S_SERVICE_ACCOUNT         its name [with FOR=gateway vault-gateway; else shop]
   K8S_AUDIENCE                audience of its token [vault]
   K8S_HOST                    Kubernetes API, as Vault reaches it [at first https://kubernetes.default.svc]
   K8S_CA_CERT_FILE            its CA; needed where Vault does not run in that cluster [what is there]
@@ -197,7 +205,7 @@ stands() {
     else
         cause=$("$cli" read "$@" 2>&1) || true
         case $cause in
-        *'No value found at '* | *'Field "'*'" not present in secret') ;;
+        *'No value found at '* | *'Field "'*'" not present in secret' | *'Could not find header in config'*) ;;
         *'* No secret engine mount at '* | *'* No auth engine at '*) ;;
         *) fail "$(flat "$cause")" ;;
         esac
@@ -292,11 +300,17 @@ ${found:+give $3=$found, or }name another mount by VAULT_AUTH_MOUNT"
 }
 
 # The settings, judged before anything is asked.
-role=$(name VAULT_ROLE "${VAULT_ROLE:-shop}")
+whom=${FOR:-program}
+case $whom in
+program) owner=shop ;;
+gateway) owner="vault-gateway" ;;
+*) fail "FOR: $(flat "$whom") is unknown; it is program or gateway" ;;
+esac
+role=$(name VAULT_ROLE "${VAULT_ROLE:-$owner}")
 case ${VAULT_PATH-} in
 *,*) fail 'VAULT_PATH: one path, without comma; another path is another rule in a policy: docs/logins.md says how' ;;
 esac
-path=$(name VAULT_PATH "${VAULT_PATH:-shop/prod}")
+if [ "$whom" = program ]; then path=$(name VAULT_PATH "${VAULT_PATH:-shop/prod}"); fi
 mount=$(name VAULT_MOUNT_POINT "${VAULT_MOUNT_POINT:-kv}")
 method=${METHOD:-kubernetes}
 case $method in
@@ -314,6 +328,12 @@ case $role in
 default | root | -*) fail "VAULT_ROLE: $role would not be a policy of this application's own" ;;
 esac
 case $auth in auth/*) fail "$mount_setting: write it without auth/, which is part of the API" ;; esac
+# shellcheck source=SCRIPTDIR/gateway.sh
+if [ "$whom" = gateway ]; then
+    [ -r "$(dirname "$0")/gateway.sh" ] || fail "$(dirname "$0")/gateway.sh is not there; copy it along with this file"
+    . "$(dirname "$0")/gateway.sh"
+    judge_gateway
+fi
 case $path in data/*) fail 'VAULT_PATH: write it without data/, which is part of the API and not of the path' ;; esac
 token_type=${TOKEN_TYPE:-service}
 case $token_type in
@@ -333,6 +353,7 @@ here=$(dirname "$0")/methods
 # shellcheck source=SCRIPTDIR/methods/cert.sh
 # shellcheck source=SCRIPTDIR/methods/oidc.sh
 . "$here/$part.sh"
+if [ "$whom" = gateway ]; then ttl=1h; fi
 judge
 token_ttl=$(duration TOKEN_TTL "${TOKEN_TTL:-$ttl}")
 token_max_ttl=$(duration TOKEN_MAX_TTL "${TOKEN_MAX_TTL:-$token_ttl}")
@@ -370,10 +391,15 @@ kv-*version:2*) echo "mount $mount: already there" ;;
 *) fail "mount $mount is not KV version 2" ;;
 esac
 
-# The token of a login can read this one secret and nothing else. That vault-exec may revoke it, and --check look at
-# it, is granted by the policy `default`, which every token has unless the role takes it away.
-put_policy "$role" "path \"$mount/data/$path\" { capabilities = [\"read\"] }" \
-    'path "[A-Za-z0-9/_.-]+/data/[A-Za-z0-9/_.-]+" \{ capabilities = \["read"\] \}'
+# The token of a program's login can read this one secret and nothing else. That it may be renewed and revoked, and
+# --check look at it, is granted by the policy `default`, which every token has unless the role takes it away.
+case $whom in
+gateway) put_policy "$role" "$(gateway_rules)" "$gateway_pattern" ;;
+*)
+    put_policy "$role" "path \"$mount/data/$path\" { capabilities = [\"read\"] }" \
+        'path "[A-Za-z0-9/_.-]+/data/[A-Za-z0-9/_.-]+" \{ capabilities = \["read"\] \}'
+    ;;
+esac
 
 found=$(field "sys/auth/$auth" type)
 case $found in
@@ -388,8 +414,13 @@ esac
 config=auth/$auth/config what="configuration of $auth" dropped='' members_too=''
 make
 
-# The role id of approle names its role.
-case $part in approle) by_role='' ;; *) by_role=" VAULT_ROLE=$role" ;; esac
-echo "settings of the program: VAULT_AUTH_METHOD=$part VAULT_AUTH_MOUNT=$auth$by_role VAULT_MOUNT_POINT=$mount \
+if [ "$whom" = gateway ]; then
+    audit_header
+    tell_tenant
+else
+    # The role id of approle names its role.
+    case $part in approle) by_role='' ;; *) by_role=" VAULT_ROLE=$role" ;; esac
+    echo "settings of the program: VAULT_AUTH_METHOD=$part VAULT_AUTH_MOUNT=$auth$by_role VAULT_MOUNT_POINT=$mount \
 VAULT_PATH=$path${vault_namespace:+ VAULT_NAMESPACE=$vault_namespace}"
+fi
 tell

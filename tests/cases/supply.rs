@@ -164,7 +164,7 @@ fn text(bytes: &[u8]) -> String {
 fn advisories_that_nobody_checked_are_said_to_be_unchecked() {
     let output = audit(&[], 0);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let lines = "deny --offline check bans licenses sources\n\
+    let lines = "deny --offline --workspace check bans licenses sources\n\
                  advisories: NOT CHECKED, no clone of the RustSec advisory database is named\n";
     assert_eq!(text(&output.stdout), lines);
     let other = tempfile::tempdir().unwrap();
@@ -192,9 +192,11 @@ fn advisories_are_checked_against_the_clone_that_is_named() {
     let named = [folder.path().to_str().unwrap()];
 
     let checked = |manifest: &str| {
-        format!("deny --offline --manifest-path {manifest} --config deny.toml check advisories\nthe database\n")
+        format!(
+            "deny --offline --workspace --manifest-path {manifest} --config deny.toml check advisories\nthe database\n"
+        )
     };
-    let first = format!("deny --offline check bans licenses sources\n{}", checked("Cargo.toml"));
+    let first = format!("deny --offline --workspace check bans licenses sources\n{}", checked("Cargo.toml"));
     let last = format!("advisories: checked against the RustSec database at {} of 2026-01-31\n", commit.trim_end());
     let output = audit(&named, 0);
     assert_eq!(text(&output.stdout), [&first, &checked("fuzz/Cargo.toml"), &last].map(String::as_str).concat());

@@ -1,9 +1,9 @@
 // Readers prints, as one JSON object, what the kubelet, the docker CLI or Compose finds in an env file,
 // each through its own package, what Compose makes of a project's file, or what the Prometheus operator reads
-// of a PodMonitor. Exits with 1 where the package finds fault with the file.
+// of a PodMonitor or a ServiceMonitor. Exits with 1 where the package finds fault with the file.
 //
-// Usage: readers kubernetes|docker|compose|project|pod-monitor FILE [NAME…]. The kubelet looks for one name at a
-// time.
+// Usage: readers kubernetes|docker|compose|project|pod-monitor|service-monitor FILE [NAME…]. The kubelet looks for one
+// name at a time.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/docker/cli/pkg/kvfile"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	kubelet "k8s.io/kubernetes/pkg/kubelet/util/env"
 	"sigs.k8s.io/yaml"
 )
@@ -27,12 +28,13 @@ var readers = map[string]func(path string, names []string) (any, error){
 	"compose":    readForCompose,
 	"project":    readProject,
 
-	"pod-monitor": readPodMonitor,
+	"pod-monitor":     readPodMonitor,
+	"service-monitor": readServiceMonitor,
 }
 
 func main() {
 	if len(os.Args) < 3 || readers[os.Args[1]] == nil {
-		fail(64, "usage: readers kubernetes|docker|compose|project|pod-monitor FILE [NAME…]")
+		fail(64, "usage: readers kubernetes|docker|compose|project|pod-monitor|service-monitor FILE [NAME…]")
 	}
 	values, err := readers[os.Args[1]](os.Args[2], os.Args[3:])
 	if err != nil {
@@ -89,19 +91,25 @@ func readProject(path string, _ []string) (any, error) {
 	return options.LoadProject(context.Background())
 }
 
-// A field that the operator's types do not have is refused, as the API server refuses it with `--validate=strict`.
 func readPodMonitor(path string, _ []string) (any, error) {
+	return readMonitor(path, monitoring.PodMonitorsKind, &monitoring.PodMonitor{})
+}
+
+func readServiceMonitor(path string, _ []string) (any, error) {
+	return readMonitor(path, monitoring.ServiceMonitorsKind, &monitoring.ServiceMonitor{})
+}
+
+// A field that the operator's types do not have is refused, as the API server refuses it with `--validate=strict`.
+func readMonitor(path string, kind string, monitor schema.ObjectKind) (any, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var monitor monitoring.PodMonitor
-	if err := yaml.UnmarshalStrict(text, &monitor); err != nil {
+	if err := yaml.UnmarshalStrict(text, monitor); err != nil {
 		return nil, err
 	}
-	kind := monitoring.SchemeGroupVersion.WithKind(monitoring.PodMonitorsKind)
-	if monitor.GroupVersionKind() != kind {
-		return nil, fmt.Errorf("not a %v", kind)
+	if wanted := monitoring.SchemeGroupVersion.WithKind(kind); monitor.GroupVersionKind() != wanted {
+		return nil, fmt.Errorf("not a %v", wanted)
 	}
-	return &monitor, nil
+	return monitor, nil
 }

@@ -8,20 +8,20 @@ pub(crate) const LINKED: &str = "normal,no-proc-macro";
 
 /// Name and version of each crate along these edges of `cargo tree`, without the program's own.
 pub(crate) fn built(edges: &str) -> BTreeSet<String> {
-    let tree = tree(edges);
+    let tree = tree("vault-exec", edges);
     tree.lines().filter(|line| !line.starts_with("vault-exec ")).filter_map(named).collect()
 }
 
-/// The same without the other crates of this workspace.
-pub(crate) fn foreign(edges: &str) -> BTreeSet<String> {
-    let tree = tree(edges);
+/// The same of this package, without the crates of this workspace.
+pub(crate) fn foreign(package: &str, edges: &str) -> BTreeSet<String> {
+    let tree = tree(package, edges);
     let is_ours = |line: &str| line.contains(concat!("(", env!("CARGO_MANIFEST_DIR")));
     tree.lines().filter(|line| !is_ours(line)).filter_map(named).collect()
 }
 
-fn tree(edges: &str) -> String {
+fn tree(package: &str, edges: &str) -> String {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--locked", "--package=vault-exec", "--prefix=none", "--format={p}", "--edges", edges]);
+    cargo.args(["tree", "--locked", "--package", package, "--prefix=none", "--format={p}", "--edges", edges]);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("names are text")

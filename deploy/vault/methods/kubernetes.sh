@@ -12,8 +12,8 @@ kubernetes_name() {
 }
 
 judge() {
-    namespace=$(kubernetes_name K8S_NAMESPACE "${K8S_NAMESPACE:-shop}")
-    account=$(kubernetes_name K8S_SERVICE_ACCOUNT "${K8S_SERVICE_ACCOUNT:-shop}")
+    namespace=$(kubernetes_name K8S_NAMESPACE "${K8S_NAMESPACE:-$owner}")
+    account=$(kubernetes_name K8S_SERVICE_ACCOUNT "${K8S_SERVICE_ACCOUNT:-$owner}")
     audience=$(value K8S_AUDIENCE "${K8S_AUDIENCE:-vault}" audience)
     url K8S_HOST "${K8S_HOST:-https://kubernetes.default.svc}" >/dev/null
     readable "${K8S_CA_CERT_FILE-}" "${K8S_REVIEWER_JWT_FILE-}"

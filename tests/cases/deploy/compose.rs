@@ -23,7 +23,7 @@ use crate::support::scenario::{PROGRAM, Scenario};
 pub(super) const FILES: &[&str] = &["compose/Dockerfile", "compose/compose.yaml", "compose/sidecar.yaml"];
 
 /// What Compose makes of the file; `None` without its library.
-fn project(file: &Path) -> Option<String> {
+pub(super) fn project(file: &Path) -> Option<String> {
     let json = tool(installed("readers"), |it| it.arg("project").arg(file))?;
     Some(String::from_utf8(json).unwrap())
 }
@@ -135,15 +135,15 @@ fn entrypoint(dockerfile: &Path) -> Vec<String> {
 }
 
 /// The services, on an address of this run alone.
-struct Laptop {
-    services: Value,
+pub(super) struct Laptop {
+    pub(super) services: Value,
     folder: TempDir,
     running: Vec<Child>,
 }
 
 impl Laptop {
     /// Each test has a `number` of its own.
-    fn new(project: &str, number: u8) -> Self {
+    pub(super) fn new(project: &str, number: u8) -> Self {
         let [.., high, low] = std::process::id().to_be_bytes();
         let host = format!("127.{number}.{high}.{low}");
         // Where the server and the sidecar listen, and the name that the services know the server by.
@@ -163,11 +163,11 @@ impl Laptop {
     }
 
     /// Its command line.
-    fn words(&self, service: &str) -> Vec<Value> {
+    pub(super) fn words(&self, service: &str) -> Vec<Value> {
         ["entrypoint", "command"].map(|it| self.services[service][it].as_array().unwrap().clone()).concat()
     }
 
-    fn command(&self, service: &str, words: &[Value]) -> Command {
+    pub(super) fn command(&self, service: &str, words: &[Value]) -> Command {
         let mut words = words.iter().map(|it| it.as_str().unwrap());
         // Found in the PATH of the service, not in that of the test.
         let mut command = Command::new("/usr/bin/env");
@@ -178,7 +178,7 @@ impl Laptop {
     }
 
     /// Starts what a service depends on, each until it is as the file wants it.
-    fn prepare(&mut self, service: &str) {
+    pub(super) fn prepare(&mut self, service: &str) {
         let needs = self.services[service]["depends_on"].as_object().cloned().unwrap_or_default();
         for (needed, how) in needs {
             self.prepare(&needed);

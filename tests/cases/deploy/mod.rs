@@ -2,6 +2,7 @@
 
 mod ci;
 mod compose;
+mod gateway;
 mod image;
 mod kubernetes;
 mod package;
@@ -19,9 +20,10 @@ use vault_exec::cli::EXIT_CODES;
 use vault_testkit::{missing, tools};
 
 /// What the tests of each module run or have accepted: they go through these very lists.
-const COVERED: [&[&str]; 8] = [
+const COVERED: [&[&str]; 9] = [
     ci::FILES,
     compose::FILES,
+    gateway::FILES,
     image::FILES,
     kubernetes::FILES,
     package::FILES,

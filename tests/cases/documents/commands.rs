@@ -28,6 +28,8 @@ use vault_testkit::missing;
 
 const CLUSTER: &str = "needs a cluster";
 const SETUP: &str = "asks for a token; `setup.sh` has tests of its own";
+const GATEWAY: &str = "needs a gateway; the tests of its own crate ask one";
+const FIRST: &str = "starts a gateway; the tests of its own crate follow these steps";
 
 /// The first line of each block, and what is done with it.
 const BLOCKS: &[(&str, How)] = &[
@@ -123,6 +125,60 @@ const BLOCKS: &[(&str, How)] = &[
     ("jwt=$(cat /var/run/secrets/kubernetes.io/serviceaccount/token)", Starts),
     ("export VAULT_ROLE=shop VAULT_PATH=shop/prod VAULT_REQUIRED_KEYS=DATABASE_URL,API_KEY", Starts),
     ("exec vault-exec -- env VAULT_PATH=shop/shared vault-exec -- /shop --port 8080", Starts),
+    ("cargo run -p vault-gateway --example tour", Elsewhere("builds the gateway; the tests of its own crate run it")),
+    (
+        "cargo install --profile gateway --path crates/vault-gateway",
+        Elsewhere("builds everything once more, for minutes"),
+    ),
+    ("cargo build --profile gateway --package vault-gateway", Elsewhere("builds everything once more, for minutes")),
+    ("mkdir -m 700 /tmp/vault-gateway", Elsewhere(FIRST)),
+    ("cd /tmp/vault-gateway", Elsewhere(FIRST)),
+    ("VAULT_ADDR=http://127.0.0.1:8200 vault-gateway --config /tmp/vault-gateway/gateway.toml", Elsewhere(FIRST)),
+    ("header=$(printf '{\"alg\":\"EdDSA\",\"kid\":\"1\"}' | base64url)", Elsewhere(FIRST)),
+    ("vault-gateway --config gateway.toml --check", Elsewhere(GATEWAY)),
+    (
+        "docker build -f deploy/Dockerfile --target gateway --build-arg VERSION=0.1.0 --build-arg REVISION=\"$(git rev-parse HEAD)\" -t registry.example/vault-gateway:0.1.0 .",
+        Elsewhere("needs a registry"),
+    ),
+    (
+        "FOR=gateway VAULT_ROLE=gateway-team-a VAULT_PATH=team-a ALLOW=read,write,list,history deploy/vault/setup.sh",
+        Elsewhere(SETUP),
+    ),
+    ("kubectl create namespace vault-gateway", Elsewhere(CLUSTER)),
+    ("kubectl apply -k deploy/gateway/kubernetes", Elsewhere(CLUSTER)),
+    (
+        "curl --cacert /var/run/vault-gateway/ca.crt -H \"Authorization: Bearer $(cat /var/run/vault-gateway/token)\" https://vault-gateway.vault-gateway.svc/vault/secrets/apps/shop/config",
+        Elsewhere(CLUSTER),
+    ),
+    ("kubectl --namespace vault-gateway port-forward deployment/vault-gateway 9090", Elsewhere(CLUSTER)),
+    (
+        "sudo install -m 755 target/gateway/vault-gateway /usr/bin/vault-gateway",
+        Elsewhere("changes the system that it is run on"),
+    ),
+    (
+        "bao policy write gateway-team-a - <<'END'",
+        Elsewhere("needs an administrator of Vault; the tests of its own crate hold its rights"),
+    ),
+    (
+        "FOR=gateway METHOD=cert VAULT_ROLE=gateway-team-a VAULT_PATH=team-a ALLOW=read,write,list,history CERT_CA_FILE=machines-ca.pem CERT_COMMON_NAMES=gateway.example deploy/vault/setup.sh",
+        Elsewhere(SETUP),
+    ),
+    (
+        "vault-gateway --config gateway.toml --check --as claims.json GET /vault/secrets/apps/shop/config",
+        Elsewhere(GATEWAY),
+    ),
+    (
+        "curl --cacert ca.crt -H \"Authorization: Bearer $TOKEN\" https://vault-gateway.example/vault/secrets/apps/shop/config",
+        Elsewhere(GATEWAY),
+    ),
+    (
+        "curl --cacert ca.crt -X PUT -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -H 'If-None-Match: *' --data @config.json https://vault-gateway.example/vault/secrets/apps/shop/config",
+        Elsewhere(GATEWAY),
+    ),
+    (
+        "jq -c 'select(.path == \"apps/shop/config\" and .decision == \"allow\") | [.time, .issuer, .subject, .action]' audit.log",
+        Elsewhere(GATEWAY),
+    ),
     ("exec vault-exec -- sh -c 'export DSN=\"$DATABASE_URL?sslmode=require\"; exec /shop --port 8080'", Starts),
 ];
 

@@ -107,8 +107,9 @@ fn subcommand(program: &str, words: &[&str], help: &str) -> Result<(), String> {
     let listed = |word: &&str| first.lines().any(|line| line.split_whitespace().next() == Some(word));
     let is_one = !first.contains("Subcommands:") || plain.get(1).is_none_or(listed);
     let knows_all = |about: &str| flags.iter().all(|flag| knows(about, flag) || is_global(program, flag));
-    let second = about(&plain[..plain.len().min(2)]);
-    let known = !plain.is_empty() && is_one && second.is_some_and(|about| knows_all(&about));
+    // `kubectl create secret tls` is three words deep.
+    let mut deeper = [2, 3].into_iter().filter_map(|words| about(&plain[..plain.len().min(words)]));
+    let known = !plain.is_empty() && is_one && deeper.any(|about| knows_all(&about));
     ensure(known, || format!("{program} does not know {words:?}"))
 }
 
@@ -153,6 +154,7 @@ fn a_command_that_names_what_is_not_there_is_told() {
         (&*bao(), "bao policy read shop", "bao policy reed shop"),
         (&*bao(), "bao kv get -mount=kv shop/prod", "bao kv get -mont=kv shop/prod"),
         ("kubectl", "kubectl -n shop get pods", "kubectl -n shop gett pods"),
+        ("kubectl", "kubectl create secret tls a --cert=a --key=b", "kubectl create secret tls a --cart=a"),
         ("kubectl", "kubectl -n shop logs shop --previous", "kubectl -n shop apply -k tests"),
     ] {
         if Command::new(program).arg("--help").output().is_ok() {

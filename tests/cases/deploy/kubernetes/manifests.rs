@@ -13,7 +13,7 @@ use crate::cases::deploy::{deploy, for_good};
 use crate::support::pod::manifests::{Manifests, parsed};
 
 /// The schemas; `fileKeyRef` is on from the second one on.
-const VERSIONS: [&str; 4] = ["1.34.0", "1.35.0", "1.36.0", "1.37.0"];
+pub(in crate::cases::deploy) const VERSIONS: [&str; 4] = ["1.34.0", "1.35.0", "1.36.0", "1.37.0"];
 
 /// What is no resource of Kubernetes itself, so that its schemas do not have it. The types of the Prometheus operator judge
 /// it, strictly, through `tests/readers`.
@@ -34,14 +34,17 @@ fn kustomization(folder: &str) -> Option<Value> {
 }
 
 /// The files that kustomize reads for a folder.
-fn read_for(folder: &str, files: &mut BTreeSet<String>) {
+pub(in crate::cases::deploy) fn read_for(folder: &str, files: &mut BTreeSet<String>) {
     files.insert(format!("{folder}/kustomization.yaml"));
     let kustomization = kustomization(folder).unwrap();
     let texts = |field: &str| -> Vec<String> {
         let list = kustomization[field].as_array().cloned().unwrap_or_default();
         list.iter().filter_map(|it| it.as_str().or(it["path"].as_str()).map(str::to_owned)).collect()
     };
-    for name in ["resources", "components", "patches"].into_iter().flat_map(texts) {
+    let generators = kustomization["configMapGenerator"].as_array().cloned().unwrap_or_default();
+    let generated = generators.iter().flat_map(|it| it["files"].as_array().cloned().unwrap_or_default());
+    let generated = generated.map(|it| it.as_str().unwrap().to_owned());
+    for name in ["resources", "components", "patches"].into_iter().flat_map(texts).chain(generated) {
         let path = deploy(folder).join(name).canonicalize().unwrap();
         let path = path.strip_prefix(deploy("").canonicalize().unwrap()).unwrap().to_str().unwrap().to_owned();
         if deploy(&path).is_dir() {

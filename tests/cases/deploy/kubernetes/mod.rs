@@ -1,7 +1,7 @@
 //! `deploy/kubernetes`: each manifest is rendered by kustomize and judged by the schemas of Kubernetes, and each pod is
 //! run.
 
-mod manifests;
+pub(super) mod manifests;
 pub(super) mod memory;
 mod pods;
 mod sidecar;

@@ -57,7 +57,7 @@ impl Unit {
         Self(lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 
-    fn all(&self, key: &str) -> Vec<&str> {
+    pub(super) fn all(&self, key: &str) -> Vec<&str> {
         self.0.iter().filter(|(it, _)| it == key).map(|(_, value)| value.as_str()).collect()
     }
 
@@ -118,7 +118,8 @@ fn root(file: &str) -> TempDir {
         fs::write(unit, "[Unit]\nDescription=A stub\n").unwrap();
     }
     let parent = Path::new(file).parent();
-    for neighbour in FILES.iter().filter(|it| Path::new(it).parent() == parent) {
+    let all = FILES.iter().chain(super::gateway::FILES);
+    for neighbour in all.filter(|it| Path::new(it).parent() == parent) {
         fs::copy(deploy(neighbour), folder("etc/systemd/system").join(Path::new(neighbour).file_name().unwrap()))
             .unwrap();
         if !is_service(neighbour) {
@@ -126,7 +127,7 @@ fn root(file: &str) -> TempDir {
         }
         let unit = Unit::read(neighbour);
         let (words, application) = unit.command_line();
-        let beside = ["ExecStartPre", "ExecStartPost"].into_iter().flat_map(|it| unit.all(it));
+        let beside = ["ExecStartPre", "ExecStartPost", "ExecReload"].into_iter().flat_map(|it| unit.all(it));
         let before = beside.map(|it| it.split(' ').next().unwrap());
         for program in [words.first(), application.first()].into_iter().flatten().copied().chain(before) {
             let (parent, name) = program.strip_prefix('/').unwrap().rsplit_once('/').unwrap();
@@ -148,6 +149,7 @@ fn uncommented(file: &str) -> String {
     fs::read_to_string(deploy(file)).unwrap().replace("\n#Environment=", "\nEnvironment=")
 }
 
+/// Has systemd's own tool judge a unit, with what stands in its folder beside it.
 fn analyze(file: &str, verb: &[&str]) {
     let root = root(file);
     let unit = root.path().join("etc/systemd/system").join(Path::new(file).file_name().unwrap());
@@ -156,17 +158,25 @@ fn analyze(file: &str, verb: &[&str]) {
     tool("systemd-analyze", |it| it.args(verb).arg(option).arg(Path::new(file).file_name().unwrap()));
 }
 
+pub(super) fn expect_accepted(file: &str) {
+    analyze(file, &["verify"]);
+}
+
+pub(super) fn expect_confined(file: &str) {
+    analyze(file, &["security", "--no-pager", "--offline=true", &format!("--threshold={EXPOSURE}")]);
+}
+
 #[test]
 fn each_unit_is_accepted_without_a_word() {
     for file in FILES {
-        analyze(file, &["verify"]);
+        expect_accepted(file);
     }
 }
 
 #[test]
 fn each_unit_is_confined() {
     for file in FILES.iter().filter(|file| is_service(file)) {
-        analyze(file, &["security", "--no-pager", "--offline=true", &format!("--threshold={EXPOSURE}")]);
+        expect_confined(file);
     }
 }
 

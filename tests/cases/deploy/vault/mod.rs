@@ -4,6 +4,7 @@ mod approle;
 mod cert;
 mod clients;
 mod configuration;
+mod gateway;
 mod issuer;
 mod jwt;
 mod method;
@@ -29,6 +30,7 @@ use crate::support::scenario::Scenario;
 pub(super) const FILES: &[&str] = &[
     "vault/approle.tf",
     "vault/cert.tf",
+    "vault/gateway.sh",
     "vault/jwt.tf",
     "vault/kubernetes.tf",
     "vault/main.tf",

@@ -1,0 +1,6 @@
+//! Whole tokens against a whole verifier.
+
+mod attacks;
+mod fetches;
+pub mod forge;
+mod issuers;
