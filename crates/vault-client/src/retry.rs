@@ -291,8 +291,8 @@ fn spread() -> f64 {
     one.next_backoff().unwrap_or(middle).as_secs_f64()
 }
 
-/// uniform[0, 1], which the plans of the keeper and of the watch take.
-pub(crate) fn uniform() -> f64 {
+/// uniform[0, 1], which the plans of the keeper and of the watch take, and who spreads pauses of its own.
+pub fn uniform() -> f64 {
     2.0 * spread() - 1.0
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
+use vault_client::retry::uniform;
 
 use crate::audit::Audit;
 use crate::cli::{self, Command};
@@ -228,9 +229,7 @@ fn call_for_callers(service: &Arc<Service>) {
 
 /// The pause before tenants that are not well are tried again.
 fn until_the_next_try() -> Duration {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // As good as random.
-    TRIES + SPREAD * (now.subsec_micros() % 1000) / 1000
+    TRIES + SPREAD.mul_f64(uniform())
 }
 
 /// Frees what is too old in the cache, also while nobody asks.

@@ -19,13 +19,12 @@ mod signature;
 mod tests;
 mod token;
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use vault_client::retry::uniform;
 
 use crate::claims::Claims;
 use crate::config::{Issuer, KeySource};
@@ -171,7 +170,7 @@ struct Verified {
 /// Fetches keys again and again.
 async fn keep_fresh(keyring: Arc<Keyring>, observer: Observer) {
     loop {
-        let jitter = jitter();
+        let jitter = 0.9 + 0.2 * uniform();
         // A fetch for an unknown key makes the rest begin again.
         loop {
             let rest = keyring.rest(jitter, Instant::now());
@@ -182,12 +181,4 @@ async fn keep_fresh(keyring: Arc<Keyring>, observer: Observer) {
         }
         keyring.refresh(&observer).await;
     }
-}
-
-/// From 0.9 to 1.1, at random.
-fn jitter() -> f64 {
-    // The keys of a `RandomState` are random, which is as good as this needs.
-    let random = RandomState::new().build_hasher().finish() >> 32;
-    let random = u32::try_from(random).unwrap_or_default();
-    0.9 + 0.2 * f64::from(random) / f64::from(u32::MAX)
 }

@@ -1,9 +1,10 @@
 //! What a fault of Vault's is to a caller: the one table. No text of Vault's gets into a problem.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use vault_client::fault::{Unreachable, Why};
+use vault_client::retry::uniform;
 use vault_client::{ErrorKind, Fault, Retry, Step, Verb, What};
 
 use super::identity::State;
@@ -211,10 +212,7 @@ fn pause(retry: Retry) -> u64 {
             let whole = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
             whole.min(LONGEST)
         }
-        _ => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-            LATER.start() + u64::from(now.subsec_nanos()) / 1000 % (LATER.end() - LATER.start() + 1)
-        }
+        _ => (LATER.start() + Duration::from_secs(*LATER.end()).mul_f64(uniform()).as_secs()).min(*LATER.end()),
     }
 }
 
