@@ -1,4 +1,4 @@
-//! Standard output and standard error, for those who write lines there.
+//! Standard output and standard error, for those who write lines there; and lines that stay whole.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -60,6 +60,46 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Writes lines so that each begins on a line of its own, also after one that was cut.
+pub struct WholeLines<W> {
+    pub(crate) to: W,
+    /// The last line there is not whole: another one must not begin on it.
+    is_torn: bool,
+}
+
+impl<W: Write> WholeLines<W> {
+    /// Lines behind one that is whole, or is not.
+    pub fn new(to: W, is_torn: bool) -> Self {
+        Self { to, is_torn }
+    }
+
+    /// Writes `lines`, which are whole, and returns how many bytes of them were written before the system refused.
+    pub fn write(&mut self, lines: &[u8]) -> usize {
+        if self.is_torn {
+            if self.write_all(b"\n") == 0 {
+                return 0;
+            }
+            self.is_torn = false;
+        }
+        let written = self.write_all(lines);
+        self.is_torn = written > 0 && lines[written - 1] != b'\n';
+        written
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.to.write(&bytes[written..]) {
+                Ok(0) => break,
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        written
     }
 }
 

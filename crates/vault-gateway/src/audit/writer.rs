@@ -1,7 +1,7 @@
 //! The queue of lines, and the thread that writes them.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::mem;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::Unwritten;
+use crate::output::WholeLines;
 
 /// So many lines may wait.
 pub(super) const MOST_LINES: usize = 4096;
@@ -72,11 +73,7 @@ struct Waiting {
 }
 
 /// Where lines go.
-pub(super) struct Sink {
-    to: Box<dyn Write + Send>,
-    /// The last line there is not whole: another one must not begin on it.
-    is_torn: bool,
-}
+pub(super) struct Sink(WholeLines<Box<dyn Write + Send>>);
 
 /// A line that was taken.
 pub(super) struct Taken<'a> {
@@ -200,38 +197,18 @@ impl Queue {
 impl Sink {
     /// A regular file. A line that an earlier process has not ended is ended first.
     pub fn of_file(file: File) -> Self {
-        Self { is_torn: !ends_whole(&file), to: Box::new(file) }
+        let is_torn = !ends_whole(&file);
+        Self(WholeLines::new(Box::new(file), is_torn))
     }
 
     /// What has no past: a pipe, or a test's.
     pub fn of_stream(to: impl Write + Send + 'static) -> Self {
-        Self { to: Box::new(to), is_torn: false }
+        Self(WholeLines::new(Box::new(to), false))
     }
 
     /// Writes `bytes`, which are whole lines, and returns how many were written before the system refused.
     fn write(&mut self, bytes: &[u8]) -> usize {
-        if self.is_torn {
-            if self.write_all(b"\n") == 0 {
-                return 0;
-            }
-            self.is_torn = false;
-        }
-        let written = self.write_all(bytes);
-        self.is_torn = written > 0 && bytes[written - 1] != b'\n';
-        written
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> usize {
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.to.write(&bytes[written..]) {
-                Ok(0) => break,
-                Ok(more) => written += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-        written
+        self.0.write(bytes)
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use crate::output::WholeLines;
+
 /// Lines of so many bytes may wait.
 pub(super) const MOST_BYTES: usize = 1 << 20;
 
@@ -113,11 +115,9 @@ impl Write for &Lines {
 
 /// Where lines go.
 struct Writer<W> {
-    to: W,
+    to: WholeLines<W>,
     /// Lines that were lost and are not told yet.
     lost: u64,
-    /// The last line there is not whole: another one must not begin on it.
-    is_torn: bool,
 }
 
 /// What is told of lines that were lost, with the members of every other line.
@@ -132,40 +132,20 @@ struct Told<'a> {
 
 impl<W: Write> Writer<W> {
     fn new(to: W) -> Self {
-        Self { to, lost: 0, is_torn: false }
+        Self { to: WholeLines::new(to, false), lost: 0 }
     }
 
     /// Writes these lines, and then how many were lost, these and earlier ones.
     fn write_batch(&mut self, lines: &[u8], lost: u64) {
-        let left = self.write(lines);
+        let left = &lines[self.to.write(lines)..];
         let unwritten = left.split(|byte| *byte == b'\n').skip(1).count();
         self.lost += lost + u64::try_from(unwritten).unwrap_or(u64::MAX);
-        if self.lost > 0 && left.is_empty() && self.write(&told(self.lost)).is_empty() {
-            self.lost = 0;
-        }
-    }
-
-    /// Writes until the system refuses, and returns what is left.
-    fn write<'a>(&mut self, lines: &'a [u8]) -> &'a [u8] {
-        if self.is_torn && !self.write_all(b"\n").is_empty() {
-            return lines;
-        }
-        let left = self.write_all(lines);
-        self.is_torn = matches!(lines[..lines.len() - left.len()].last(), Some(byte) if *byte != b'\n');
-        left
-    }
-
-    fn write_all<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let mut left = bytes;
-        while !left.is_empty() {
-            match self.to.write(left) {
-                Ok(0) => break,
-                Ok(written) => left = &left[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+        if self.lost > 0 && left.is_empty() {
+            let told = told(self.lost);
+            if self.to.write(&told) == told.len() {
+                self.lost = 0;
             }
         }
-        left
     }
 }
 
@@ -282,12 +262,12 @@ mod tests {
     fn a_line_that_was_cut_is_ended_and_counted() {
         let mut writer = Writer::new(Room(Vec::new(), 6));
         writer.write_batch(b"one\ntwo\nthree\n", 0);
-        assert_eq!((&writer.to.0[..], writer.lost), (&b"one\ntw"[..], 2));
+        assert_eq!((&writer.to.to.0[..], writer.lost), (&b"one\ntw"[..], 2));
         writer.write_batch(b"four\n", 1);
-        assert_eq!((writer.to.0.len(), writer.lost), (6, 4));
-        writer.to.1 = usize::MAX;
+        assert_eq!((writer.to.to.0.len(), writer.lost), (6, 4));
+        writer.to.to.1 = usize::MAX;
         writer.write_batch(b"five\n", 0);
-        let text = String::from_utf8(writer.to.0).unwrap();
+        let text = String::from_utf8(writer.to.to.0).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!((&lines[..3], lost(lines[3].as_bytes()), writer.lost), (&["one", "tw", "five"][..], Some(4), 0));
     }
