@@ -1,11 +1,10 @@
 //! What a request asks for: its route, its path and its query. Pure, so that a dry run decides as the service does.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
-use percent_encoding::percent_decode_str;
-
 use crate::action::Action;
-use crate::path::{BadPath, SecretPath};
+use crate::path::{BadPath, SecretPath, decode};
 use crate::problem::{Kind, Problem};
 
 /// How many versions one request may name.
@@ -218,9 +217,13 @@ pub fn is_version(number: u64) -> bool {
     i64::try_from(number).is_ok_and(|number| number > 0)
 }
 
+/// The number of a version, as a decimal without a sign and without leading zeros.
+pub fn version_of(text: &str) -> Option<u64> {
+    number(text).filter(|number| is_version(*number))
+}
+
 fn version(text: &str) -> Result<u64, Problem> {
-    let version = number(text).filter(|version| is_version(*version));
-    version.ok_or_else(|| bad_query("a version is no decimal number from 1 to 2^63 - 1 without leading zeros"))
+    version_of(text).ok_or_else(|| bad_query("a version is no decimal number from 1 to 2^63 - 1 without leading zeros"))
 }
 
 /// A decimal number from 1 on without a sign and without leading zeros.
@@ -231,16 +234,8 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
 
 /// A value of the query, percent-decoded once. A plus is a plus: no name has a space.
 fn decoded(value: &str) -> Result<String, Problem> {
-    let bad = || bad_query("a value of the query is no UTF-8, or has a bad percent escape");
-    let mut rest = value;
-    while let Some((_, behind)) = rest.split_once('%') {
-        let is_hex = behind.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit));
-        if !is_hex {
-            return Err(bad());
-        }
-        rest = behind;
-    }
-    Ok(percent_decode_str(value).decode_utf8().map_err(|_| bad())?.into_owned())
+    let bad = |_| bad_query("a value of the query is no UTF-8, or has a bad percent escape");
+    decode(value).map(Cow::into_owned).map_err(bad)
 }
 
 fn bad_path(why: BadPath) -> Problem {

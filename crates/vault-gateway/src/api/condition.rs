@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 
-use crate::route::is_version;
+use crate::route::version_of;
 
 /// The versions that a header names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,9 +93,7 @@ fn members(text: &str) -> impl Iterator<Item = &str> {
 
 /// The version of a strong tag as this service writes it: `"3"`.
 fn version(tag: &str) -> Option<u64> {
-    let number = tag.strip_prefix('"')?.strip_suffix('"')?;
-    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
-    number.parse().ok().filter(|number| is_plain && is_version(*number))
+    version_of(tag.strip_prefix('"')?.strip_suffix('"')?)
 }
 
 #[cfg(test)]

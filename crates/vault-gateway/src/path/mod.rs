@@ -103,7 +103,8 @@ fn is_allowed(c: char) -> bool {
     }
 }
 
-fn decode(raw: &str) -> Result<Cow<'_, str>, BadPath> {
+/// `raw`, percent-decoded once.
+pub(crate) fn decode(raw: &str) -> Result<Cow<'_, str>, BadPath> {
     if !escapes_are_whole(raw.as_bytes()) {
         return Err(BadPath::Escape);
     }
