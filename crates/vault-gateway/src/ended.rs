@@ -8,6 +8,7 @@ use vault_client::text;
 
 use crate::cli::Stopped;
 use crate::config::Faults;
+pub use crate::config::{CONFIGURATION, MISSING};
 use crate::log::BadLog;
 
 /// Why the program ends, with the exit code of it.
@@ -19,14 +20,10 @@ pub struct Ended {
     pub lines: Vec<String>,
 }
 
-/// The file is not there.
-pub const MISSING: u8 = 66;
 /// The system refuses something.
 pub const SYSTEM: u8 = 71;
 /// The rules deny it.
 pub const DENIED: u8 = 77;
-/// The configuration cannot be used.
-pub const CONFIGURATION: u8 = 78;
 
 impl Ended {
     /// The configuration cannot be used, for this reason.

@@ -5,10 +5,10 @@ use std::fmt;
 
 /// The exit code of a file that is missing: `EX_NOINPUT` of
 /// [sysexits](https://man.freebsd.org/cgi/man.cgi?query=sysexits).
-const NO_INPUT: u8 = 66;
+pub const MISSING: u8 = 66;
 
 /// The exit code of a configuration that is wrong: `EX_CONFIG`.
-const CONFIG: u8 = 78;
+pub const CONFIGURATION: u8 = 78;
 
 /// Whether something is wrong, or only not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Faults {
 
     /// 66 where nothing is wrong but that files are missing, else 78.
     pub fn exit_code(&self) -> u8 {
-        if self.0.iter().all(|fault| fault.kind == FaultKind::Missing) { NO_INPUT } else { CONFIG }
+        if self.0.iter().all(|fault| fault.kind == FaultKind::Missing) { MISSING } else { CONFIGURATION }
     }
 }
 

@@ -23,7 +23,7 @@ mod value;
 mod walk;
 
 pub use crate::schema::{SchemaRule, Structure};
-pub use fault::{Fault, FaultKind, Faults};
+pub use fault::{CONFIGURATION, Fault, FaultKind, Faults, MISSING};
 
 /// All of it.
 pub struct Config {
