@@ -41,7 +41,7 @@ impl Answer {
 }
 
 /// What sends all requests: no status is an error, and no redirect is followed.
-pub(crate) fn agent() -> &'static ureq::Agent {
+pub fn agent() -> &'static ureq::Agent {
     static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)

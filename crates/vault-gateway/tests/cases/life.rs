@@ -195,21 +195,28 @@ fn term_under_load_loses_no_request() {
     });
 }
 
+/// The program, ready, with this as the standard output that its audit lines go to.
+fn auditing_to(corner: &Corner, stdout: Stdio) -> Gateway {
+    let mut tables = corner.tables();
+    tables.top = tables.top.replace(&corner.folder.join("audit.log").display().to_string(), "stdout");
+    let mut command = program(&corner.server.addr(Listener::Plain));
+    command.arg("--config").arg(corner.write(&tables));
+    let gateway = Gateway::spawn_with(command, stdout);
+    eventually("it is ready", || gateway.operate("/ready").status == 200);
+    gateway
+}
+
+/// A device that takes nothing.
+fn full() -> Stdio {
+    fs::OpenOptions::new().write(true).open("/dev/full").expect("a device").into()
+}
+
 #[test]
 fn an_audit_log_that_cannot_be_written_answers_503() {
     on(Kind::Embedded, "an_audit_log_that_cannot_be_written_answers_503", |server| {
         let corner = Corner::of(server);
         corner.put("shared/a", &json!({"K": "hunter2"}));
-        let mut tables = corner.tables();
-        tables.top = tables.top.replace(&corner.folder.join("audit.log").display().to_string(), "stdout");
-        let file = corner.write(&tables);
-        let mut command = program(&server.addr(Listener::Plain));
-        command.arg("--config").arg(file);
-        let gateway = Gateway::spawn_with(
-            command,
-            fs::OpenOptions::new().write(true).open("/dev/full").expect("a device").into(),
-        );
-        eventually("it is ready", || gateway.operate("/ready").status == 200);
+        let gateway = auditing_to(&corner, full());
         let reply = gateway.ask("GET /vault/secrets/shared/a", &corner.token("reader"));
         assert_eq!((reply.told(), reply.text.contains("hunter2")), ((503, "unavailable".to_owned()), false));
         assert!(gateway.metric("vault_gateway_audit_errors_total") >= 1);
@@ -220,14 +227,7 @@ fn an_audit_log_that_cannot_be_written_answers_503() {
 fn nothing_is_changed_while_the_audit_log_cannot_be_written() {
     on(Kind::OpenBao, "nothing_is_changed_while_the_audit_log_cannot_be_written", |server| {
         let corner = Corner::of(server);
-        let mut tables = corner.tables();
-        tables.top = tables.top.replace(&corner.folder.join("audit.log").display().to_string(), "stdout");
-        let file = corner.write(&tables);
-        let mut command = program(&server.addr(Listener::Plain));
-        command.arg("--config").arg(file);
-        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
-        let gateway = Gateway::spawn_with(command, full.into());
-        eventually("it is ready", || gateway.operate("/ready").status == 200);
+        let gateway = auditing_to(&corner, full());
         let token = corner.token("admin");
         let put = || gateway.put("PUT /vault/secrets/a", &token, &json!({"K": "v"}));
         // Nobody knew before the first line that it cannot be written.
@@ -244,16 +244,10 @@ fn a_reader_of_the_audit_log_that_stands_still_keeps_neither_callers_nor_the_end
     let scenario = "a_reader_of_the_audit_log_that_stands_still_keeps_neither_callers_nor_the_end_waiting";
     on(Kind::Embedded, scenario, |server| {
         let corner = Corner::of(server);
-        let mut tables = corner.tables();
-        tables.top = tables.top.replace(&corner.folder.join("audit.log").display().to_string(), "stdout");
-        let file = corner.write(&tables);
-        let mut command = program(&server.addr(Listener::Plain));
-        command.arg("--config").arg(file);
         // Nobody reads the pipe, and it is full already.
         let (reader, writer) = std::io::pipe().expect("a pipe");
         fill(&writer);
-        let mut gateway = Gateway::spawn_with(command, writer.into());
-        eventually("it is ready", || gateway.operate("/ready").status == 200);
+        let mut gateway = auditing_to(&corner, writer.into());
         assert_eq!(gateway.ask("GET /vault/secrets/a", &corner.token("admin")).told(), (503, "unavailable".to_owned()));
         assert_eq!(gateway.end().code(), Some(0));
         drop(reader);

@@ -5,14 +5,14 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use vault_testkit::eventually;
+use vault_testkit::http::agent;
 
 /// The program, with no setting but the server's address.
 pub(crate) fn program(vault: &str) -> Command {
@@ -195,20 +195,11 @@ pub(crate) fn try_send(
     headers: &[(&str, &str)],
     body: Option<&str>,
 ) -> Result<Reply, ureq::Error> {
-    static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_global(Some(Duration::from_secs(30)));
-        config.build().into()
-    });
     let builder = ureq::http::Request::builder().method(method).uri(url);
     let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
     let sent = match body {
-        None => AGENT.run(builder.body(()).expect("a request")),
-        Some(body) => AGENT.run(builder.body(body.to_owned()).expect("a request")),
+        None => agent().run(builder.body(()).expect("a request")),
+        Some(body) => agent().run(builder.body(body.to_owned()).expect("a request")),
     };
     let mut response = sent?;
     let text = |value: &ureq::http::HeaderValue| value.to_str().expect("a header is text").to_owned();
