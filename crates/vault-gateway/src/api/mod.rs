@@ -199,26 +199,19 @@ async fn read_body(head: &Parts, body: Body, route: Route, rules: &Judge<'_>) ->
     Box::pin(body::object(&head.headers, body, media, most, room)).await.map(Some)
 }
 
+/// Futures are in boxes, so that the future of a read, the most frequent one, is small.
 async fn act(call: &Call<'_>, body: Option<Sent>, record: &mut Record) -> Outcome {
-    match call.asked.route {
-        Route::Read => read::secret(call, record).await,
-        // In a box, so that the future of a read, the most frequent one, is small.
-        _ => Box::pin(act_else(call, body, record)).await,
-    }
-}
-
-async fn act_else(call: &Call<'_>, body: Option<Sent>, record: &mut Record) -> Outcome {
     let unread = || Problem::new(Kind::Internal, "the body was not read");
     match call.asked.route {
         Route::Read => read::secret(call, record).await,
-        Route::History => read::metadata(call, record).await,
-        Route::List => list::names(call, record).await,
-        Route::Renew => history::renew(call, record).await,
-        Route::Delete => change::delete(call, record).await,
-        Route::Write => change::put(call, body.ok_or_else(unread)?, record).await,
-        Route::Patch => change::patch(call, body.ok_or_else(unread)?, record).await,
-        Route::Rollback => history::rollback(call, body.ok_or_else(unread)?, record).await,
-        Route::Undelete => history::undelete(call, &body.ok_or_else(unread)?.object, record).await,
-        Route::Destroy => history::destroy(call, &body.ok_or_else(unread)?.object, record).await,
+        Route::History => Box::pin(read::metadata(call, record)).await,
+        Route::List => Box::pin(list::names(call, record)).await,
+        Route::Renew => Box::pin(history::renew(call, record)).await,
+        Route::Delete => Box::pin(change::delete(call, record)).await,
+        Route::Write => Box::pin(change::put(call, body.ok_or_else(unread)?, record)).await,
+        Route::Patch => Box::pin(change::patch(call, body.ok_or_else(unread)?, record)).await,
+        Route::Rollback => Box::pin(history::rollback(call, body.ok_or_else(unread)?, record)).await,
+        Route::Undelete => Box::pin(history::undelete(call, &body.ok_or_else(unread)?.object, record)).await,
+        Route::Destroy => Box::pin(history::destroy(call, &body.ok_or_else(unread)?.object, record)).await,
     }
 }
