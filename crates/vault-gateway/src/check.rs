@@ -7,7 +7,7 @@ use vault_client::text::{os, quoted};
 
 use crate::config::{Config, Fault, FaultKind, Faults};
 use crate::jwt;
-use crate::listen::{Material, Tls};
+use crate::listen::Tls;
 use crate::upstream::Tenants;
 
 /// Reads this file, and looks at what needs no network.
@@ -25,8 +25,7 @@ pub fn read(file: &Path) -> Result<Config, Faults> {
 ///
 /// A line for each file that cannot be used.
 pub fn tls(config: &Config) -> Result<Option<Tls>, Vec<String>> {
-    let material = config.tls.clone().map(|it| Material { cert: it.cert, key: it.key, client_ca: it.client_ca });
-    material.map(Tls::read).transpose()
+    config.tls.clone().map(Tls::read).transpose()
 }
 
 /// What the names of variables look like that have no effect: a line for each.

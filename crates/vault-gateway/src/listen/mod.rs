@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use patient::Patient;
 use tls::Fresh;
-pub use tls::{Material, Tls};
+pub use tls::Tls;
 
 /// hyper's own limit of a head lies this much above ours, so that ours answers with a problem document as a rule.
 const SLACK: usize = 8192;

@@ -17,22 +17,13 @@ use vault_client::credential;
 use vault_client::text::os;
 use zeroize::Zeroizing;
 
+use crate::config::TlsFiles;
+
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The limit of a file. A bundle of all public authorities takes a quarter of a megabyte.
 const MAX_FILE: u64 = 1 << 20;
-
-/// The files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Material {
-    /// The chain, PEM.
-    pub cert: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
-    /// Who signs the certificates that callers must show.
-    pub client_ca: Option<PathBuf>,
-}
 
 /// TLS with the certificate that the files had last.
 pub struct Tls {
@@ -42,7 +33,7 @@ pub struct Tls {
 
 /// The files, and what is known of them.
 struct Files {
-    material: Material,
+    material: TlsFiles,
     /// What they were when they were read.
     read: State,
     /// The fault that was told last, and the files that had it.
@@ -58,7 +49,7 @@ impl Tls {
     /// # Errors
     ///
     /// A line for each file that cannot be used: its key in `[tls]`, the file, what is wrong, what to do.
-    pub fn read(material: Material) -> Result<Self, Vec<String>> {
+    pub fn read(material: TlsFiles) -> Result<Self, Vec<String>> {
         // The state is the older of the two: a change in between is seen at the first look.
         let read = state(&material);
         let current = Arc::new(ArcSwap::from_pointee(configuration(&material)?));
@@ -132,13 +123,13 @@ impl Files {
     }
 }
 
-fn state(material: &Material) -> State {
+fn state(material: &TlsFiles) -> State {
     let files = [Some(&material.cert), Some(&material.key), material.client_ca.as_ref()];
     let stat = |file: &PathBuf| fs::metadata(file).map_or((0, None), |it| (it.len(), it.modified().ok()));
     files.into_iter().flatten().map(stat).collect()
 }
 
-fn configuration(material: &Material) -> Result<ServerConfig, Vec<String>> {
+fn configuration(material: &TlsFiles) -> Result<ServerConfig, Vec<String>> {
     let chain = certificates("cert", &material.cert);
     let key = bytes("key", &material.key)
         .and_then(|pem| PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unread("key", &material.key, &error)));
@@ -198,7 +189,7 @@ fn unread(key: &str, file: &Path, error: &pem::Error) -> String {
 }
 
 /// Why a chain and a key are no pair.
-fn unpaired(material: &Material, error: &rustls::Error) -> String {
+fn unpaired(material: &TlsFiles, error: &rustls::Error) -> String {
     match error {
         rustls::Error::InconsistentKeys(_) => {
             let [cert, key] = [&material.cert, &material.key].map(os);
@@ -225,11 +216,11 @@ mod tests {
     use super::*;
 
     /// The files of a good certificate, in a folder of their own.
-    fn material(folder: &Path) -> Material {
+    fn material(folder: &Path) -> TlsFiles {
         let [cert, key] = ["tls.pem", "tls.key"].map(|name| folder.join(name));
         fs::write(&cert, &certs().good.certificate).unwrap();
         fs::write(&key, &certs().good.key).unwrap();
-        Material { cert, key, client_ca: None }
+        TlsFiles { cert, key, client_ca: None }
     }
 
     #[test]
@@ -321,7 +312,7 @@ mod tests {
             ),
         ] {
             let material =
-                Material { cert: file("cert", cert), key: file("key", key), client_ca: Some(file("ca", client_ca)) };
+                TlsFiles { cert: file("cert", cert), key: file("key", key), client_ca: Some(file("ca", client_ca)) };
             let found = Tls::read(material).err().unwrap_or_default();
             let found: Vec<_> = found.iter().map(|line| line.replace(folder.path().to_str().unwrap(), "F")).collect();
             assert_eq!(found, lines);
