@@ -16,7 +16,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (0, "the service ended after TERM or INT; the configuration is right; the request is allowed"),
     (64, "the command line cannot be used"),
     (66, "the configuration file, a file that it names, or the file of --as is missing"),
-    (71, "an address cannot be bound"),
+    (71, "an address cannot be bound, or the system refuses something"),
     (77, "--as: the request is denied"),
     (78, "the configuration is wrong; standard error has a line for each fault"),
 ];
