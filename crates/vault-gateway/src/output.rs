@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Who reads slowly may take so long to make room.
+/// A slow reader may take this long to make room.
 const ROOM: Duration = Duration::from_secs(1);
 
 /// A stream of the process. It may be one that does not block, and that is no fault of who writes: it is waited for.

@@ -33,20 +33,20 @@ use crate::metrics::Metrics;
 use crate::state::{Generation, Service};
 use crate::{api, check, explain, ops, reload};
 
-/// The first logins and the first keys are waited for so long before callers are called for.
+/// `/ready` waits this long for the first logins and the first keys.
 const FIRST_TRIES: Duration = Duration::from_secs(10);
-/// Threads for calls that block, made where they are needed: at least and at most so many.
+/// Limits of the number of threads for calls that block. A thread is made when it is needed.
 const FEWEST_THREADS: usize = 512;
 const MOST_THREADS: usize = 16_384;
-/// Tokens are revoked, and what waits for the audit log is written, for so long at most.
+/// The end waits this long for tokens to be revoked, and for the last lines of the audit log.
 const LAST_LINES: Duration = Duration::from_secs(10);
-/// Tenants that are not well are tried again after this pause, and after up to [`SPREAD`] more.
+/// A tenant that does not work is tried again after this pause and up to [`SPREAD`] more.
 const TRIES: Duration = Duration::from_secs(27);
 /// Replicas that have lost the same Vault do not all come back at once.
 const SPREAD: Duration = Duration::from_secs(6);
-/// The cache is tidied so often.
+/// The time between two clean-ups of the cache.
 const TIDY: Duration = Duration::from_secs(5);
-/// Callers that have not heard of the end yet are served so long.
+/// After TERM, requests are accepted for this long: callers may not know of the end yet.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs the program with these arguments, and prints why it ended where that is an error.
@@ -138,11 +138,11 @@ async fn serve_until_the_end(file: &Path, config: Config, log: &Arc<Log>) -> Res
     if let Some(listener) = operators {
         accept_operators(listener, &service);
     }
-    call_for_callers(&service);
+    make_ready(&service);
     keep_tidy(&service);
     signals.until_the_end(|| start_reload(&service, file, log)).await;
     tracing::info!("ending: callers are served for 5 more seconds, and requests under way are finished");
-    service.send_callers_away();
+    service.end_readiness();
     signals.or_another(tokio::time::sleep(FAREWELL)).await;
     let _ = stop.send(true);
     let _ = accepting.await;
@@ -199,7 +199,7 @@ fn accept_callers(
     tokio::spawn(async move { listener.serve(answer, refused, &graceful, stop).await })
 }
 
-/// They are served until the process ends: what they ask for is how it ends.
+/// The ops listener serves until the process ends: `/ready` and `/metrics` show how it ends.
 fn accept_operators(listener: Listener, service: &Arc<Service>) {
     let answer = TowerToHyperService::new(ops::router(Arc::clone(service)));
     tokio::spawn(async move {
@@ -209,15 +209,15 @@ fn accept_operators(listener: Listener, service: &Arc<Service>) {
     });
 }
 
-/// Says that callers should come, once each issuer and each tenant was tried. Tenants that are not well are tried again from
-/// then on, so that it is told when they are.
-fn call_for_callers(service: &Arc<Service>) {
+/// Makes `/ready` 200 once each issuer and each tenant was tried. From then on, a tenant that does not work is tried again
+/// and again, so that the log says when it works.
+fn make_ready(service: &Arc<Service>) {
     let service = Arc::clone(service);
     tokio::spawn(async move {
         let generation = service.current();
         let tried = async { tokio::join!(generation.verifier.first_try(), generation.tenants.try_all()) };
         let _ = timeout(FIRST_TRIES, tried).await;
-        service.call_for_callers();
+        service.set_ready();
         tracing::info!("ready");
         drop(generation);
         loop {
@@ -227,7 +227,7 @@ fn call_for_callers(service: &Arc<Service>) {
     });
 }
 
-/// The pause before tenants that are not well are tried again.
+/// The pause before a tenant that does not work is tried again.
 fn until_the_next_try() -> Duration {
     TRIES + SPREAD.mul_f64(uniform())
 }

@@ -101,19 +101,19 @@ impl Service {
         self.current.swap(Arc::new(generation))
     }
 
-    /// Whether callers should come.
+    /// Whether `/ready` is 200.
     pub fn is_ready(&self) -> bool {
         self.phase.load(Ordering::SeqCst) == Phase::Serves as u8
     }
 
-    /// Callers should come, unless the end has begun.
-    pub fn call_for_callers(&self) {
+    /// `/ready` is 200 from now on, unless the end has begun.
+    pub fn set_ready(&self) {
         let (begins, serves) = (Phase::Begins as u8, Phase::Serves as u8);
         let _ = self.phase.compare_exchange(begins, serves, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// The end begins: callers should go elsewhere.
-    pub fn send_callers_away(&self) {
+    /// The end begins: `/ready` is 503 from now on.
+    pub fn end_readiness(&self) {
         self.phase.store(Phase::Ends as u8, Ordering::SeqCst);
     }
 
